@@ -1,0 +1,116 @@
+// Package admin is the operator's side of the relay: a plain HTTP server on an
+// address of its own, by default one that only this machine reaches. It serves
+// what orchestrators and Prometheus ask for; pages for people belong here too.
+package admin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+)
+
+// Options say what a Server shows.
+type Options struct {
+	// Ready returns nil when changes are taken, else the reason why not, which
+	// /readyz shows. It is asked on every request and must not block. nil: always
+	// ready.
+	Ready func() error
+	// Gatherer is what /metrics shows. nil: nothing.
+	Gatherer prometheus.Gatherer
+	Logger   zerolog.Logger
+}
+
+// Server serves /livez, /readyz and /metrics.
+type Server struct {
+	options Options
+	http    *http.Server
+}
+
+// New returns a server that is ready to Serve.
+func New(options Options) *Server {
+	if options.Ready == nil {
+		options.Ready = func() error { return nil }
+	}
+	if options.Gatherer == nil {
+		options.Gatherer = prometheus.NewRegistry()
+	}
+	s := &Server{options: options}
+	s.http = &http.Server{
+		Handler:           guarded(s.routes()),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       75 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          log.New(warnings{options.Logger}, "", 0),
+	}
+	return s
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", s.livez)
+	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// livez says that the process lives; a restart would help against nothing that
+// it could look at here.
+func (s *Server) livez(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") }
+
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	if err := s.options.Ready(); err != nil {
+		answer(w, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	answer(w, http.StatusOK, "ready")
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, text+"\n") // fails only when the caller has gone
+}
+
+// Serve answers requests on the listener until Shutdown; it then returns nil.
+// The listener is closed on return.
+func (s *Server) Serve(listener net.Listener) error {
+	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve admin requests: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops listening and waits for the requests under way; when ctx ends
+// first, their connections are cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close() // the first error is the one that tells what happened
+		return fmt.Errorf("finish admin requests: %w", err)
+	}
+	return nil
+}
+
+// warnings takes the http.Server's own log lines, but for a panic's value, which
+// nobody chose to print (I7).
+type warnings struct{ logger zerolog.Logger }
+
+func (w warnings) Write(line []byte) (int, error) {
+	cause := bytes.TrimSpace(line[:min(len(line), 300)])
+	if bytes.Contains(cause, []byte("panic serving")) {
+		cause = []byte("BUG: a request's handling panicked")
+	}
+	w.logger.Warn().Bytes("cause", cause).Msg("admin server")
+	return len(line), nil
+}

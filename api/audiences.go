@@ -1,0 +1,105 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// audiences takes one change. The order of the checks is the old server's:
+// method, token, body, verb; admission stands before the body, which is what
+// costs.
+func (s *Server) audiences(c echo.Context) error {
+	if c.Request().Method != http.MethodPost {
+		return errMethod
+	}
+	defer s.metrics.timeAnswer(time.Now())
+	if !s.authorized(c.Request()) {
+		return errToken
+	}
+	t, err := s.admit()
+	if err != nil {
+		return err
+	}
+	defer t.release()
+	req, err := s.readRequest(c.Request(), &t)
+	if err != nil {
+		return err
+	}
+	if err := s.accept(req, &t); err != nil {
+		return err
+	}
+	s.noteIgnored(req)
+	return c.String(http.StatusOK, "MPIDs "+req.verb)
+}
+
+func (s *Server) authorized(r *http.Request) bool {
+	return s.token.matches(r.Header.Get(echo.HeaderAuthorization))
+}
+
+// admit refuses what could not be taken anyway, before its body is read.
+func (s *Server) admit() (ticket, error) {
+	if s.draining.Load() {
+		return ticket{}, errDraining
+	}
+	if err := s.options.Refuse(); err != nil {
+		return ticket{}, refused(err)
+	}
+	return s.admission.admit()
+}
+
+func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
+	w := borrowWorkspace()
+	defer w.giveBack()
+	if err := w.read(r.Body, r.ContentLength, s.options.MaxBodyBytes, t); err != nil {
+		return request{}, err
+	}
+	req, err := w.decoder.decode(w.body)
+	if err != nil {
+		return request{}, err
+	}
+	return req, t.reserveAtLeast(int64(cap(req.change.Keys)) * keyBytes)
+}
+
+// accept hands the change over and waits until it is durable (I1). A caller who
+// hangs up does not end the wait, and when the wait ends for lack of an answer
+// the ticket stays out until that answer comes: the change still takes memory
+// behind the mailbox, and with a disk that hangs this count is all that bounds it.
+func (s *Server) accept(req request, t *ticket) error {
+	if len(req.change.Keys) == 0 {
+		return nil
+	}
+	reply := make(chan error, 1)
+	s.options.Accept(req.change, reply)
+	timeout := time.NewTimer(s.options.AnswerTimeout)
+	defer timeout.Stop()
+	select {
+	case err := <-reply:
+		if err != nil {
+			return errUnknown
+		}
+		return nil
+	case <-timeout.C:
+		late := t.handOver()
+		go func() {
+			<-reply
+			late.release()
+		}()
+		return errUnknown
+	}
+}
+
+// noteIgnored counts and logs the entries that are no key, once per request and
+// without showing them (I7).
+func (s *Server) noteIgnored(req request) {
+	if req.ignored == (ignored{}) {
+		return
+	}
+	s.metrics.ignoredNull.Add(float64(req.ignored.null))
+	s.metrics.ignoredBlank.Add(float64(req.ignored.blank))
+	s.options.Logger.Info().
+		Stringer("tenant", req.change.Tenant.ID).Str("segment", req.change.Segment.Name).
+		Int("null", req.ignored.null).Int("blank", req.ignored.blank).
+		Msg("ignored MPIDs that are null or blank")
+}

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"audiences/audience"
+)
+
+// decoder turns POST bodies into requests, strictly: one object, no duplicate
+// names, valid UTF-8. Unknown fields are skipped. It is reused, as it keeps its
+// buffers, by one goroutine at a time.
+type decoder struct {
+	json     jsontext.Decoder
+	input    bytes.Buffer
+	unquoted []byte
+}
+
+// request is what one body asks for.
+type request struct {
+	change  audience.Change
+	verb    string // as it was written, which the answer repeats
+	ignored ignored
+}
+
+// ignored counts the entries of mpids that are no key: null, which the lambda
+// sends for a profile without an MPID, and blank strings.
+type ignored struct{ null, blank int }
+
+// decode reads the whole body, then checks the verb and after it the fields in a
+// fixed order, so that one body always gets the same answer. The error is a
+// *failure with status 400. The request does not refer to the body.
+func (d *decoder) decode(body []byte) (request, error) {
+	d.input = *bytes.NewBuffer(body)
+	d.json.Reset(&d.input)
+	var f fields
+	if err := d.object(&f); err != nil {
+		return request{}, describe(err)
+	}
+	return f.request()
+}
+
+func (d *decoder) object(f *fields) error {
+	start, err := d.json.ReadToken()
+	switch {
+	case errors.Is(err, io.EOF):
+		return invalidBody("it is empty")
+	case err != nil:
+		return err
+	case start.Kind() != '{':
+		return invalidBody("it must be a JSON object, not %s", kindName(start.Kind()))
+	}
+	for d.json.PeekKind() != '}' {
+		if err := d.member(f); err != nil {
+			return err
+		}
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return err
+	}
+	end := d.json.InputOffset()
+	_, err = d.json.ReadToken()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err == nil:
+		return invalidBody("there is more after the object's end at byte %d", end)
+	}
+	return err
+}
+
+func (d *decoder) member(f *fields) error {
+	raw, err := d.json.ReadValue()
+	if err != nil {
+		return err
+	}
+	name, err := d.text(raw)
+	if err != nil {
+		return err
+	}
+	if string(name) == "mpids" {
+		return d.mpids(&f.mpids)
+	}
+	if target := f.named(name); target != nil {
+		return d.field(target)
+	}
+	return d.json.SkipValue()
+}
+
+func (d *decoder) field(into *field) error {
+	raw, err := d.json.ReadValue()
+	if err != nil {
+		return err
+	}
+	into.kind = raw.Kind()
+	text := []byte(raw)
+	if into.kind == '"' {
+		if text, err = d.text(raw); err != nil {
+			return err
+		}
+	}
+	into.text = string(text)
+	return nil
+}
+
+// mpids reads the array. A bad entry does not end the reading: a fault of
+// another field may have to be told first.
+func (d *decoder) mpids(into *mpids) error {
+	if into.kind = d.json.PeekKind(); into.kind != '[' {
+		return d.json.SkipValue()
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		return err
+	}
+	into.keys = make([]audience.Key, 0, d.roomForKeys())
+	for index := 0; d.json.PeekKind() != ']'; index++ {
+		raw, err := d.json.ReadValue()
+		if err != nil {
+			return err
+		}
+		if into.fault == nil {
+			into.take(index, raw, d)
+		}
+	}
+	_, err := d.json.ReadToken()
+	return err
+}
+
+// roomForKeys guesses the length of the array that begins here by its commas;
+// bounded, because commas in strings count too.
+func (d *decoder) roomForKeys() int {
+	rest := d.json.UnreadBuffer()
+	if end := bytes.IndexByte(rest, ']'); end >= 0 {
+		rest = rest[:end]
+	}
+	return min(bytes.Count(rest, []byte{','})+1, 1<<17)
+}
+
+// text is the content of a JSON string, valid until the next call.
+func (d *decoder) text(raw jsontext.Value) ([]byte, error) {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1], nil
+	}
+	var err error
+	d.unquoted, err = jsontext.AppendUnquote(d.unquoted[:0], raw)
+	return d.unquoted, err
+}
+
+// describe says what is wrong with a body and where. Of the body's own text it
+// repeats a known field's name at most: a JSON pointer could lead through
+// anything (I7).
+func describe(err error) error {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return invalidBody("the JSON ends too early")
+	case !ok:
+		return invalidBody("not valid JSON")
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		name := syntax.JSONPointer.LastToken()
+		if isField(name) && syntax.JSONPointer.Parent() == "" {
+			return invalidBody("%s stands there twice", name)
+		}
+		return invalidBody("a name stands there twice at byte %d", syntax.ByteOffset)
+	}
+	return invalidBody("%v at byte %d", syntax.Err, syntax.ByteOffset)
+}

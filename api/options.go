@@ -1,0 +1,75 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"audiences/actors"
+	"audiences/audience"
+)
+
+// Options say what a Server serves. Zero values mean the defaults named here.
+type Options struct {
+	// AuthToken is what callers show in Authorization, raw or after "Bearer ".
+	// Empty: nobody is let in.
+	AuthToken string
+	// Certificate is what the TLS listener presents.
+	Certificate tls.Certificate
+
+	// Accept hands a change to the actors. Exactly one value arrives on reply,
+	// which has room for it: nil once the change is durable, an error when that
+	// is not known. Required.
+	Accept func(change audience.Change, reply chan<- error)
+	// AnswerTimeout is how long a caller waits for that value before it is told
+	// that the outcome is unknown. 0: 10 s.
+	AnswerTimeout time.Duration
+	// Segments lists the segments that hold keys, for /cache. nil: none.
+	Segments func(ctx context.Context) ([]actors.SegmentView, error)
+
+	// MaxBodyBytes is the largest request body. 0: 32 MiB.
+	MaxBodyBytes int64
+	// MaxRequestsInFlight is how many posts may be under way, counted from the
+	// token check until Accept's reply. 0: 4096.
+	MaxRequestsInFlight int
+	// MaxBytesInFlight is how many bytes of body, or of the keys decoded from
+	// it where those are more, these posts may hold. 0: 256 MiB. It is raised to
+	// MaxBodyBytes, as the largest body could never be taken else.
+	MaxBytesInFlight int64
+	// Refuse returns an error while no change may be taken, a full disk for
+	// one. Its text is sent to the caller. nil: never.
+	Refuse func() error
+
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept and not registered
+	Started    time.Time             // for /uptime; zero: when New was called
+}
+
+func (o Options) withDefaults() Options {
+	if o.AnswerTimeout == 0 {
+		o.AnswerTimeout = 10 * time.Second
+	}
+	if o.MaxBodyBytes == 0 {
+		o.MaxBodyBytes = 32 << 20
+	}
+	if o.MaxRequestsInFlight == 0 {
+		o.MaxRequestsInFlight = 4096
+	}
+	if o.MaxBytesInFlight == 0 {
+		o.MaxBytesInFlight = 256 << 20
+	}
+	o.MaxBytesInFlight = max(o.MaxBytesInFlight, o.MaxBodyBytes)
+	if o.Segments == nil {
+		o.Segments = func(context.Context) ([]actors.SegmentView, error) { return nil, nil }
+	}
+	if o.Refuse == nil {
+		o.Refuse = func() error { return nil }
+	}
+	if o.Started.IsZero() {
+		o.Started = time.Now()
+	}
+	return o
+}

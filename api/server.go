@@ -1,0 +1,119 @@
+// Package api is the relay's HTTPS edge: it authenticates, bounds, decodes and
+// validates what callers post, hands each change to the actors, and answers 200
+// only after they said that it is durable (I1).
+//
+// One post passes, in this order: audiences.go (method, token), admission.go
+// (is there room?), body.go (read, bounded), decode.go and fields.go (pure: bytes
+// to change), and audiences.go again (accept, wait, answer). Every refusal is a
+// [failure] and takes nothing of the request. No token and no key is logged or
+// sent back (I7).
+//
+// Echo routes and carries the handlers; limits, timeouts and TLS belong to the
+// http.Server, and decoding knows of neither.
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// Time and size limits of a connection. The lambda sends its whole request at
+// once; these are for those who do not.
+const (
+	readHeaderTimeout = 5 * time.Second // also bounds the TLS handshake
+	readTimeout       = 30 * time.Second
+	idleTimeout       = 75 * time.Second
+	writeSlack        = 20 * time.Second // to write the answer after body and outcome
+	maxHeaderBytes    = 16 << 10
+)
+
+// Server serves /audiences, /ping, /uptime and /cache over TLS.
+type Server struct {
+	options   Options
+	token     authToken
+	admission *admission
+	metrics   *metrics
+	echo      *echo.Echo
+	http      *http.Server
+	draining  atomic.Bool
+}
+
+// New returns a server that is ready to Serve.
+func New(options Options) *Server {
+	options = options.withDefaults()
+	s := &Server{
+		options:   options,
+		token:     newAuthToken(options.AuthToken),
+		admission: &admission{maxRequests: int64(options.MaxRequestsInFlight), maxBytes: options.MaxBytesInFlight},
+	}
+	s.metrics = newMetrics(options.Registerer, s.admission)
+	s.echo = s.routes()
+	s.http = &http.Server{
+		Handler: s.echo,
+		TLSConfig: &tls.Config{
+			MinVersion:   tls.VersionTLS12,
+			NextProtos:   []string{"h2", "http/1.1"},
+			Certificates: []tls.Certificate{options.Certificate},
+		},
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      readTimeout + options.AnswerTimeout + writeSlack,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          log.New(newErrorLog(options.Logger), "", 0),
+	}
+	return s
+}
+
+func (s *Server) routes() *echo.Echo {
+	e := echo.New()
+	e.IPExtractor = echo.ExtractIPDirect()
+	e.HTTPErrorHandler = s.answerError
+	e.Use(s.observe)
+	// A not-found route takes every method, also those that Echo has no name
+	// for; the old server's probes answered all of them.
+	for path, handler := range map[string]echo.HandlerFunc{
+		"/audiences": s.audiences,
+		"/ping":      s.ping,
+		"/uptime":    s.uptime,
+		"/cache":     s.cache,
+	} {
+		e.RouteNotFound(path, handler)
+		e.RouteNotFound(path+"/", handler)
+	}
+	return e
+}
+
+// Serve answers requests on the listener, speaking TLS over it, until Shutdown;
+// it then returns nil. The listener is closed on return.
+func (s *Server) Serve(listener net.Listener) error {
+	if err := s.http.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve requests: %w", err)
+	}
+	return nil
+}
+
+// Drain refuses every further change with 503 and Retry-After. Posts that are
+// under way are answered, and so are the probes.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Shutdown drains, stops listening and waits for the requests under way. When
+// ctx ends first their connections are cut, which their callers must take for an
+// unknown outcome (I1), and the error says so.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.Drain()
+	if err := s.http.Shutdown(ctx); err != nil {
+		_ = s.http.Close() // the first error is the one that tells what happened
+		return fmt.Errorf("finish requests under way: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,195 @@
+// Package config reads the relay's configuration: defaults, under a file, under
+// the environment. It is strict, because a misspelt key that is quietly ignored
+// shows itself on the worst day; and it reports every fault at once, with its
+// line and what would be right, because a person who is told one at a time
+// restarts the process once for each.
+//
+// The file is the one of the server before this: a JSON object, in which comments
+// and trailing commas are allowed. keys.go has the table of all keys.
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Placeholder is the authToken of the configuration that the project ships.
+const Placeholder = "change-me"
+
+// Config is a complete configuration; [Keys] documents the fields.
+type Config struct {
+	Port                       int
+	AuthToken                  Secret
+	SegmentsFlushRate          time.Duration // key segmentsFlushRateInSeconds
+	KeyFile                    string
+	KeyPassword                Secret
+	KeyEntryPassword           Secret // never empty unless KeyPassword is
+	JournalDir                 string
+	JournalKeyFile             string // "": the journal makes one for itself
+	SplitAPIURL                string // without a slash at its end
+	AdminAddress               string // "": off
+	LogLevel                   string
+	LogFormat                  string
+	SplitTimeout               time.Duration
+	DrainTimeout               time.Duration
+	IdleTimeout                time.Duration
+	MaxBodyBytes               int64
+	MaxConcurrentCalls         int
+	MaxCallsPerSecond          float64
+	MaxCallsPerSecondPerTenant float64
+	MaxRequestsInFlight        int
+	MaxBytesInFlight           int64
+	MinFreeDiskBytes           int64
+
+	Warnings []string // what works but should not stay so, one sentence each
+}
+
+// Load reads the file at path and the environment (as os.LookupEnv tells it; nil:
+// none), which beats the file. Relative paths in either are relative to the
+// file's directory, except those of the *_FILE variables: these are relative to
+// the working directory. The file may have at most 1 MiB, a secret file 64 KiB.
+//
+// An error is always of type [Faults].
+func Load(path string, env func(string) (string, bool)) (Config, error) {
+	data, err := readFile(path, maxFileBytes)
+	if err != nil {
+		return Config{}, Faults{{Source: path, Problem: fmt.Sprintf("cannot read the configuration: %v", err)}}
+	}
+	return parse(path, data, env)
+}
+
+func parse(path string, data []byte, env func(string) (string, bool)) (Config, error) {
+	members, fault := parseFile(path, data)
+	if fault != nil {
+		return Config{}, Faults{*fault}
+	}
+	if env == nil {
+		env = func(string) (string, bool) { return "", false }
+	}
+	l := loader{path: path, dir: filepath.Dir(path), places: map[string]Fault{}}
+	l.defaults()
+	l.file(members)
+	l.environment(env)
+	l.missing()
+	if l.config.KeyEntryPassword.Reveal() == "" {
+		l.config.KeyEntryPassword = l.config.KeyPassword
+	}
+	l.contradictions()
+	if len(l.faults) > 0 {
+		return Config{}, l.faults
+	}
+	l.warnings()
+	return l.config, nil
+}
+
+// loader fills a Config and gathers faults.
+type loader struct {
+	path   string
+	dir    string
+	config Config
+	places map[string]Fault // for each key that was given: where, and no problem yet
+	faults Faults
+}
+
+func (l *loader) defaults() {
+	for _, k := range table {
+		if k.def != required {
+			k.apply(&l.config, value{text: k.def, dir: l.dir})
+		}
+	}
+}
+
+func (l *loader) file(members []member) {
+	byName := make(map[string]key, len(table))
+	names := make([]string, 0, len(table))
+	for _, k := range table {
+		byName[k.name] = k
+		names = append(names, k.name)
+	}
+	for _, m := range members {
+		place := Fault{Source: l.path, Line: m.line, Key: m.name}
+		k, known := byName[m.name]
+		first, again := l.places[m.name]
+		switch {
+		case !known:
+			l.fault(place, unknown(m.name, names))
+		case again:
+			l.fault(place, fmt.Sprintf("stands here a second time; the first is on line %d", first.Line))
+		default:
+			m.value.dir = l.dir
+			l.places[m.name] = place
+			l.fault(place, k.apply(&l.config, m.value))
+		}
+	}
+}
+
+func unknown(name string, names []string) string {
+	if near := nearest(name, names); near != "" {
+		return fmt.Sprintf("unknown; did you mean %q?", near)
+	}
+	return "unknown; the keys are " + strings.Join(names, ", ")
+}
+
+// missing comes after the environment, which may give what the file does not.
+func (l *loader) missing() {
+	for _, k := range table {
+		if _, given := l.places[k.name]; k.def != required || given {
+			continue
+		}
+		other := k.env()
+		if k.secret {
+			other += " or " + k.env() + fileSuffix
+		}
+		l.fault(Fault{Source: l.path, Key: k.name}, fmt.Sprintf("missing; it must be %s (or set %s)", k.right, other))
+	}
+}
+
+// contradictions are values that are right one by one but not together.
+func (l *loader) contradictions() {
+	c := &l.config
+	if c.MaxBodyBytes > c.MaxBytesInFlight {
+		l.fault(l.place("maxBodyBytes", "maxBytesInFlight"), fmt.Sprintf("maxBodyBytes (%d) must not exceed maxBytesInFlight (%d): such a body could never be taken", c.MaxBodyBytes, c.MaxBytesInFlight))
+	}
+	if _, port, err := net.SplitHostPort(c.AdminAddress); err == nil && c.Port != 0 && port == strconv.Itoa(c.Port) {
+		l.fault(l.place("adminAddress", "port"), fmt.Sprintf("adminAddress and port must not name the same port, %d", c.Port))
+	}
+}
+
+// place is where the first of the keys that was given stands; with none given,
+// their defaults would contradict each other.
+func (l *loader) place(names ...string) Fault {
+	for _, name := range names {
+		if place, given := l.places[name]; given {
+			return place
+		}
+	}
+	return Fault{Source: l.path, Key: names[0]}
+}
+
+func (l *loader) fault(place Fault, problem string) {
+	if problem != "" {
+		place.Problem = problem
+		l.faults = append(l.faults, place)
+	}
+}
+
+func (l *loader) warnings() {
+	c := &l.config
+	if u, err := url.Parse(c.SplitAPIURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		c.Warnings = append(c.Warnings, "splitApiUrl begins with http: the apiTokens cross the network in clear; use https")
+	}
+	if c.AuthToken.Reveal() == Placeholder {
+		c.Warnings = append(c.Warnings, "authToken is still the placeholder that everybody knows; choose one of your own")
+	}
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || (err == nil && addr.IsLoopback())
+}

@@ -1,0 +1,56 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+const (
+	fileSuffix     = "_FILE" // of a variable that names a file with the secret
+	maxSecretBytes = 64 << 10
+)
+
+// environment applies the environment over what the file gave.
+func (l *loader) environment(env func(string) (string, bool)) {
+	for _, k := range table {
+		variable, text, given, err := k.lookup(env)
+		if !given {
+			continue
+		}
+		place := Fault{Source: "environment variable " + variable, Key: k.name}
+		l.places[k.name] = place
+		if err != nil {
+			l.fault(place, err.Error())
+			continue
+		}
+		l.fault(place, k.apply(&l.config, value{text: text, dir: l.dir}))
+	}
+}
+
+// lookup finds the key's text in the environment, or in the file that the
+// environment names, and the variable that gave it.
+func (k key) lookup(env func(string) (string, bool)) (variable, text string, given bool, err error) {
+	variable = k.env()
+	text, given = env(variable)
+	if !k.secret {
+		return variable, text, given, nil
+	}
+	file, fileGiven := env(variable + fileSuffix)
+	switch {
+	case !fileGiven:
+		return variable, text, given, nil
+	case given:
+		return variable, "", true, fmt.Errorf("%s%s is set as well; only one of them may be", variable, fileSuffix)
+	}
+	variable += fileSuffix
+	secret, err := readFile(file, maxSecretBytes)
+	if err != nil {
+		return variable, "", true, fmt.Errorf("cannot read the file %s: %w", quoted(file), err)
+	}
+	return variable, trimLineEnd(string(secret)), true, nil
+}
+
+// trimLineEnd takes off the one line end that editors and echo put there.
+func trimLineEnd(s string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
+}

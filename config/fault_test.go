@@ -1,0 +1,220 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+// TestRules has one line of a file per rule: the fault names the key, the line
+// and something of what would be right.
+func TestRules(t *testing.T) {
+	for line, want := range map[string]string{
+		`"port": 65536`:                        "a whole number from 0 to 65535, not 65536",
+		`"port": -1`:                           "not -1",
+		`"port": 1.5`:                          "not 1.5",
+		`"port": true`:                         "not true",
+		`"port": null`:                         "not null",
+		`"port": ""`:                           `not ""`,
+		`"port": "0x10"`:                       `not "0x10"`,
+		`"port": [1]`:                          "not an array",
+		`"port": {"a": 1}`:                     "not an object",
+		`"segmentsFlushRateInSeconds": 0`:      "a number of seconds",
+		`"segmentsFlushRateInSeconds": -1`:     "not -1",
+		`"segmentsFlushRateInSeconds": "NaN"`:  `not "NaN"`,
+		`"segmentsFlushRateInSeconds": "Inf"`:  `not "Inf"`,
+		`"segmentsFlushRateInSeconds": 1e300`:  "not 1e300",
+		`"segmentsFlushRateInSeconds": "1y"`:   `text like "1m30s"`,
+		`"segmentsFlushRateInSeconds": false`:  "not false",
+		`"splitTimeout": "0s"`:                 `not "0s"`,
+		`"keyPassword": 5`:                     "must be text",
+		`"keyEntryPassword": ["x"]`:            "must be text",
+		`"journalDir": ""`:                     "a path",
+		`"journalDir": "a\u0000b"`:             "a path",
+		`"journalKeyFile": 7`:                  "a path, not 7",
+		`"splitApiUrl": "api.split.io"`:        "does not begin with https://",
+		`"splitApiUrl": "ftp://h"`:             "does not begin with https://",
+		`"splitApiUrl": "https://"`:            "names no host",
+		`"splitApiUrl": "https://:443"`:        "names no host",
+		`"splitApiUrl": "https://u:hunter2@h"`: "holds a user name",
+		`"splitApiUrl": "https://h/?a=b"`:      "something after ? or #",
+		`"splitApiUrl": "https://h/#"`:         "something after ? or #",
+		`"splitApiUrl": "https://h:99999"`:     "port",
+		`"splitApiUrl": "https://h:hunter2"`:   "cannot be read as a URL",
+		`"splitApiUrl": 1`:                     "not 1",
+		`"adminAddress": "3010"`:               `host:port such as 127.0.0.1:3010, or empty, not "3010"`,
+		`"adminAddress": "h:http"`:             "host:port",
+		`"adminAddress": "h:65536"`:            "host:port",
+		`"adminAddress": null`:                 "host:port",
+		`"logLevel": "INFO"`:                   "one of trace, debug, info, warn, error",
+		`"logFormat": "xml"`:                   "one of auto, json, console",
+		`"maxBodyBytes": 0`:                    "a whole number from 1024",
+		`"maxConcurrentCalls": 1e1`:            "a whole number",
+		`"maxCallsPerSecond": 0`:               "a number from 0.001",
+		`"minFreeDiskBytes": 9e99`:             "a whole number from 0",
+		`"prot": 1`:                            `unknown; did you mean "port"?`,
+		`"Port": 1`:                            `unknown; did you mean "port"?`,
+		`"AUTHTOKEN": "hunter2"`:               `did you mean "authToken"?`,
+		`"splitApiURL": ""`:                    `did you mean "splitApiUrl"?`,
+		`"segmentsFlushRate": 1`:               `did you mean "segmentsFlushRateInSeconds"?`,
+		`"flushInterval": "hunter2"`:           `unknown; the keys are port, authToken`,
+		`"": 1`:                                `unknown`,
+		`"keyFile": "again"`:                   "a second time; the first is on line 3",
+		`"maxBodyBytes": 268435457`:            "must not exceed maxBytesInFlight",
+		`"adminAddress": ":5010"`:              "must not name the same port",
+	} {
+		faults := faultsOf(t, with(line), nil)
+		key := line[1:strings.Index(line, `":`)]
+		if len(faults) != 1 || faults[0].Key != key || faults[0].Line != 4 || faults[0].Source != path0 || !strings.Contains(faults[0].Problem, want) {
+			t.Errorf("%s\n\tgave %v\n\twant one fault on line 4 with %q", line, faults, want)
+		}
+		if strings.Contains(faults.Error(), "hunter2") {
+			t.Errorf("%s: a fault repeats a secret: %v", line, faults)
+		}
+	}
+}
+
+func TestTokenRules(t *testing.T) {
+	for token, want := range map[string]string{
+		`""`: "blank", `"  "`: "blank", `" hunter2"`: "blanks or line ends around", `"hunter2\n"`: "blanks or line ends around",
+		`"hunter2\u0007x"`: "character number 8", `"hunter2é"`: "character number 8", `12345678`: "printable ASCII", `null`: "printable ASCII", `["hunter2"]`: "printable ASCII",
+	} {
+		faults := faultsOf(t, `{"keyFile": "k", "authToken": `+token+`}`, nil)
+		if len(faults) != 1 || faults[0].Key != "authToken" || !strings.Contains(faults[0].Problem, want) {
+			t.Errorf("%s: %v, want %q", token, faults, want)
+		}
+		if strings.Contains(faults.Error(), "hunter2") || strings.Contains(faults.Error(), "12345678") {
+			t.Errorf("a fault repeats the token: %v", faults)
+		}
+	}
+}
+
+// TestAllFaultsAtOnce: nobody has to restart once for each, and comments do not
+// shift the lines.
+func TestAllFaultsAtOnce(t *testing.T) {
+	text := `{
+		// a comment
+		"prot": 1, /* one
+		over three
+		lines */ "logLevel":
+			"loud",
+		"logLevel": "info",
+		"splitTimeout": "soon", // the last
+	}`
+	faults := faultsOf(t, text, map[string]string{
+		"AUDIENCES_PORT": "tcp://10.0.0.1:5010", "AUDIENCES_KEY_PASSWORD": "hunter2", "AUDIENCES_KEY_PASSWORD_FILE": "x", "AUDIENCES_MAX_BODY_BYTES": "",
+	})
+	var got []string
+	for _, fault := range faults {
+		got = append(got, fmt.Sprintf("%s %d %s", fault.Source, fault.Line, fault.Key))
+	}
+	want := []string{
+		path0 + " 3 prot", path0 + " 5 logLevel", path0 + " 7 logLevel", path0 + " 8 splitTimeout",
+		"environment variable AUDIENCES_PORT 0 port", "environment variable AUDIENCES_KEY_PASSWORD 0 keyPassword",
+		"environment variable AUDIENCES_MAX_BODY_BYTES 0 maxBodyBytes", path0 + " 0 authToken", path0 + " 0 keyFile",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%v\nwant\n%s", faults, strings.Join(want, "\n"))
+	}
+	lines := strings.Split(faults.Error(), "\n")
+	if len(lines) != len(want) || lines[0] != path0+`:3: key "prot": unknown; did you mean "port"?` {
+		t.Errorf("as text:\n%v", faults)
+	}
+	if !strings.Contains(faults.Error(), "enableServiceLinks") || strings.Contains(faults.Error(), "hunter2") {
+		t.Errorf("as text:\n%v", faults)
+	}
+}
+
+// TestNotJSON: one fault with line and column, in which nothing of the file's
+// text stands: it may be the token.
+func TestNotJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                    "2:1",
+		"{":                                   "2:1",
+		"{\n\"authToken\": hunter2\n}":        "2:14",
+		"{\n\"authToken\": 'hunter2'\n}":      "2:14",
+		"{\n\"authToken\": \"hun\nter2\"}":    "2:14",
+		"{\n\"authToken\": \"\\hunter2\"}":    "2:14",
+		"{\"authToken\": \"a\"\n\"port\": 1}": "2:1",
+		"{\"a\": \"hunter2}":                  "2:1",
+		"{} hunter2":                          "1:4",
+		"{/* hunter2 }":                       "1:2",
+		"{\"port\": 0x10}":                    "1:10",
+	} {
+		faults := faultsOf(t, text, nil)
+		if at := fmt.Sprintf("%d:%d", faults[0].Line, faults[0].Column); len(faults) != 1 || at != want {
+			t.Errorf("%q: %v; want it at %s", text, faults, want)
+		}
+		if strings.Contains(faults.Error(), "hun") || strings.Contains(faults.Error(), "ter2") {
+			t.Errorf("%q: the fault repeats the text: %v", text, faults)
+		}
+	}
+	for _, text := range []string{"[]", "5", "null", `"hunter2"`, strings.Repeat("[", 1<<19), strings.Repeat(`{"":`, 1<<18), "{" + strings.Repeat(`"x":0,`, 150_000) + "}"} {
+		if faults := faultsOf(t, text, nil); len(faults) != 1 || strings.Contains(faults.Error(), "hunter2") {
+			t.Errorf("%.20q: %v", text, faults)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	names := make([]string, len(table))
+	for i, k := range table {
+		names[i] = k.name
+	}
+	for name, want := range map[string]string{
+		"prot": "port", "pot": "port", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "keyPasword": "keyPassword",
+		"segmentFlushRateInSecond": "segmentsFlushRateInSeconds", "journaldir": "journalDir", "xyz": "", "": "", strings.Repeat("p", 1<<20): "",
+	} {
+		if got := nearest(name, names); got != want {
+			t.Errorf("nearest(%.30q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestSecretsDoNotPrint covers I7 for a whole configuration.
+func TestSecretsDoNotPrint(t *testing.T) {
+	c := mustParse(t, `{"authToken": "hunter2", "keyFile": "k", "keyPassword": "hunter2", "keyEntryPassword": "hunter2"}`, nil)
+	var out strings.Builder
+	logger := slog.New(slog.NewJSONHandler(&out, nil))
+	for _, v := range []any{c, &c, c.AuthToken, &c.AuthToken, []Secret{c.AuthToken}, map[Secret]Secret{c.AuthToken: c.KeyPassword}} {
+		fmt.Fprintf(&out, "%v %+v %#v %s %q %d %x %X %t\n", v, v, v, v, v, v, v, v, v)
+		logger.Info("x", "v", v)
+		text, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(text)
+	}
+	for _, shape := range []string{"hunter2", "68756e74657232", "68756E74657232"} {
+		if strings.Contains(out.String(), shape) {
+			t.Errorf("%q shows in\n%s", shape, out.String())
+		}
+	}
+	if c.AuthToken.Reveal() != "hunter2" || c.AuthToken.String() != hidden || c.AuthToken.GoString() != hidden {
+		t.Error("the secret is lost, or shows")
+	}
+}
+
+// FuzzLoad: no panic, no endless loop, and either a usable configuration or
+// faults that name a place and a problem.
+func FuzzLoad(f *testing.F) {
+	for _, text := range []string{"", "{}", with(""), with(`"port": "5010", // x`), with(`"splitApiUrl": "http://[::1%25a]:1/"`), "{\"a\":[{}]}", "\ufeff{/**/}", with(`"idleTimeout": "1h"`)} {
+		f.Add([]byte(text), "5010", "1.5s")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, port, flush string) {
+		c, err := parse(path0, data, environ(map[string]string{"AUDIENCES_PORT": port, "AUDIENCES_SEGMENTS_FLUSH_RATE_IN_SECONDS": flush}))
+		if err == nil {
+			if c.AuthToken.Reveal() == "" || c.KeyFile == "" || c.Port < 0 || c.Port > 65535 || c.SegmentsFlushRate <= 0 {
+				t.Fatalf("accepted: %+v", c)
+			}
+			return
+		}
+		for _, fault := range err.(Faults) {
+			if fault.Source == "" || fault.Problem == "" {
+				t.Fatalf("incomplete: %+v", fault)
+			}
+		}
+	})
+}

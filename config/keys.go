@@ -1,0 +1,171 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// required in place of a default: the key has none.
+const required = "required"
+
+// table has every key there is. The rest of the package knows none by name, apart
+// from the few that are checked against each other.
+var table = []key{
+	whole("port", "5010", 0, 65535, "HTTPS port, on all interfaces; 0: any free one", func(c *Config) *int { return &c.Port }),
+	secret("authToken", required, "what callers send in the Authorization header", "printable ASCII text without blanks around it", headerValue, func(c *Config) *Secret { return &c.AuthToken }),
+	duration("segmentsFlushRateInSeconds", "10", time.Millisecond, 24*time.Hour, "how long a segment gathers keys before they are sent to Split", func(c *Config) *time.Duration { return &c.SegmentsFlushRate }),
+	path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile }),
+	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
+	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
+	path("journalDir", "audiences-journal", "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
+	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself", func(c *Config) *string { return &c.JournalKeyFile }),
+	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
+	listenAddress("adminAddress", "127.0.0.1:3010", "plain HTTP address of probes, metrics and the operator's pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
+	choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel }),
+	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, else json", func(c *Config) *string { return &c.LogFormat }),
+	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),
+	duration("drainTimeout", "20s", 0, time.Hour, "longest time for delivering what is pending when the process is told to stop", func(c *Config) *time.Duration { return &c.DrainTimeout }),
+	duration("idleTimeout", "10m", time.Millisecond, 7*24*time.Hour, "how long a segment without work stays in memory", func(c *Config) *time.Duration { return &c.IdleTimeout }),
+	whole("maxBodyBytes", "33554432", 1024, 1<<40, "largest request body in bytes", func(c *Config) *int64 { return &c.MaxBodyBytes }),
+	whole("maxConcurrentCalls", "64", 1, 10_000, "calls to Split under way at once", func(c *Config) *int { return &c.MaxConcurrentCalls }),
+	number("maxCallsPerSecond", "20", 0.001, 100_000, "calls to Split a second, all tenants together", func(c *Config) *float64 { return &c.MaxCallsPerSecond }),
+	number("maxCallsPerSecondPerTenant", "10", 0.001, 100_000, "calls to Split a second for one apiToken", func(c *Config) *float64 { return &c.MaxCallsPerSecondPerTenant }),
+	whole("maxRequestsInFlight", "4096", 1, 1_000_000, "requests being answered at once; beyond it 503", func(c *Config) *int { return &c.MaxRequestsInFlight }),
+	whole("maxBytesInFlight", "268435456", 1024, 1<<40, "bytes of request bodies held at once; beyond it 503", func(c *Config) *int64 { return &c.MaxBytesInFlight }),
+	whole("minFreeDiskBytes", "536870912", 0, 1<<50, "free disk space in bytes under which requests get 503; 0: no such limit", func(c *Config) *int64 { return &c.MinFreeDiskBytes }),
+}
+
+// key is one line of the table.
+type key struct {
+	name   string
+	def    string // as text; required where there is none
+	right  string // what would be right: "must be " + right
+	doc    string
+	secret bool
+	set    func(c *Config, v value) error
+}
+
+// env is the key's environment variable: splitApiUrl becomes AUDIENCES_SPLIT_API_URL.
+func (k key) env() string {
+	var b strings.Builder
+	b.WriteString("AUDIENCES_")
+	for _, r := range k.name {
+		if unicode.IsUpper(r) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToUpper(r))
+	}
+	return b.String()
+}
+
+// apply stores the value, or says what is wrong with it.
+func (k key) apply(c *Config, v value) (problem string) {
+	switch err := k.set(c, v); {
+	case err == nil:
+		return ""
+	case err != errWrong:
+		return fmt.Sprintf("must be %s; %v", k.right, err)
+	case k.secret:
+		return "must be " + k.right
+	}
+	return fmt.Sprintf("must be %s, not %s", k.right, v.shown())
+}
+
+// KeyDoc describes one key to people.
+type KeyDoc struct {
+	Name     string // in the file
+	Env      string // environment variable
+	FileEnv  string // environment variable that names a file with the value; secrets only
+	Default  string // as it would be written in the environment; "required" if Required
+	Required bool
+	Right    string // what the value must be
+	Doc      string // what the key is for
+}
+
+// Keys lists every key in the order of the documentation.
+func Keys() []KeyDoc {
+	docs := make([]KeyDoc, len(table))
+	for i, k := range table {
+		docs[i] = KeyDoc{Name: k.name, Env: k.env(), Default: k.def, Required: k.def == required, Right: k.right, Doc: k.doc}
+		if k.secret {
+			docs[i].FileEnv = k.env() + fileSuffix
+		}
+	}
+	return docs
+}
+
+// The kinds of keys; each of these makes one line of the table. They differ in
+// how they read a value; at tells where it goes.
+
+func whole[T int | int64](name, def string, lowest, highest T, doc string, at func(*Config) *T) key {
+	return typed(name, def, fmt.Sprintf("a whole number from %d to %d", lowest, highest), doc, at, func(v value) (T, error) {
+		n, err := v.whole(int64(lowest), int64(highest))
+		return T(n), err
+	})
+}
+
+func number(name, def string, lowest, highest float64, doc string, at func(*Config) *float64) key {
+	return typed(name, def, fmt.Sprintf("a number from %g to %.0f", lowest, highest), doc, at, func(v value) (float64, error) {
+		return v.number(lowest, highest)
+	})
+}
+
+func duration(name, def string, shortest, longest time.Duration, doc string, at func(*Config) *time.Duration) key {
+	right := fmt.Sprintf(`a number of seconds or text like "1m30s", from %gs to %.0fs`, shortest.Seconds(), longest.Seconds())
+	return typed(name, def, right, doc, at, func(v value) (time.Duration, error) { return v.duration(shortest, longest) })
+}
+
+func path(name, def, doc string, at func(*Config) *string) key {
+	empty := def == "" // then no path at all is an answer too
+	return typed(name, def, "a path", doc, at, func(v value) (string, error) {
+		if v.text == "" && !empty {
+			return "", errWrong
+		}
+		return v.path()
+	})
+}
+
+func httpURL(name, def, doc string, at func(*Config) *string) key {
+	return typed(name, def, "a URL such as "+def, doc, at, value.httpURL)
+}
+
+func listenAddress(name, def, doc string, at func(*Config) *string) key {
+	return typed(name, def, "host:port such as "+def+", or empty", doc, at, value.listenAddress)
+}
+
+func choice(name, def string, options []string, doc string, at func(*Config) *string) key {
+	return typed(name, def, "one of "+strings.Join(options, ", "), doc, at, func(v value) (string, error) {
+		if !v.isText() || !slices.Contains(options, v.text) {
+			return "", errWrong
+		}
+		return v.text, nil
+	})
+}
+
+// secret has a check that may be nil and must not repeat the value.
+func secret(name, def, doc, right string, check func(string) error, at func(*Config) *Secret) key {
+	k := typed(name, def, right, doc, at, func(v value) (Secret, error) {
+		if !v.isText() {
+			return Secret{}, errWrong
+		}
+		if check == nil {
+			return NewSecret(v.text), nil
+		}
+		return NewSecret(v.text), check(v.text)
+	})
+	k.secret = true
+	return k
+}
+
+func typed[T any](name, def, right, doc string, at func(*Config) *T, read func(value) (T, error)) key {
+	return key{name: name, def: def, right: right, doc: doc, set: func(c *Config, v value) error {
+		read, err := read(v)
+		if err == nil {
+			*at(c) = read
+		}
+		return err
+	}}
+}

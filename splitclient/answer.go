@@ -1,0 +1,131 @@
+package splitclient
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"audiences/audience"
+)
+
+const (
+	// maxAnswer is how much of an answer is looked at, in bytes.
+	maxAnswer = 64 << 10
+	// maxDrained is how much more is thrown away to keep the connection; beyond,
+	// a new connection is cheaper.
+	maxDrained = 256 << 10
+	// MaxMessage is the greatest length of Outcome.Message and Cause, in bytes.
+	MaxMessage = 300
+)
+
+// answer is what came back, as far as the table looks at it.
+type answer struct {
+	adding  bool    // the call was an add
+	failure failure // why there is no answer; the rest is zero then
+	unsent  bool    // the call certainly never left
+	cause   string
+
+	status     int
+	markup     bool   // HTML or XML: not Split
+	empty      bool   // no body at all, or blanks
+	text       string // the body's own words, cleaned, not cut
+	limits     Limits
+	retryAfter time.Duration // negative: not said
+}
+
+// read takes in the answer. With an error, which is the body's, the status and
+// headers are there all the same.
+func read(res *http.Response, call Call) (*answer, error) {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err == nil {
+		// To its end, or the connection is not used again.
+		_, err = io.CopyN(io.Discard, res.Body, maxDrained)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+	}
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	a := &answer{
+		adding:     call.Verb == audience.Add,
+		status:     res.StatusCode,
+		empty:      len(body) == 0,
+		markup:     isMarkup(res.Header, body),
+		limits:     parseLimits(res.Header),
+		retryAfter: parseRetryAfter(res.Header.Get("Retry-After")),
+	}
+	if !a.markup {
+		a.text = clean(words(body), call.Token.Reveal())
+	}
+	return a, err
+}
+
+// isMarkup looks at the header and at the body, since portals get either wrong.
+// An empty body is no page, whatever its header says.
+func isMarkup(header http.Header, body []byte) bool {
+	if len(body) == 0 {
+		return false
+	}
+	media, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
+	return body[0] == '<' || media == "text/html" || media == "application/xhtml+xml"
+}
+
+// words finds what an answer says: Split's {"message","details"}, or a plain
+// text. JSON of any other form says nothing to a person.
+func words(body []byte) string {
+	var said struct{ Message, Details any }
+	if json.Unmarshal(body, &said) == nil {
+		message, _ := said.Message.(string)
+		details, _ := said.Details.(string)
+		switch {
+		case details == "" || details == message:
+			return message
+		case message == "":
+			return details
+		}
+		return message + " (" + details + ")"
+	}
+	if len(body) > 0 && strings.IndexByte(`{["`, body[0]) >= 0 {
+		return ""
+	}
+	return string(body)
+}
+
+// clean makes a text fit for one line of an operator's page: no control or
+// invisible characters (some turn the direction of text around), and no token,
+// should the other side echo it (I7).
+func clean(text, token string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return -1
+	}, text)
+	if token != "" {
+		// After the removal, which may have put a broken token together again; and
+		// by letters that no token has, so that none can come about around them.
+		text = strings.ReplaceAll(text, token, "•••")
+	}
+	return strings.TrimSpace(text)
+}
+
+// cut shortens a clean text to MaxMessage bytes without splitting a character.
+func cut(text string) string {
+	if len(text) <= MaxMessage {
+		return text
+	}
+	end := MaxMessage
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
+}

@@ -1,0 +1,239 @@
+package splitclient
+
+import (
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net/http"
+	"strconv"
+	"testing"
+	"time"
+
+	"audiences/audience"
+)
+
+const (
+	jsonType = "application/json; charset=utf-8"
+	htmlType = "text/html; charset=utf-8"
+	page     = "<html><body>Access denied by approvals of the segment limit</body></html>"
+)
+
+// reply is what a test's server answers.
+type reply struct {
+	status int
+	media  string
+	body   string
+	header map[string]string
+}
+
+func (r reply) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	if r.media != "" {
+		w.Header().Set("Content-Type", r.media)
+	}
+	for name, value := range r.header {
+		w.Header()[name] = []string{value}
+	}
+	w.WriteHeader(r.status)
+	if r.status != http.StatusNoContent && r.status != http.StatusNotModified {
+		_, _ = w.Write([]byte(r.body))
+	}
+}
+
+func message(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err)
+	}
+	return `{"code":1,"message":` + string(quoted) + `}`
+}
+
+// Every answer that Split or something in its place may give, over a real
+// connection.
+func TestAnswersBecomeOutcomes(t *testing.T) {
+	keys, segment, tenant := ScopeKeys, ScopeSegment, ScopeTenant
+	for name, c := range map[string]struct {
+		reply reply
+		want  Outcome
+	}{
+		"200":                     {reply{200, jsonType, `{"name":"s"}`, nil}, delivered(OK)},
+		"200 with a wrong type":   {reply{200, htmlType, "", nil}, delivered(OK)},
+		"200 empty":               {reply{200, "", "", nil}, delivered(OK)},
+		"200 unreadable":          {reply{200, jsonType, `{"name":`, nil}, delivered(OK)},
+		"200 plain":               {reply{200, "text/plain", "done", nil}, delivered(OK)},
+		"201":                     {reply{201, jsonType, `{}`, nil}, delivered(OK)},
+		"202":                     {reply{202, jsonType, `{}`, nil}, delivered(OK)},
+		"204":                     {reply{204, "", "", nil}, delivered(OK)},
+		"299":                     {reply{299, "", "", nil}, delivered(OK)},
+		"200 page":                {reply{200, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 page, not so called": {reply{200, jsonType, "\ufeff \r\n" + page, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 text called a page":  {reply{200, "TEXT/HTML", "welcome", nil}, transient(UnexpectedAnswer, unknown)},
+
+		"301":             {reply{301, "", "", map[string]string{"Location": "/elsewhere"}}, transient(Redirected, known)},
+		"302 page":        {reply{302, htmlType, page, map[string]string{"Location": "https://portal.invalid/"}}, transient(Redirected, known)},
+		"304":             {reply{304, "", "", nil}, transient(Redirected, known)},
+		"307 bad address": {reply{307, "", "", map[string]string{"Location": "http://[::bad"}}, transient(Redirected, known)},
+		"308 no address":  {reply{308, "", "", nil}, transient(Redirected, known)},
+
+		"400":           {reply{400, jsonType, message("Key is invalid"), nil}, permanent(BadRequest, keys)},
+		"400 empty":     {reply{400, "", "", nil}, permanent(EmptyBadRequest, keys)},
+		"400 blank":     {reply{400, htmlType, " \n", nil}, permanent(EmptyBadRequest, keys)},
+		"400 plain":     {reply{400, "text/plain", "no", nil}, permanent(BadRequest, keys)},
+		"400 key limit": {reply{400, jsonType, message("Segment key exceeds the maximum length"), nil}, permanent(BadRequest, keys)},
+		"400 page":      {reply{400, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
+		"400 full":      {reply{400, jsonType, message("Segment would EXCEED 100000 keys"), nil}, permanent(SegmentFull, segment)},
+		"400 full, too": {reply{400, jsonType, message("Maximum of 100,000 keys reached"), nil}, permanent(SegmentFull, segment)},
+		"409 full":      {reply{409, jsonType, message("segment is over its limit"), nil}, permanent(SegmentFull, segment)},
+		"413 full":      {reply{413, jsonType, message("too many keys in the segment"), nil}, permanent(SegmentFull, segment)},
+		"400 full, in details": {reply{400, jsonType, `{"message":"Bad request","details":"segment limit exceeded"}`, nil},
+			permanent(SegmentFull, segment)},
+		"413 per call": {reply{413, jsonType, message("segment uploads are limited to 5000 keys per call"), nil}, permanent(TooLarge, keys)},
+
+		"401":           {reply{401, jsonType, message("bad token"), nil}, permanent(Unauthorized, tenant)},
+		"401 empty":     {reply{401, "", "", nil}, permanent(Unauthorized, tenant)},
+		"401 page":      {reply{401, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
+		"403":           {reply{403, jsonType, message("no right"), nil}, permanent(Forbidden, segment)},
+		"403 empty":     {reply{403, "", "", nil}, permanent(Forbidden, segment)},
+		"403 approvals": {reply{403, jsonType, message("APPROVALS are required"), nil}, permanent(ApprovalsRequired, segment)},
+		"403 approvals, in details": {reply{403, jsonType, `{"message":"Forbidden","details":"Approval needed"}`, nil},
+			permanent(ApprovalsRequired, segment)},
+		"403 page": {reply{403, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
+		"404":      {reply{404, jsonType, message("no such segment"), nil}, permanent(NotFound, segment)},
+		"404 page": {reply{404, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
+		"405":      {reply{405, "", "", nil}, permanent(Refused, segment)},
+		"407":      {reply{407, htmlType, page, nil}, transient(UnexpectedAnswer, known)},
+		"408":      {reply{408, "", "", nil}, transient(RequestTimeout, unknown)},
+		"408 page": {reply{408, htmlType, page, nil}, transient(RequestTimeout, unknown)},
+		"409":      {reply{409, jsonType, message("conflict"), nil}, transient(Conflict, known)},
+		"410":      {reply{410, jsonType, message("gone"), nil}, permanent(Refused, segment)},
+		"413":      {reply{413, "", "", nil}, permanent(TooLarge, keys)},
+		"413 page": {reply{413, htmlType, page, nil}, permanent(TooLarge, keys)},
+		"421":      {reply{421, "", "", nil}, transient(UnexpectedAnswer, known)},
+		"422":      {reply{422, jsonType, message("key"), nil}, permanent(Unprocessable, keys)},
+		"425":      {reply{425, "", "", nil}, transient(UnexpectedAnswer, known)},
+		"451":      {reply{451, jsonType, "{}", nil}, permanent(Refused, segment)},
+
+		"500": {reply{500, jsonType, message("oops"), nil}, transient(ServerError, unknown)},
+		"502": {reply{502, htmlType, page, nil}, transient(ServerError, unknown)},
+		"503": {reply{503, htmlType, page, nil}, transient(ServerError, unknown)},
+		"504": {reply{504, "", "", nil}, transient(ServerError, unknown)},
+		"599": {reply{599, "", "", nil}, transient(ServerError, unknown)},
+		"600": {reply{600, "", "", nil}, transient(UnexpectedAnswer, unknown)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := newClient(t, serve(t, c.reply)).Do(t.Context(), call(audience.Add, "1"))
+			if out.Status != c.reply.status {
+				t.Errorf("status %d, want %d", out.Status, c.reply.status)
+			}
+			if out.Limits != noLimits || out.Delay != 0 || out.DelayIP != 0 || out.Cause != "" {
+				t.Errorf("an answer without limits gave %+v", out)
+			}
+			sameVerdict(t, out, c.want)
+		})
+	}
+}
+
+// Removing keys cannot fill a segment, whatever the words: the halving must go
+// on, for the limit of removeKeys is not documented.
+func TestRemovingNeverFillsASegment(t *testing.T) {
+	full := reply{400, jsonType, message("segment limit exceeded"), nil}
+	out := newClient(t, serve(t, full)).Do(t.Context(), call(audience.Delete, "1"))
+	sameVerdict(t, out, permanent(BadRequest, ScopeKeys))
+}
+
+func TestThrottledAnswers(t *testing.T) {
+	const remOrg, remIP = "X-Ratelimit-Remaining-Org", "X-Ratelimit-Remaining-Ip"
+	const resOrg, resIP = "X-Ratelimit-Reset-Seconds-Org", "X-Ratelimit-Reset-Seconds-Ip"
+	type h map[string]string
+	for name, c := range map[string]struct {
+		header         h
+		reason         Reason
+		delay, delayIP time.Duration
+	}{
+		"organisation":      {h{remOrg: "0", remIP: "90", resOrg: "17.5", resIP: "3"}, ThrottledOrg, 17500 * time.Millisecond, 0},
+		"address":           {h{remOrg: "9", remIP: "0", resOrg: "3", resIP: "8"}, ThrottledIP, 8 * time.Second, 8 * time.Second},
+		"both":              {h{remOrg: "0", remIP: "0", resOrg: "30", resIP: "4"}, ThrottledIP, 30 * time.Second, 4 * time.Second},
+		"a fraction left":   {h{remOrg: "0.4", remIP: "7.9"}, ThrottledOrg, DefaultThrottle, 0},
+		"overdrawn":         {h{remOrg: "5", remIP: "-3"}, ThrottledIP, DefaultThrottle, DefaultThrottle},
+		"one reset, org":    {h{resOrg: "6"}, ThrottledOrg, 6 * time.Second, 0},
+		"one reset, IP":     {h{resIP: "6"}, ThrottledIP, 6 * time.Second, 6 * time.Second},
+		"two resets":        {h{resOrg: "6", resIP: "7"}, ThrottledUnsaid, 7 * time.Second, 0},
+		"neither used up":   {h{remOrg: "5", remIP: "5", resOrg: "3"}, ThrottledUnsaid, 3 * time.Second, 0},
+		"nothing":           {nil, ThrottledUnsaid, DefaultThrottle, 0},
+		"zero resets":       {h{remOrg: "0", resOrg: "0", resIP: "0.0"}, ThrottledOrg, MinThrottle, 0},
+		"zero reset of IP":  {h{remIP: "0", resOrg: "9", resIP: "0"}, ThrottledIP, 9 * time.Second, MinThrottle},
+		"short":             {h{remIP: "0", resIP: "0.25"}, ThrottledIP, MinThrottle, MinThrottle},
+		"huge":              {h{remIP: "0", resIP: "1800000000"}, ThrottledIP, MaxThrottle, MaxThrottle},
+		"negative":          {h{remOrg: "0", resOrg: "-4"}, ThrottledOrg, DefaultThrottle, 0},
+		"nonsense":          {h{remOrg: "none", remIP: "NaN", resOrg: "soon", resIP: "Inf"}, ThrottledUnsaid, DefaultThrottle, 0},
+		"retry after":       {h{"Retry-After": "11"}, ThrottledUnsaid, 11 * time.Second, 0},
+		"retry after 0":     {h{"Retry-After": "0"}, ThrottledUnsaid, MinThrottle, 0},
+		"retry after past":  {h{"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, ThrottledUnsaid, MinThrottle, 0},
+		"retry after never": {h{"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}, ThrottledUnsaid, MaxThrottle, 0},
+		"resets come first": {h{resOrg: "3", resIP: "4", "Retry-After": "60"}, ThrottledUnsaid, 4 * time.Second, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := serve(t, reply{429, htmlType, page, c.header})
+			out := newClient(t, server).Do(t.Context(), call(audience.Add, "1"))
+			sameVerdict(t, out, throttled(c.reason))
+			if out.Delay != c.delay || out.DelayIP != c.delayIP {
+				t.Errorf("delay %v, for all %v; want %v, %v", out.Delay, out.DelayIP, c.delay, c.delayIP)
+			}
+		})
+	}
+}
+
+// A reason that is declared and not listed would have no series and no line in
+// the documentation; one that no row gives is a promise nobody keeps.
+func TestReasonsAreListedAndReachable(t *testing.T) {
+	listed := map[Reason]bool{}
+	for _, r := range Reasons() {
+		if listed[r] {
+			t.Errorf("%s is listed twice", r)
+		}
+		listed[r] = true
+	}
+	for _, r := range declaredReasons(t) {
+		if !listed[r] {
+			t.Errorf("%s is declared, not listed", r)
+		}
+	}
+	reached := map[Reason]bool{}
+	for _, r := range table {
+		reached[r.becomes.Reason] = true
+		if !listed[r.becomes.Reason] {
+			t.Errorf("the table gives %s, which is not listed", r.becomes.Reason)
+		}
+	}
+	if len(reached) != len(listed) {
+		t.Errorf("the table gives %d reasons of %d", len(reached), len(listed))
+	}
+}
+
+func declaredReasons(t *testing.T) (found []Reason) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); ok && kind.Name == "Reason" {
+			text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = append(found, Reason(text))
+		}
+		return true
+	})
+	if len(found) == 0 {
+		t.Fatal("found no reason at all")
+	}
+	return found
+}

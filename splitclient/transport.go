@@ -1,0 +1,48 @@
+package splitclient
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+)
+
+const (
+	// maxConns bounds the connections where HTTP/1.1 is spoken, idle ones
+	// included, so that busy times do not end in closing and dialling. It is far
+	// above what permits allow at once; over HTTP/2 one connection carries all.
+	maxConns = 128
+	// idleTimeout lies below the 60 s after which common load balancers drop an
+	// idle connection, so that we are the one who closes: a call written into a
+	// connection that the other side just closed has an unknown outcome.
+	idleTimeout = 45 * time.Second
+	// pingAfter and pingTimeout find an HTTP/2 connection whose other end is gone
+	// without a word (a NAT that forgot it): every call on it would time out.
+	pingAfter   = 10 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
+// newTransport makes the connections that all tenants share. The timeout is a
+// call's: net/http lets dialling outlive the call that began it, for a later one
+// to use, and so it needs an end of its own; a later end, so that a call's
+// reason is its own timeout.
+func newTransport(timeout time.Duration) *http.Transport {
+	dialling := 2 * timeout
+	proxy := httpproxy.FromEnvironment().ProxyFunc()
+	return &http.Transport{
+		Proxy:                  func(req *http.Request) (*url.URL, error) { return proxy(req.URL) },
+		DialContext:            (&net.Dialer{Timeout: dialling}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    dialling,
+		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		DisableCompression:     true, // answers are tiny
+		MaxConnsPerHost:        maxConns,
+		MaxIdleConnsPerHost:    maxConns,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: 64 << 10,
+	}
+}
