@@ -1,0 +1,43 @@
+// Package actors brings accepted changes to Split: each segment of each tenant
+// is an actor that gathers keys and flushes them, a tenant actor paces its
+// organisation's calls, and a registry finds them all and shares out the one
+// egress IP. It is the only package that knows the actor library.
+//
+// [Relay] is the door; the way of a change is Relay.Accept, registry, tenant,
+// segment (segment.go), batch (batch.go), and back from the segment's timer
+// over a permit (tenant.go, pacing.go) to a call (flush.go).
+//
+// Who runs, what it alone may touch, and what feeds it:
+//
+//	registry  one actor        tenants' roster, egress limiter and turns
+//	          fed by           the door: accept, census, drainAll; replay: activate;
+//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep
+//	tenant    one per apiToken segments' roster, pace, waitlist, calls under way
+//	          fed by           registry: accept, activate, slot, rest, drain, muster;
+//	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
+//	                           calls: callEnded; its timers: tick, sweep
+//	segment   one per segment  its batch, phase, timer; share but for the counts in it
+//	          fed by           tenant: accept, activate, permit, rest, drain;
+//	                           calls: flushed; the journal's readers: drawn; its timer: tick
+//	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
+//	replay    one goroutine at the start: reads the journal, feeds the registry
+//
+// and outside this package the journal's committer, which answers accept.reply.
+//
+// A mailbox is the only lock: state changes in Receive alone, there is no mutex,
+// and whatever takes time runs elsewhere and comes back as a message. Mailboxes
+// have no bound; what is let in is bounded before, in package api.
+//
+// The states of a key, and what moves it on:
+//
+//	accepted   journal.Append is durable; held in the batch, or stored in the journal alone
+//	in flight  batch.cut; a call carries it
+//	delivered  2xx: batch.land and journal.Settle; gone from the journal
+//
+// Everything else leaves it accepted: a refusal, a lost answer, a crash, a stop.
+//
+// After a power loss or a kill the chunk that was in flight is not known any
+// more; its keys are in the journal with their last verb and are sent again. If
+// such a key changed after the cut, only the newer verb is sent: the connection
+// of the older call died with the process, and last verb wins (I2).
+package actors

@@ -1,0 +1,88 @@
+package actors
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"audiences/audience"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+func TestLimiterSpacesCallsEvenly(t *testing.T) {
+	l := limiter{rate: 10}
+	var at []time.Duration
+	for now := noon; len(at) < 6; {
+		if wait := l.wait(now); wait > 0 {
+			now = now.Add(wait)
+			continue
+		}
+		l.begin(now)
+		at = append(at, now.Sub(noon))
+	}
+	// The first two at once, then one every tenth of a second.
+	want := []time.Duration{0, 0, 100e6, 200e6, 300e6, 400e6}
+	for i := range want {
+		if at[i] != want[i] {
+			t.Fatalf("calls at %v, want %v", at, want)
+		}
+	}
+}
+
+// TestLimiterStartsAtOnce: subtracting from the distance to the zero time
+// overflowed, and a rate limit meant that no call was ever made.
+func TestLimiterStartsAtOnce(t *testing.T) {
+	for _, l := range []limiter{{}, {rate: 0.001}, {rate: 1000}, {concurrent: 1}} {
+		if wait := l.wait(noon); wait != 0 {
+			t.Errorf("%+v: wait %v before the first call", l, wait)
+		}
+	}
+}
+
+func TestLimiterHoldsBack(t *testing.T) {
+	l := limiter{concurrent: 1}
+	l.begin(noon)
+	if wait := l.wait(noon); wait != math.MaxInt64 {
+		t.Errorf("wait %v with all calls under way; want no end", wait)
+	}
+	l.end()
+	l.block(noon.Add(3 * time.Second))
+	l.block(noon.Add(time.Second)) // an earlier end does not shorten it
+	if wait := l.wait(noon); wait != 3*time.Second {
+		t.Errorf("wait %v, want the 3 s that Split asked for", wait)
+	}
+	if wait := l.wait(noon.Add(3 * time.Second)); wait != 0 {
+		t.Errorf("wait %v after the 3 s", wait)
+	}
+}
+
+func TestWaitlistOldestFirst(t *testing.T) {
+	var w waitlist
+	for i, name := range []string{"c", "a", "b", "a"} {
+		w.push(audience.Segment{Name: name}, noon.Add(time.Duration(int(name[0])*100+i)*time.Second))
+	}
+	for _, want := range []string{"a", "b", "c"} {
+		if got := w.pop().Name; got != want {
+			t.Errorf("%s is next, want %s", got, want)
+		}
+	}
+	if w.len() != 0 {
+		t.Error("a segment is listed twice")
+	}
+}
+
+func TestBackoffDoublesWithJitter(t *testing.T) {
+	lot := 0.0
+	random := func() float64 { return lot }
+	for attempt, want := range map[int]time.Duration{1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 100: 60} {
+		want *= time.Second
+		lot = 0
+		least := backoff(attempt, time.Second, time.Minute, random)
+		lot = 0.999999
+		most := backoff(attempt, time.Second, time.Minute, random)
+		if least != want/2 || most > want || most < want*99/100 {
+			t.Errorf("attempt %d: %v to %v, want %v to %v", attempt, least, most, want/2, want)
+		}
+	}
+}

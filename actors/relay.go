@@ -1,0 +1,144 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+
+	"audiences/audience"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+)
+
+// Errors that Accept answers with. On any of them the change may or may not
+// have become durable (I1): the caller must be told to send it again.
+var (
+	ErrCrashed   = errors.New("the actor that had the change in hand crashed")
+	errReplaying = errors.New("pending segments are still being read from the journal")
+	errDraining  = errors.New("the relay is stopping")
+)
+
+// SegmentView is what one segment shows of itself: counts, never keys.
+type SegmentView struct {
+	Segment audience.Segment
+	Adds    int // keys to add, held in memory or in flight
+	Deletes int // keys to delete, held in memory or in flight
+	Stored  int // keys that are in the journal alone; an upper bound
+}
+
+// Relay is the door to the actors.
+type Relay struct {
+	*settings
+	system   *actor.ActorSystem
+	registry *actor.PID
+
+	giveUp     context.CancelFunc // ends the calls under way
+	stopReplay context.CancelFunc
+	replayed   chan struct{} // closed when the replay has ended
+	ready      atomic.Pointer[error]
+}
+
+// resumeTenants and restartSegments are what a parent does about a child that
+// panicked. A segment's memory may be spoilt: it starts again from the journal.
+// The registry and the tenants hold no keys, and to restart them would stop
+// their children and lose what is in their mailboxes: they go on.
+var (
+	resumeTenants   = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
+	restartSegments = actor.NewRestartingStrategy()
+)
+
+// Start starts the actors and begins to bring back what the journal holds,
+// which goes on in the background: changes are accepted at once, Ready tells
+// when all pending segments are active.
+func Start(o Options) *Relay {
+	ctx, giveUp := context.WithCancel(context.Background())
+	replayCtx, stopReplay := context.WithCancel(ctx)
+	r := &Relay{settings: newSettings(ctx, o), giveUp: giveUp, stopReplay: stopReplay, replayed: make(chan struct{})}
+	r.ready.Store(&errReplaying)
+	r.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(zerolog.NewSlogHandler(o.Logger.Level(zerolog.WarnLevel))).WithGroup("actor")
+	}))
+	r.system.EventStream.Subscribe(r.undelivered)
+	props := actor.PropsFromProducer(func() actor.Actor {
+		return &registry{settings: r.settings, wants: map[audience.TenantID]int{},
+			egress: limiter{rate: r.MaxCallsPerSecond, concurrent: r.MaxConcurrentCalls}}
+	}, actor.WithGuardian(resumeTenants), actor.WithSupervisor(resumeTenants))
+	pid, err := r.system.Root.SpawnNamed(props, "registry")
+	if err != nil {
+		panic(fmt.Sprintf("spawn registry: %v", err)) // the first actor of a new system: its name is free
+	}
+	r.registry = pid
+	go r.replay(replayCtx)
+	return r
+}
+
+// undelivered answers a change that came after the actors had stopped: its
+// caller need not wait for nothing.
+func (r *Relay) undelivered(event any) {
+	letter, ok := event.(*actor.DeadLetterEvent)
+	if !ok {
+		return
+	}
+	r.metrics.undelivered.Inc()
+	if m, ok := letter.Message.(*accept); ok && m.reply != nil {
+		m.reply <- errDraining
+	}
+}
+
+// Accept takes a change in; it returns at once. reply, which must have room for
+// one value, gets nil once the change is durable (I1), or an error.
+func (r *Relay) Accept(change audience.Change, reply chan<- error) {
+	r.system.Root.Send(r.registry, &accept{change: change, reply: reply})
+}
+
+// Ready is nil when every pending segment of the journal is active again and no
+// stop has begun, else the reason.
+func (r *Relay) Ready() error { return *r.ready.Load() }
+
+// Segments lists what the active segments hold, in no order. A segment without
+// pending keys may be missing.
+func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
+	reply := make(chan parts, 1)
+	r.system.Root.Send(r.registry, &census{reply: reply})
+	var all []SegmentView
+	select {
+	case p := <-reply:
+		for range p.tenants {
+			select {
+			case views := <-p.views:
+				all = append(all, views...)
+			case <-ctx.Done():
+				return nil, fmt.Errorf("list segments: %w", ctx.Err())
+			}
+		}
+	case <-ctx.Done():
+		return nil, fmt.Errorf("list segments: %w", ctx.Err())
+	}
+	return all, nil
+}
+
+// Stop flushes what can be flushed until ctx ends, gives up the calls that are
+// under way then, and stops the actors. What is not delivered stays in the
+// journal (I3). The caller must have stopped calling Accept, and closes the
+// journal afterwards.
+func (r *Relay) Stop(ctx context.Context) {
+	r.ready.Store(&errDraining)
+	r.stopReplay()
+	<-r.replayed
+	done := make(chan struct{})
+	r.system.Root.Send(r.registry, &drainAll{done: done})
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	r.giveUp()
+	// The registry ends after its children have, so that none can begin a call any
+	// more. The error is a timeout of the library's future: an actor that takes
+	// longer to end has nothing to lose, everything is in the journal.
+	_ = r.system.Root.StopFuture(r.registry).Wait()
+	r.calls.Wait()
+	r.system.Shutdown()
+}

@@ -1,0 +1,139 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"audiences/audience"
+	"audiences/journal"
+	"audiences/splitclient"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Journal is where accepted changes are kept until they are settled. The first
+// implementation is package journal, on this machine's disk; the second, shared
+// by several nodes, is what would let the relay scale out (ADR 1).
+type Journal interface {
+	PutTenant(audience.Tenant)
+	Append(journal.Append)
+	Settle(journal.Settle)
+	Load(journal.Load)
+	Forget(audience.Segment)
+	Tenants() iter.Seq2[journal.KnownTenant, error]
+	Segments() iter.Seq2[journal.Listed, error]
+}
+
+// Options configure a Relay. Journal and Deliver are required; a zero value
+// elsewhere means what its comment says.
+type Options struct {
+	Journal Journal
+	// Deliver makes one call to Split; (*splitclient.Client).Do in production. It
+	// must return when its context ends.
+	Deliver func(context.Context, splitclient.Call) splitclient.Outcome
+
+	FlushInterval time.Duration // from the first key of a batch to its call; 0: 10 s
+	IdleTimeout   time.Duration // an actor idle for one to two of these is let go; 0: 10 min
+
+	MaxConcurrentCalls         int     // calls under way at once, all tenants together; 0: 64
+	MaxCallsPerSecond          float64 // all tenants together; 0: no ceiling
+	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
+
+	MaxKeysPerCall int // 0: 10,000, Split's limit (Split docs: upload keys)
+	MaxKeysHeld    int // keys a segment holds in memory; 0: two calls' worth
+
+	FirstBackoff time.Duration // after the first failure in a row; 0: 1 s
+	MaxBackoff   time.Duration // 0: 1 min
+
+	Random     func() float64 // [0,1), for jitter; nil: math/rand
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept but not registered
+}
+
+// settings are the options with their defaults, and what else all actors share.
+// Nothing in here changes after the start.
+type settings struct {
+	Options
+	metrics *metrics
+	ctx     context.Context // ends when calls under way are to be given up
+	calls   sync.WaitGroup  // calls under way
+}
+
+func newSettings(ctx context.Context, o Options) *settings {
+	fill(&o.FlushInterval, 10*time.Second)
+	fill(&o.IdleTimeout, 10*time.Minute)
+	fill(&o.MaxConcurrentCalls, 64)
+	fill(&o.MaxKeysPerCall, 10_000)
+	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
+	fill(&o.FirstBackoff, time.Second)
+	fill(&o.MaxBackoff, time.Minute)
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx}
+}
+
+// resumeAt is when calls may go on after Split asked to wait: a little later
+// than it said, and not for everybody at the same instant.
+func (s *settings) resumeAt(delay time.Duration) time.Time {
+	return time.Now().Add(delay + time.Duration(s.Random()*float64(max(delay/10, 100*time.Millisecond))))
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// answerOnPanic answers the caller whose change was in hand when the registry
+// or a tenant panicked, and panics on: the supervisor lets these two continue as
+// they were, because stopping them would stop their children, and with them
+// every message in their mailboxes.
+func (s *settings) answerOnPanic(message any) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	s.metrics.crashes.Inc()
+	s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: an actor crashed; it goes on with the next message")
+	if m, ok := message.(*accept); ok && m.reply != nil {
+		m.reply <- ErrCrashed
+	}
+	panic(reason)
+}
+
+// panicText describes a panic without printing a value that may hold a key or a
+// token (I7): errors of the runtime are safe, of others only the type is told.
+func panicText(reason any) string {
+	if err, ok := reason.(interface{ RuntimeError() }); ok {
+		return fmt.Sprint(err)
+	}
+	return fmt.Sprintf("%T", reason)
+}
+
+// wake sends the message to the actor itself after d, in place of what the timer
+// was set to before. A wait without end arms nothing: some message will come.
+func wake(ctx actor.Context, timer *time.Timer, d time.Duration, message any) *time.Timer {
+	stop(timer)
+	if d == math.MaxInt64 {
+		return nil
+	}
+	self, root := ctx.Self(), ctx.ActorSystem().Root
+	return time.AfterFunc(d, func() { root.Send(self, message) })
+}
+
+func stop(timers ...*time.Timer) {
+	for _, timer := range timers {
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}

@@ -1,0 +1,203 @@
+package journal
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"audiences/audience"
+)
+
+// maxGroup is the size in bytes at which a group is committed, whatever else
+// waits. One operation that is larger goes alone.
+const maxGroup = 4 << 20
+
+// operation is one thing asked of the committer. Exactly one of stage, read and
+// step is set, and done is called exactly once.
+type operation struct {
+	tenants [2]audience.TenantID // whose records it touches
+	size    int                  // about how many bytes stage adds; 0: few
+	durable bool                 // done(nil) has to wait for an fsync
+
+	stage func(*pebble.Batch)    // a write: adds its records
+	read  func(*pebble.Snapshot) // a read: carried out by a reader; done is called with errors only
+	step  func(*pebble.Batch) (more bool, err error)
+
+	done func(error)
+}
+
+// refuse answers an operation that is not carried out.
+func (op operation) refuse(err error) { op.done(err) }
+
+// committer is the only writer of the store. All its fields belong to its
+// goroutine.
+//
+// A group is what one fsync makes durable: operations go from the queue into
+// batch, in order; finish commits the batch and answers the group.
+type committer struct {
+	j     *Journal
+	batch *pebble.Batch
+	group []func(error) // answers that wait for finish
+	sync  bool          // the group has an operation that has to be durable
+
+	// long is the operation in steps that is under way, if any. Operations that
+	// touch a tenant in held wait for its end in waiting, in order, so that they
+	// see all of it or nothing; everything else goes on between the steps (I6).
+	long    *operation
+	waiting []operation
+	held    map[audience.TenantID]bool
+}
+
+func newCommitter(j *Journal) *committer {
+	return &committer{j: j, batch: j.db.NewBatch(), held: map[audience.TenantID]bool{}}
+}
+
+func (c *committer) run() {
+	defer c.j.reads.close()
+	for {
+		operations, open := c.j.queue.all(c.long == nil)
+		for _, op := range operations {
+			c.admit(op)
+		}
+		if c.long != nil {
+			c.step()
+		}
+		c.finish()
+		if !open && c.long == nil {
+			_ = c.batch.Close()
+			return
+		}
+	}
+}
+
+// admit takes one operation in, or lets it wait for the long one.
+func (c *committer) admit(op operation) {
+	switch {
+	case c.j.failed.Load():
+		op.refuse(ErrClosed)
+	case c.held[op.tenants[0]] || c.held[op.tenants[1]] || c.long != nil && op.step != nil:
+		c.waiting = append(c.waiting, op)
+		c.hold(op)
+	case op.step != nil:
+		c.long = &op
+		c.hold(op)
+	case op.read != nil:
+		c.look(op)
+	default:
+		c.stage(op)
+	}
+}
+
+func (c *committer) hold(op operation) {
+	c.held[op.tenants[0]], c.held[op.tenants[1]] = true, true
+}
+
+func (c *committer) stage(op operation) {
+	if c.batch.Len()+op.size > maxGroup {
+		c.finish()
+	}
+	op.stage(c.batch)
+	c.group = append(c.group, op.done)
+	c.sync = c.sync || op.durable
+	if c.batch.Len() > maxGroup {
+		c.finish()
+	}
+}
+
+// look makes the snapshot of a read at its place in the queue. What is staged is
+// written without an fsync to be seen by it; the reader starts after the fsync of
+// the group, so that it shows nothing that a power loss could take back.
+func (c *committer) look(op operation) {
+	if c.apply(pebble.NoSync); c.j.failed.Load() {
+		op.refuse(ErrClosed)
+		return
+	}
+	snapshot := c.j.db.NewSnapshot()
+	c.group = append(c.group, func(err error) {
+		if err != nil {
+			_ = snapshot.Close()
+			op.refuse(err)
+			return
+		}
+		c.j.reads.put(func() {
+			defer snapshot.Close()
+			op.read(snapshot)
+		})
+	})
+}
+
+// step carries the long operation one step on. A step that fails writes nothing.
+func (c *committer) step() {
+	c.apply(pebble.NoSync)
+	more, err := false, error(ErrClosed)
+	if !c.j.failed.Load() {
+		more, err = c.long.step(c.batch)
+	}
+	if err != nil {
+		c.batch.Reset()
+	}
+	c.sync = c.sync || !c.batch.Empty()
+	if more && err == nil {
+		return
+	}
+	done := c.long.done
+	c.group = append(c.group, func(failure error) {
+		if failure == nil {
+			failure = err
+		}
+		done(failure)
+	})
+	c.release()
+}
+
+// release lets what waited for the long operation go on, in its order.
+func (c *committer) release() {
+	c.finish()
+	waiting := c.waiting
+	c.long, c.waiting = nil, nil
+	clear(c.held)
+	for _, op := range waiting {
+		c.admit(op)
+	}
+}
+
+// finish makes the group durable, as far as it asked for that, and answers it.
+func (c *committer) finish() {
+	if len(c.group) == 0 && c.batch.Empty() {
+		return
+	}
+	start, size := time.Now(), c.batch.Len()
+	err := error(nil)
+	if c.sync {
+		if c.batch.Empty() {
+			_ = c.batch.LogData(nil, nil) // makes an fsync of what apply wrote before
+		}
+		c.apply(pebble.Sync)
+	} else {
+		c.apply(pebble.NoSync)
+	}
+	if c.j.failed.Load() {
+		err = ErrClosed
+	} else {
+		c.j.metrics.committed(time.Since(start), len(c.group), size, c.sync)
+	}
+	for _, done := range c.group {
+		done(err)
+	}
+	clear(c.group)
+	c.group, c.sync = c.group[:0], false
+}
+
+// apply writes the batch. A write that fails ends in Journal.fail through the
+// store's logger, while the call itself still answers nil: callers look at failed.
+func (c *committer) apply(durability *pebble.WriteOptions) {
+	if c.batch.Empty() || c.j.failed.Load() {
+		c.batch.Reset()
+		return
+	}
+	if err := c.j.db.Apply(c.batch, durability); err != nil {
+		c.j.fail(err)
+	}
+	_ = c.batch.Close()
+	c.batch = c.j.db.NewBatch()
+}

@@ -1,0 +1,185 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"github.com/rs/zerolog"
+
+	"audiences/audience"
+)
+
+// TestAnsweredMeansDurable: whatever was answered before the power went is there
+// after it (I1), for concurrent writers and many random outcomes of the loss.
+func TestAnsweredMeansDurable(t *testing.T) {
+	for seed := range uint64(12) {
+		memory := NewMemory()
+		options := Options{Dir: "data/journal", Memory: memory}
+		j := open(t, options)
+		var answered [8]atomic.Int64
+		var writers sync.WaitGroup
+		stop := make(chan struct{})
+		for w := range answered {
+			writers.Go(func() {
+				seg := segment(tenant("a"), fmt.Sprint("s", w))
+				done := make(chan error, 1)
+				for i := int64(1); ; i++ {
+					j.Append(Append{Segment: seg, Verb: audience.Verb(1 + i%2), Keys: keys(1, 1000+i), Describe: true, Done: done})
+					if w%2 == 0 { // a read cuts the group in two
+						j.Load(Load{Segment: seg, Done: func(Page) {}})
+					}
+					wait(t, done)
+					answered[w].Store(i)
+					select {
+					case <-stop:
+						return
+					default:
+					}
+				}
+			})
+		}
+		random := rand.New(rand.NewPCG(seed, 1))
+		for range 5 {
+			var before [8]int64
+			for w := range before {
+				before[w] = answered[w].Load()
+			}
+			again := open(t, Options{Dir: options.Dir, Memory: memory.CrashClone(random)})
+			if again.SetAside() != "" {
+				t.Errorf("seed %d: a power loss was taken for damage", seed)
+			}
+			for w, n := range before {
+				checkAnswered(t, pending(t, again, segment(tenant("a"), fmt.Sprint("s", w))), n)
+			}
+		}
+		close(stop)
+		writers.Wait()
+	}
+}
+
+// checkAnswered: the first n changes are there, and key 1 has the verb of the
+// n-th change or a later one, never of an earlier one (I2).
+func checkAnswered(t *testing.T, got map[string]audience.Verb, n int64) {
+	t.Helper()
+	last := max(int64(len(got)-1), 0) // key 1 is in each of them
+	if last < n {
+		t.Fatalf("%d changes were answered, %d are there", n, last)
+	}
+	for i := range last {
+		if got[fmt.Sprint(1001+i)] == 0 {
+			t.Fatalf("change %d of %d is missing", i+1, last)
+		}
+	}
+	if last > 0 && got["1"] != audience.Verb(1+last%2) {
+		t.Fatal("an older verb won")
+	}
+}
+
+// TestPowerLossWhileOpening: an open that the power cuts short leaves something
+// that opens again, with all that was there.
+func TestPowerLossWhileOpening(t *testing.T) {
+	base := NewMemory()
+	seg := written(t, Options{Dir: "j", Memory: base})
+	for n := range 60 {
+		random := rand.New(rand.NewPCG(uint64(n), 2))
+		memory := base.CrashClone(nil)
+		cut := &Memory{}
+		var calls atomic.Int64
+		counting := errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && calls.Add(1) == int64(n) {
+				cut.fs = memory.CrashClone(random).fs
+			}
+			return nil
+		})
+		j := open(t, Options{Dir: "j", files: files{errorfs.Wrap(memory.fs, counting)}})
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if cut.fs == nil {
+			continue // the opening makes fewer calls than that
+		}
+		again := open(t, Options{Dir: "j", Memory: cut, Logger: zerolog.New(zerolog.NewTestWriter(t))})
+		if got := pending(t, again, seg); len(got) != 1 || again.SetAside() != "" {
+			t.Errorf("cut at call %d: %v, set aside %q", n, got, again.SetAside())
+		}
+	}
+}
+
+// TestPowerLossWhileCreating: whatever a cut leaves of a new journal, it opens.
+func TestPowerLossWhileCreating(t *testing.T) {
+	for n := range 60 {
+		random := rand.New(rand.NewPCG(uint64(n), 3))
+		memory, cut := NewMemory(), &Memory{}
+		var calls atomic.Int64
+		counting := errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && calls.Add(1) == int64(n) {
+				cut.fs = memory.CrashClone(random).fs
+			}
+			return nil
+		})
+		open(t, Options{Dir: "a/b/j", files: files{errorfs.Wrap(memory.fs, counting)}})
+		if cut.fs != nil {
+			j := open(t, Options{Dir: "a/b/j", Memory: cut})
+			add(t, j, segment(tenant("a"), "s"), audience.Add, keys(1)...)
+		}
+	}
+}
+
+// TestFailedFsync: the journal says so once, and answers nothing as durable any
+// more (I1).
+func TestFailedFsync(t *testing.T) {
+	var broken atomic.Bool
+	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+		if broken.Load() && sync && strings.HasSuffix(op.Path, ".log") {
+			return errors.New("the disk is gone")
+		}
+		return nil
+	})
+	fatal := make(chan error, 10)
+	j, err := Open(Options{
+		Dir:   "j",
+		files: files{errorfs.Wrap(vfs.NewMem(), injector)},
+		Fatal: func(err error) { fatal <- err },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seg := segment(tenant("a"), "s")
+	add(t, j, seg, audience.Add, keys(1)...)
+	broken.Store(true)
+	done := make(chan error, 50)
+	for i := range 20 {
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(i), Done: done})
+	}
+	for range 20 {
+		if err := <-done; err == nil {
+			t.Error("answered as durable")
+		}
+	}
+	broken.Store(false)
+	for i := range 20 {
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(i), Done: done})
+		if err := <-done; !errors.Is(err, ErrClosed) {
+			t.Errorf("after the failure: %v", err)
+		}
+	}
+	if page := load(j, Load{Segment: seg}); page.Err == nil {
+		t.Error("a load was answered")
+	}
+	if _, err := unpark(j, Unpark{Segment: seg}); err == nil {
+		t.Error("an unpark was answered")
+	}
+	if err := <-fatal; err == nil || len(fatal) != 0 {
+		t.Error("Fatal was not called exactly once")
+	}
+	_ = j.Close() // with an error or without, but it ends
+}

@@ -1,0 +1,50 @@
+package journal
+
+import (
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+
+	"audiences/audience"
+)
+
+// Cursor is a place in the order of a segment's keys: just after one key. The
+// zero value is the start. Cursors are comparable with ==. A cursor contains a
+// key, so it does not print itself (I7).
+type Cursor struct{ after string }
+
+// CursorAt is the place just after key.
+func CursorAt(key audience.Key) Cursor { return Cursor{after: string(appendKey(nil, key))} }
+
+// Before reports whether c lies before d.
+func (c Cursor) Before(d Cursor) bool { return c.after < d.after }
+
+// Text is the cursor in URL-safe letters, for the next page of a listing; it can
+// be decoded to a key, so it belongs in no log.
+func (c Cursor) Text() string { return base64.RawURLEncoding.EncodeToString([]byte(c.after)) }
+
+// ParseCursor reads what Text wrote.
+func ParseCursor(text string) (Cursor, error) {
+	after, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return Cursor{}, fmt.Errorf("parse cursor: not one that a listing gave")
+	}
+	if len(after) > 0 {
+		if _, err := decodeKey(after); err != nil {
+			return Cursor{}, fmt.Errorf("parse cursor: not one that a listing gave")
+		}
+	}
+	return Cursor{after: string(after)}, nil
+}
+
+// String hides the key (I7).
+func (c Cursor) String() string { return "[cursor]" }
+
+// GoString hides the key (I7).
+func (c Cursor) GoString() string { return "[cursor]" }
+
+// LogValue hides the key (I7).
+func (c Cursor) LogValue() slog.Value { return slog.StringValue("[cursor]") }
+
+// MarshalText hides the key (I7).
+func (c Cursor) MarshalText() ([]byte, error) { return []byte("[cursor]"), nil }

@@ -1,0 +1,43 @@
+// Package journal keeps on disk what was accepted and is not settled yet. It is
+// the relay's promise: a 200 is answered when the journal says so (I1), and a
+// key leaves it only when Split took it or into the parked list (I3).
+//
+// Callers are actors, so nothing here makes a caller wait: every write and every
+// read is put into a queue without bound (back-pressure is applied before the
+// mailboxes, not here) and is answered through a channel or a function.
+//
+// # Goroutines
+//
+//	committer  one. Takes operations from the queue in the order handed in, merges
+//	           what waits into one batch of the store, makes one fsync and then answers
+//	           every operation of the batch. While it waits for the disk the next group
+//	           gathers; an idle journal adds no delay. It is the only writer.
+//	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
+//	           the committer took at that read's place in the queue.
+//	Pebble's   flushes, compactions, WAL syncs; all end at Close.
+//
+// A long operation (Unpark, MoveTenant) is carried out in steps of at most 10,000
+// keys between the groups, so that one tenant's million parked keys do not hold
+// up another's accept (I6); meanwhile only operations on the same tenants wait.
+//
+// # Durability
+//
+// Append, Park and the states are answered after their fsync. Settle and PutTenant
+// ask for none: the write-ahead log keeps its order, so what a power loss takes
+// is always the newest end of the history. A lost settle only repeats an
+// idempotent call, and a change newer than it cannot survive without it.
+//
+// A read never shows what is not durable: its snapshot is taken at its place in
+// the queue, but it is read after the fsync of the group that it arrived with.
+//
+// # Damage
+//
+// Pebble checksums every block, and each WAL record says how far the log had
+// been synced. At Open a flipped byte is therefore reported and the store set
+// aside (I8), with two exceptions, where damage looks just like the torn end that
+// a power loss leaves: the last group of writes in the newest WAL file, and the
+// last record of the MANIFEST. The second would lose a whole flushed table, so Open
+// checks it: see checkManifest. The first can lose the last group, silently.
+//
+// The package alone imports Pebble; no type of it shows in the API.
+package journal

@@ -1,0 +1,110 @@
+package journal
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"audiences/audience"
+)
+
+// MoveTenant hands the keys of one tenant to another: a customer's new token
+// takes over what waits under the old one (I9: the operator decides, never the
+// relay). Pending and parked keys of every segment become pending for the same
+// segment of `to`, unless `to` has the key pending or parked, which is newer.
+// The segments of `from` are then gone, with their states; the tenant itself goes
+// at the next Open.
+//
+// done is called once with the segments of `to` that exist now and the number of
+// keys handed over; it must not wait. After an error, or a crash, part may be
+// done: moving again does the rest, no key is lost or doubled in between.
+func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error)) {
+	work := &moving{db: j.db, from: from, to: to}
+	j.submit(operation{
+		tenants: [2]audience.TenantID{from, to},
+		step:    work.step,
+		done:    func(err error) { done(work.moved, work.keys, err) },
+	})
+}
+
+// moving is a MoveTenant under way.
+type moving struct {
+	db       *pebble.DB
+	from, to audience.TenantID
+	listed   bool
+	segments []audience.Segment // of from, still to do
+	moved    []audience.Segment
+	keys     int
+}
+
+// step moves up to stepKeys keys of the first segment that is left. Keys that were
+// moved are deleted in the same batch, so a step begins with what is there.
+func (m *moving) step(b *pebble.Batch) (more bool, err error) {
+	if m.from == m.to {
+		return false, nil
+	}
+	if !m.listed {
+		m.listed = true
+		return true, m.list()
+	}
+	if len(m.segments) == 0 {
+		return false, nil
+	}
+	segment := m.segments[0]
+	target := segment
+	target.Tenant = m.to
+	from, to := idOf(segment), idOf(target)
+	set(b, head(prefixDescriptor, to), encodeDescriptor(target))
+	for _, prefix := range []byte{prefixPending, prefixParked} {
+		if n, err := m.moveKeys(b, prefix, from, to); err != nil || n > 0 {
+			return true, err
+		}
+	}
+	del(b, head(prefixDescriptor, from))
+	del(b, head(prefixSegmentState, from))
+	m.segments = m.segments[1:]
+	m.moved = append(m.moved, target)
+	return true, nil
+}
+
+func (m *moving) list() error {
+	return scan(m.db, []byte{prefixDescriptor}, Cursor{}, func(id, value []byte) (bool, error) {
+		segment, err := decodeDescriptor(segmentID(id), value)
+		if err == nil && segment.Tenant == m.from {
+			m.segments = append(m.segments, segment)
+		}
+		return true, nil // a damaged record is reported by Segments
+	})
+}
+
+// moveKeys stages up to stepKeys records and returns how many it met. Pending ones
+// are done before parked ones, so that of a key with both the pending one, which
+// is newer, is found at the target by then.
+func (m *moving) moveKeys(b *pebble.Batch, prefix byte, from, to segmentID) (n int, err error) {
+	err = scan(m.db, head(prefix, from), Cursor{}, func(encoded, value []byte) (bool, error) {
+		verb, err := decodeVerb(value)
+		if prefix == prefixParked {
+			var record parkedRecord
+			record, err = decodeParked(value)
+			verb = record.Verb
+		}
+		if err != nil {
+			return false, err
+		}
+		target := append(head(prefixPending, to), encoded...)
+		pending, err := has(m.db, target)
+		if err != nil {
+			return false, err
+		}
+		parked, err := has(m.db, append(head(prefixParked, to), encoded...))
+		if err != nil {
+			return false, err
+		}
+		if !pending && !parked {
+			set(b, target, []byte{byte(verb)})
+			m.keys++
+		}
+		del(b, append(head(prefix, from), encoded...))
+		n++
+		return n < stepKeys, nil
+	})
+	return n, err
+}

@@ -1,0 +1,94 @@
+package journal
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// defaultCacheBytes is small: pending keys are read once, when a segment wakes.
+const defaultCacheBytes = 8 << 20
+
+// storeFormat is pinned, so that a new version of Pebble does not lock an older
+// program out by itself. It has the WAL's sync offsets, without which one flipped
+// byte in the log passes for its end.
+const storeFormat = pebble.FormatValueSeparation
+
+// storeOptions keep the store small, and quiet where a key could show.
+func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
+	comparer := *pebble.DefaultComparer
+	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
+	options := &pebble.Options{
+		FS:                          storeFiles{j.files},
+		Comparer:                    &comparer,
+		FormatMajorVersion:          storeFormat,
+		ErrorIfNotExists:            mustExist,
+		Logger:                      storeLogger{j},
+		EventListener:               j.storeEvents(),
+		CacheSize:                   j.options.CacheBytes,
+		MemTableSize:                16 << 20,
+		MaxOpenFiles:                200,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		MemTableStopWritesThreshold: 4,
+		// A table that cannot be read must not stop the intake of everybody (I8):
+		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
+		L0StopWritesThreshold: 1 << 20,
+	}
+	options.Experimental.FileCacheShards = 2
+	if j.options.Memory != nil {
+		// The default one ticks every 100 ms, which is slow work for a clock that
+		// jumps over days in a synctest bubble.
+		options.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
+	}
+	return options
+}
+
+func (j *Journal) storeEvents() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if j.quiet.allows() {
+				j.log.Error().Err(err).Msg("the journal's store cannot do its housekeeping")
+			}
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			if j.quiet.allows() {
+				j.log.Error().Str("file", info.Path).Err(info.Details).Msg("a file of the journal's store is damaged")
+			}
+		},
+	}
+}
+
+// storeLogger passes on what Pebble says. Fatalf returns, which Pebble allows for:
+// Options.Fatal decides whether the process ends.
+type storeLogger struct{ j *Journal }
+
+func (l storeLogger) Infof(string, ...any) {}
+
+func (l storeLogger) Errorf(text string, args ...any) {
+	if l.j.quiet.allows() {
+		l.j.log.Error().Msgf("journal's store: "+text, args...)
+	}
+}
+
+func (l storeLogger) Fatalf(text string, args ...any) {
+	l.j.fail(fmt.Errorf("write journal: "+text, args...))
+}
+
+// hiddenKey shows the kind and the segment of a record, not the key (I7).
+type hiddenKey []byte
+
+func (k hiddenKey) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, hex.EncodeToString(k[:min(len(k), headLength)]))
+}
+
+// quiet lets one line a minute through: what is wrong with a disk repeats itself.
+type quiet struct{ last atomic.Int64 }
+
+func (q *quiet) allows() bool {
+	now, last := time.Now().UnixNano(), q.last.Load()
+	return now-last >= int64(time.Minute) && q.last.CompareAndSwap(last, now)
+}

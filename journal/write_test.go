@@ -1,0 +1,264 @@
+package journal
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"audiences/audience"
+)
+
+// TestStatesSurvive writes, reopens, reads; and a zero state leaves no record.
+func TestStatesSurvive(t *testing.T) {
+	options, who := inMemory(), tenant("a")
+	seg, done := segment(who, "s"), make(chan error, 8)
+	until := time.Date(2026, 11, 23, 10, 0, 0, 123, time.FixedZone("", 3600))
+	state := SegmentState{Paused: true, PausedUntil: until, Parked: &Refusal{Reason: "forbidden", Message: "m", At: until}}
+	j := open(t, options)
+	j.PutTenant(who)
+	add(t, j, seg, audience.Add, keys(1)...)
+	j.SetSegmentState(seg, state, done)
+	j.SetTenantState(who.ID, TenantState{Paused: true, PausedUntil: until}, done)
+	wait(t, done)
+	wait(t, done)
+	reopen := func() {
+		t.Helper()
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		j = open(t, options)
+	}
+	reopen()
+	got := load(j, Load{Segment: seg}).State
+	if !got.Paused || !got.PausedUntil.Equal(until) || got.Parked == nil || got.Parked.Reason != "forbidden" || !got.Parked.At.Equal(until) {
+		t.Errorf("segment state %+v", got)
+	}
+	tenants, errs := collect(j.Tenants())
+	if len(errs) > 0 || len(tenants) != 1 || tenants[0].Tenant != who || !tenants[0].State.Paused || !tenants[0].State.PausedUntil.Equal(until) {
+		t.Errorf("tenants %+v, %v", tenants, errs)
+	}
+	listed, errs := collect(j.Segments())
+	if len(errs) > 0 || len(listed) != 1 || !listed[0].State.Paused {
+		t.Errorf("segments %+v, %v", listed, errs)
+	}
+	j.SetSegmentState(seg, SegmentState{}, done)
+	j.SetTenantState(who.ID, TenantState{}, done)
+	settle(t, j, seg, keys(1)...)
+	j.Forget(seg)
+	reopen()
+	if n, err := countRecords(j.db, nil, 100); n != 0 || err != nil {
+		t.Errorf("%d records are left of a forgotten tenant, %v", n, err)
+	}
+}
+
+// TestGroupCommit: writers that come together share fsyncs.
+func TestGroupCommit(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	j := open(t, Options{Dir: t.TempDir(), Registerer: registry})
+	seg, writers, each := segment(tenant("a"), "s"), 100, 50
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for i := range each {
+				add(t, j, seg, audience.Add, audience.NumericKey(int64(w*each+i)))
+			}
+		})
+	}
+	all.Wait()
+	if got := len(pending(t, j, seg)); got != writers*each {
+		t.Errorf("%d keys, want %d", got, writers*each)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "audiences_journal_commit_seconds" {
+			commits := family.GetMetric()[0].GetHistogram().GetSampleCount()
+			if commits > uint64(writers*each/10) {
+				t.Errorf("%d commits for %d appends", commits, writers*each)
+			}
+		}
+	}
+	if n := testutil.CollectAndCount(registry); n != 5 {
+		t.Errorf("%d series, want 5 from the start", n)
+	}
+}
+
+// TestLargeOperations: one operation beyond the limit of a group goes through, and
+// so do many that together are beyond it.
+func TestLargeOperations(t *testing.T) {
+	j, seg, done := open(t, inMemory()), segment(tenant("a"), "s"), make(chan error, 20)
+	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: numbers(0, 300_000), Describe: true, Done: done})
+	for i := range 10 {
+		j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: numbers(i*50_000, 50_000), Done: done})
+	}
+	for range 11 {
+		wait(t, done)
+	}
+	page := load(j, Load{Segment: seg, Count: true})
+	if page.Err != nil || page.Rest != 500_000 || len(page.Entries) != 0 || !page.More {
+		t.Errorf("%d keys, %v; want 500,000", page.Rest, page.Err)
+	}
+}
+
+// TestUnparkRetriesInSteps covers more keys than one step takes, and that a
+// newer pending verb stays (I2).
+func TestUnparkRetriesInSteps(t *testing.T) {
+	j, seg, other := open(t, inMemory()), segment(tenant("a"), "s"), segment(tenant("b"), "s")
+	n := 2*stepKeys + 7
+	park(t, j, seg, audience.Add, numbers(0, n)...)
+	add(t, j, other, audience.Add, keys(1)...)
+	done := make(chan error, 1)
+	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: keys(5), Done: done}) // without Unpark
+	wait(t, done)
+	if got, err := unpark(j, Unpark{Segment: seg}); got != n || err != nil {
+		t.Fatalf("unparked %d, %v; want %d", got, err, n)
+	}
+	got := pending(t, j, seg)
+	if len(got) != n || got["5"] != audience.Delete || got["6"] != audience.Add {
+		t.Errorf("%d pending; 5: %v, 6: %v", len(got), got["5"], got["6"])
+	}
+	if left := load(j, Load{Segment: seg, Count: true}); left.Parked != 0 || left.Rest != n {
+		t.Errorf("%d parked, %d pending", left.Parked, left.Rest)
+	}
+}
+
+// TestOperationsDuringALongOne: one on the same tenant sees all of it, in the
+// order handed in; one on another tenant is not held up by it (I6).
+func TestOperationsDuringALongOne(t *testing.T) {
+	j, seg, other := open(t, inMemory()), segment(tenant("a"), "s"), segment(tenant("b"), "s")
+	n := 5 * stepKeys
+	park(t, j, seg, audience.Add, numbers(0, n)...)
+	order := make(chan string, 10)
+	same, foreign, page := make(chan error, 1), make(chan error, 1), make(chan Page, 1)
+	gate := make(chan struct{})
+	j.Settle(Settle{Segment: seg, Keys: func(func(audience.Key) bool) { <-gate }}) // so that all wait together
+	j.Unpark(Unpark{Segment: seg, Done: func(int, error) { order <- "unpark" }})
+	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: keys(0), Done: same})
+	j.Load(Load{Segment: seg, Count: true, Done: func(p Page) { page <- p }})
+	j.Unpark(Unpark{Segment: seg, Discard: true, Done: func(int, error) { order <- "second" }})
+	j.Settle(Settle{Segment: other, Keys: func(func(audience.Key) bool) { order <- "foreign" }})
+	j.Append(Append{Segment: other, Verb: audience.Add, Keys: keys(1), Done: foreign})
+	close(gate)
+	wait(t, foreign)
+	wait(t, same)
+	if p := <-page; p.Rest != n || p.Err != nil {
+		t.Errorf("a load saw %d keys, %v; want all %d", p.Rest, p.Err, n)
+	}
+	if got := []string{<-order, <-order, <-order}; !slices.Equal(got, []string{"foreign", "unpark", "second"}) {
+		t.Errorf("order %v", got)
+	}
+	if got := pending(t, j, seg); got["0"] != audience.Delete || got["1"] != audience.Add {
+		t.Error("the append is not the last")
+	}
+}
+
+// TestMoveTenant: what is newer at the target wins (I2), the source is gone, and
+// a second move finds nothing to do.
+func TestMoveTenant(t *testing.T) {
+	j, old, fresh := open(t, inMemory()), tenant("old"), tenant("fresh")
+	seg, target, untouched := segment(old, "s"), segment(fresh, "s"), segment(tenant("c"), "s")
+	n := stepKeys + 100
+	add(t, j, seg, audience.Add, numbers(0, n)...)
+	park(t, j, seg, audience.Delete, numbers(n, 3)...)
+	add(t, j, segment(old, "u"), audience.Delete, keys("x")...)
+	add(t, j, target, audience.Delete, keys(1)...)
+	park(t, j, target, audience.Delete, keys(2)...)
+	add(t, j, untouched, audience.Add, keys(1)...)
+	j.SetSegmentState(seg, SegmentState{Paused: true}, nil)
+	move := func() (segments []audience.Segment, moved int) {
+		done := make(chan struct{})
+		j.MoveTenant(old.ID, fresh.ID, func(s []audience.Segment, k int, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			segments, moved = s, k
+			close(done)
+		})
+		<-done
+		return segments, moved
+	}
+	segments, moved := move()
+	if len(segments) != 2 || !slices.Contains(segments, target) || moved != n+3+1-2 {
+		t.Errorf("moved %d keys of %v", moved, segments)
+	}
+	got := pending(t, j, target)
+	if len(got) != n+2 || got["0"] != audience.Add || got["1"] != audience.Delete || got["10102"] != audience.Delete {
+		t.Errorf("%d keys at the target, 0: %v, 1: %v", len(got), got["0"], got["1"])
+	}
+	if _, twice := got["2"]; twice || !maps.Equal(parkedVerbs(t, j, target), map[string]audience.Verb{"2": audience.Delete}) {
+		t.Error("a key that the target has parked came back")
+	}
+	page := load(j, Load{Segment: seg, Count: true})
+	if page.Rest != 0 || page.Parked != 0 || page.State != (SegmentState{}) || len(pending(t, j, untouched)) != 1 {
+		t.Errorf("left behind: %+v", page)
+	}
+	if listed, errs := collect(j.Segments()); len(listed) != 3 || len(errs) > 0 {
+		t.Errorf("listed %v, %v", listed, errs)
+	}
+	if segments, moved := move(); len(segments) != 0 || moved != 0 {
+		t.Errorf("the second move moved %d of %v", moved, segments)
+	}
+}
+
+// TestAfterClose: everything is answered, with ErrClosed.
+func TestAfterClose(t *testing.T) {
+	j, seg := open(t, inMemory()), segment(tenant("a"), "s")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 2)
+	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(1), Done: done})
+	j.SetTenantState(seg.Tenant, TenantState{}, done)
+	if a, b := <-done, <-done; a != ErrClosed || b != ErrClosed {
+		t.Error(a, b)
+	}
+	if page := load(j, Load{Segment: seg}); page.Err != ErrClosed {
+		t.Error(page.Err)
+	}
+	if page := parked(j, seg); page.Err != ErrClosed {
+		t.Error(page.Err)
+	}
+	if _, err := unpark(j, Unpark{Segment: seg}); err != ErrClosed {
+		t.Error(err)
+	}
+	if _, errs := collect(j.Segments()); len(errs) != 1 || errs[0] != ErrClosed {
+		t.Error(errs)
+	}
+	if _, errs := collect(j.Tenants()); len(errs) != 1 || j.Usage() != 0 || j.Close() != nil {
+		t.Error(errs)
+	}
+}
+
+// TestCloseAnswersEverything: what was handed in before Close is carried out.
+func TestCloseAnswersEverything(t *testing.T) {
+	options := inMemory()
+	j, seg := open(t, options), segment(tenant("a"), "s")
+	done, pages := make(chan error, 1000), make(chan Page, 1000)
+	park(t, j, seg, audience.Add, numbers(0, 3*stepKeys)...)
+	unparked := make(chan error, 1)
+	j.Unpark(Unpark{Segment: seg, Done: func(_ int, err error) { unparked <- err }})
+	for i := range 1000 {
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(-1 - i), Done: done})
+		j.Load(Load{Segment: seg, Limit: 1, Done: func(p Page) { pages <- p }})
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, unparked)
+	for range 1000 {
+		wait(t, done)
+		if p := <-pages; p.Err != nil {
+			t.Fatal(p.Err)
+		}
+	}
+	if got := len(pending(t, open(t, options), seg)); got != 3*stepKeys+1000 {
+		t.Errorf("%d keys", got)
+	}
+}
