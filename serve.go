@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -158,36 +157,36 @@ func (s *service) run(ctx context.Context) error {
 	}
 }
 
-// stop ends the parts in the order of the way of a key, under one deadline: no
-// more changes in, then flush what is pending, then close the journal, which
-// keeps the rest for the next start.
+// lastAnswers is how long the connections that are open at the end of a stop may
+// take to finish; posts take milliseconds.
+const lastAnswers = 2 * time.Second
+
+// stop ends the parts in the order of the way of a key: no more changes in, then
+// flush what is pending, then close the journal, which keeps the rest for the
+// next start. The port stays open to the end, so that who comes late is told to
+// come again and probes are answered.
 func (s *service) stop() error {
 	began := time.Now()
-	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
-	defer cancel()
 	s.logger.Info().Dur("within", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
 	s.api.Drain()
-	// Posts take milliseconds; whoever sends a body slower than this gets no answer
-	// and sends again.
-	intake, cancelIntake := context.WithTimeout(deadline, s.cfg.DrainTimeout/4)
-	defer cancelIntake()
-	errAPI := s.api.Shutdown(intake)
-	s.relay.Stop(deadline)
-	s.split.Close()
-	errJournal := s.journal.Close()
-	var errAdmin error
+	drained, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	s.relay.Stop(drained)
+
+	last, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	if err := s.api.Shutdown(last); err != nil {
+		s.logger.Warn().Err(err).Msg("some requests were cut off unanswered")
+	}
 	if s.admin != nil {
-		errAdmin = s.admin.Shutdown(deadline)
+		if err := s.admin.Shutdown(last); err != nil {
+			s.logger.Debug().Err(err).Msg("some admin requests were cut off")
+		}
 	}
+	s.split.Close()
+	err := s.journal.Close()
 	s.logger.Info().Dur("took", time.Since(began)).Msg("stopped")
-	if errors.Is(errAPI, context.DeadlineExceeded) {
-		s.logger.Warn().Msg("some requests were cut off unanswered")
-		errAPI = nil
-	}
-	if errors.Is(errAdmin, context.DeadlineExceeded) {
-		errAdmin = nil
-	}
-	return errors.Join(errAPI, errJournal, errAdmin)
+	return err
 }
 
 // closeOpened is for a start that failed half way.

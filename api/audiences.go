@@ -70,6 +70,9 @@ func (s *Server) accept(req request, t *ticket) error {
 	if len(req.change.Keys) == 0 {
 		return nil
 	}
+	if s.draining.Load() {
+		return errDraining // its body took so long to come that the stop has overtaken it
+	}
 	reply := make(chan error, 1)
 	s.options.Accept(req.change, reply)
 	timeout := time.NewTimer(s.options.AnswerTimeout)
