@@ -32,3 +32,43 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSegments is the time to list 10,000 segments with 1,000,000 keys from
+// disk: what a start waits for.
+func BenchmarkSegments(b *testing.B) {
+	j, segments := open(b, Options{Dir: b.TempDir()}), 10_000
+	fill(b, j, tenant("a"), segments, 100)
+	for b.Loop() {
+		if listed, errs := collect(j.Segments()); len(listed) != segments || len(errs) > 0 {
+			b.Fatal(len(listed), errs)
+		}
+	}
+}
+
+// BenchmarkLoad is the time to read a page of 10,000 keys and to count 1,000,000.
+func BenchmarkLoad(b *testing.B) {
+	j, seg := open(b, Options{Dir: b.TempDir()}), segment(tenant("a"), "s")
+	for i := range 100 {
+		add(b, j, seg, audience.Add, numbers(i*10_000, 10_000)...)
+	}
+	for _, count := range []bool{false, true} {
+		b.Run(fmt.Sprintf("count=%v", count), func(b *testing.B) {
+			for b.Loop() {
+				if page := load(j, Load{Segment: seg, Limit: 10_000, Count: count}); page.Err != nil || len(page.Entries) != 10_000 {
+					b.Fatal(page.Err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkUnpark is the time to take 10,000 parked keys back.
+func BenchmarkUnpark(b *testing.B) {
+	j, seg := open(b, Options{Dir: b.TempDir()}), segment(tenant("a"), "s")
+	for b.Loop() {
+		park(b, j, seg, audience.Add, numbers(0, 10_000)...)
+		if n, err := unpark(j, Unpark{Segment: seg}); n != 10_000 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}

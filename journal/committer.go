@@ -26,9 +26,6 @@ type operation struct {
 	done func(error)
 }
 
-// refuse answers an operation that is not carried out.
-func (op operation) refuse(err error) { op.done(err) }
-
 // committer is the only writer of the store. All its fields belong to its
 // goroutine.
 //
@@ -74,7 +71,7 @@ func (c *committer) run() {
 func (c *committer) admit(op operation) {
 	switch {
 	case c.j.failed.Load():
-		op.refuse(ErrClosed)
+		op.done(ErrClosed)
 	case c.held[op.tenants[0]] || c.held[op.tenants[1]] || c.long != nil && op.step != nil:
 		c.waiting = append(c.waiting, op)
 		c.hold(op)
@@ -109,14 +106,14 @@ func (c *committer) stage(op operation) {
 // the group, so that it shows nothing that a power loss could take back.
 func (c *committer) look(op operation) {
 	if c.apply(pebble.NoSync); c.j.failed.Load() {
-		op.refuse(ErrClosed)
+		op.done(ErrClosed)
 		return
 	}
 	snapshot := c.j.db.NewSnapshot()
 	c.group = append(c.group, func(err error) {
 		if err != nil {
 			_ = snapshot.Close()
-			op.refuse(err)
+			op.done(err)
 			return
 		}
 		c.j.reads.put(func() {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -213,5 +214,32 @@ func TestNoRightsIsNotDamage(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, "damaged-*")); len(left) > 0 {
 		t.Errorf("set aside: %v", left)
+	}
+}
+
+// TestListingGoesOnBehindADamagedBlock: among many segments a bad block costs those
+// in it and no others.
+func TestListingGoesOnBehindADamagedBlock(t *testing.T) {
+	dir, who, n := filepath.Join(t.TempDir(), "j"), tenant("a"), 2000
+	j := open(t, Options{Dir: dir})
+	fill(t, j, who, n, 0)
+	if err := errors.Join(j.db.Flush(), j.Close()); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(filepath.Join(dir, "store", "*.sst"))
+	if err != nil || len(tables) != 1 {
+		t.Fatal(tables, err)
+	}
+	table, err := os.ReadFile(tables[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	table[len(table)/3] ^= 4
+	if err := os.WriteFile(tables[0], table, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listed, errs := collect(open(t, Options{Dir: dir}).Segments())
+	if len(errs) != 1 || len(listed) < n*9/10 || len(listed) == n {
+		t.Errorf("%d of %d segments, %v", len(listed), n, errs)
 	}
 }

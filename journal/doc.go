@@ -34,10 +34,13 @@
 //
 // Pebble checksums every block, and each WAL record says how far the log had
 // been synced. At Open a flipped byte is therefore reported and the store set
-// aside (I8), with two exceptions, where damage looks just like the torn end that
-// a power loss leaves: the last group of writes in the newest WAL file, and the
-// last record of the MANIFEST. The second would lose a whole flushed table, so Open
-// checks it: see checkManifest. The first can lose the last group, silently.
+// aside (I8), with two exceptions, where Pebble cannot tell damage from the torn end
+// that a power loss leaves. One is any bad record in the MANIFEST: it would lose
+// whole tables, so Open looks at that file itself, see checkManifest. The other is the
+// end of the newest WAL file, behind the last sync that the log itself speaks of:
+// a flipped byte there loses the last groups before the process ended, silently.
+// Blocks of tables are checked when they are read: a bad one is an error of the
+// pages and listings that need it, and everything else goes on.
 //
 // The package alone imports Pebble; no type of it shows in the API.
 package journal

@@ -1,7 +1,6 @@
 package journal
 
 import (
-	"context"
 	"errors"
 	"io"
 	"sync"
@@ -112,7 +111,7 @@ func (j *Journal) Usage() uint64 {
 // submit hands an operation to the committer.
 func (j *Journal) submit(op operation) {
 	if j.failed.Load() || !j.queue.put(op) {
-		op.refuse(ErrClosed)
+		op.done(ErrClosed)
 	}
 }
 
@@ -135,5 +134,3 @@ func answer(done chan<- error) func(error) {
 func tenantOnly(id audience.TenantID) [2]audience.TenantID {
 	return [2]audience.TenantID{id, id}
 }
-
-var background = context.Background()

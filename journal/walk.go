@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"iter"
+	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -15,8 +16,7 @@ type record struct {
 }
 
 // records walks over all records under one prefix. Where a block of the store
-// cannot be read it yields one error and goes on behind the block: ids are
-// hashes, so a probe at every 65,536th part of their range finds the place.
+// cannot be read it yields one error and goes on behind the block.
 func records(from pebble.Reader, prefix byte) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		lower, upper := bounds([]byte{prefix})
@@ -26,41 +26,47 @@ func records(from pebble.Reader, prefix byte) iter.Seq2[record, error] {
 			return
 		}
 		defer func() { _ = it.Close() }()
-		place, damaged := [idLength]byte{}, false
-		for ok := it.First(); ; ok = it.SeekGE(head(prefix, place)) {
+		var last [idLength]byte
+		for ok := it.First(); ; {
 			for ; ok; ok = it.Next() {
 				value, err := it.ValueAndErr()
 				if err != nil {
 					break
 				}
-				damaged = false
-				copy(place[:], it.Key()[1:])
-				if !yield(record{id: place, value: bytes.Clone(value)}, nil) {
+				copy(last[:], it.Key()[1:])
+				if !yield(record{id: last, value: bytes.Clone(value)}, nil) {
 					return
 				}
 			}
 			err := it.Error()
-			if err == nil {
+			if err == nil || !yield(record{}, err) {
 				return
 			}
-			if !damaged && !yield(record{}, err) {
+			if last, ok = behindDamage(it, prefix, last); !ok {
 				return
 			}
-			damaged = true
-			var more bool
-			if place, more = nextProbe(place); !more || !pebble.IsCorruptionError(err) {
-				return
-			}
+			ok = it.SeekGE(head(prefix, last))
 		}
 	}
 }
 
-// nextProbe is the next id that ends in 14 zero bytes.
-func nextProbe(id [idLength]byte) (next [idLength]byte, ok bool) {
-	part := binary.BigEndian.Uint16(id[:])
-	if part == 0xffff {
-		return id, false
+// behindDamage finds where reading works again, to a 65,536th part of the range of
+// ids: they are hashes, so that is a step of less than a block. A try that fails
+// is expensive (about 0.1 ms), hence strides that double, and then a bisection.
+func behindDamage(it *pebble.Iterator, prefix byte, id [idLength]byte) (next [idLength]byte, ok bool) {
+	const parts = 1 << 16
+	place := func(part int) (at [idLength]byte) {
+		binary.BigEndian.PutUint16(at[:], uint16(part))
+		return at
 	}
-	binary.BigEndian.PutUint16(next[:], part+1)
-	return next, true
+	readable := func(part int) bool {
+		return part >= parts || it.SeekGE(head(prefix, place(part))) || it.Error() == nil
+	}
+	bad := int(binary.BigEndian.Uint16(id[:]))
+	good := bad + 1
+	for stride := 1; !readable(good); stride *= 2 {
+		bad, good = good, min(good+stride, parts)
+	}
+	part := bad + 1 + sort.Search(good-bad-1, func(i int) bool { return readable(bad + 1 + i) })
+	return place(part), part < parts
 }

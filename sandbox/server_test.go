@@ -3,9 +3,11 @@ package sandbox
 import (
 	"bytes"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -42,6 +44,25 @@ func TestCloseLetsGoOfHangingCalls(t *testing.T) {
 	}
 	wantMembers(t, s.Split, token, "s", "1")
 	wantViolations(t, s.Split)
+}
+
+// TestCloseDoesNotWaitForSilentConnections: with one of them, net/http's own
+// Shutdown takes five seconds and more.
+func TestCloseDoesNotWaitForSilentConnections(t *testing.T) {
+	s, err := Start(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	overSocket(t, s).add("s", "1").want(t, 200, "") // accepted after the silent one
+	start := time.Now()
+	if err := s.Close(); err != nil || time.Since(start) > 4*time.Second {
+		t.Errorf("%v after %v", err, time.Since(start))
+	}
 }
 
 func TestStartSaysWhyItCannot(t *testing.T) {
