@@ -1,0 +1,66 @@
+# The everyday commands. They need Go; `make e2e` installs the rest by itself.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+N        ?= 10000 # histories of make model
+ROUNDS   ?= 50    # kills of make crash
+FUZZTIME ?= 10s   # of make fuzz, for each target
+
+# Run at a pinned version instead of being a dependency of the relay.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# All files are looked at, whatever build tag they have.
+TAGS := e2e
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## try it: relay and Split look-alike in one process
+	go run . sandbox
+
+.PHONY: build
+build: ## the binary, as it is in the image: ./audiences
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o audiences .
+
+.PHONY: test
+test: ## all tests but those of e2e, with the race detector: minutes
+	go test -race -timeout 20m ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l .); [[ -z $$unformatted ]] || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	go vet -tags $(TAGS) ./...
+	go run $(STATICCHECK) -tags $(TAGS) ./...
+
+.PHONY: model
+model: ## random histories through the real actors, compared with a model: N=10000
+	go test ./actors -run '^TestModel' -rapid.checks=$(strip $(N)) -timeout 2h -count=1
+
+.PHONY: crash
+crash: ## kill -9 the binary at random moments under load: ROUNDS=50
+	go test ./test -run '^TestCrash' -crash.rounds=$(strip $(ROUNDS)) -timeout 1h -count=1 -v
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for a while: FUZZTIME=10s
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's|^(.*)/[^/]+:func (.*)$$|\1 \2|' | sort | \
+	while read -r package target; do \
+	  echo "$$package $$target"; \
+	  go test "$$package" -run '^$$' -fuzz "^$$target$$" -fuzztime $(strip $(FUZZTIME)); \
+	done
+
+.PHONY: bench
+bench: ## all benchmarks, with memory
+	go test ./... -run '^$$' -bench . -benchmem
+
+.PHONY: e2e
+e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm
+	./test/e2e/install
+	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
+
+.PHONY: clean
+clean: ## what make build and the test runs left here
+	rm -f audiences *.test *.prof *.out
+	rm -rf audiences-journal test/e2e/axios/node_modules

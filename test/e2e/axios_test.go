@@ -1,0 +1,145 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// lambdaPost is one request of the lambda, what it must be told, and what must
+// be in the segment in the end.
+type lambdaPost struct {
+	name          string
+	authorization string
+	body          string // members beside those that every request has
+	status        int
+	answer        string   // all of a 200's text, or a part of an error's message
+	segment       string   // where to look in the end; empty: nowhere
+	members       []string // in byte order
+}
+
+// lambdaPosts are recorded cases of the server before this one, with the
+// answers of this one where they differ on purpose.
+var lambdaPosts = []lambdaPost{
+	{"add one", authToken, `"verb":"add","mpids":["1"],"segment":"g-add-one"`, 200, "MPIDs add", "g-add-one", []string{"1"}},
+	{"add three", authToken, `"verb":"add","mpids":["001","002","003"],"segment":"g-add-three"`, 200, "MPIDs add", "g-add-three", []string{"001", "002", "003"}},
+	{"verb in upper case", authToken, `"verb":"ADD","mpids":["1"],"segment":"g-verb-upper"`, 200, "MPIDs ADD", "g-verb-upper", []string{"1"}},
+	{"add before a delete", authToken, `"verb":"add","mpids":["1","2"],"segment":"g-verb-mixed"`, 200, "MPIDs add", "", nil},
+	{"verb in mixed case", authToken, `"verb":"DeLeTe","mpids":["1"],"segment":"g-verb-mixed"`, 200, "MPIDs DeLeTe", "g-verb-mixed", []string{"2"}},
+	{"the same MPID twice", authToken, `"verb":"add","mpids":["7","7"],"segment":"g-mpids-dup"`, 200, "MPIDs add", "g-mpids-dup", []string{"7"}},
+	{"a number above 2^63", authToken, `"verb":"add","mpids":[98765432109876543210],"segment":"g-mpid-19digits-max"`, 200, "MPIDs add", "g-mpid-19digits-max", []string{"98765432109876543210"}},
+	{"a negative number", authToken, `"verb":"add","mpids":[-8735621876216983452],"segment":"g-mpid-negative"`, 200, "MPIDs add", "g-mpid-negative", []string{"-8735621876216983452"}},
+	{"quote, backslash, newline", authToken, `"verb":"add","mpids":["a\"b","c\\d","e\nf"],"segment":"g-mpid-quote"`, 200, "MPIDs add", "g-mpid-quote", []string{"a\"b", "c\\d", "e\nf"}},
+	{"a profile without an MPID", authToken, `"verb":"add","mpids":[null],"segment":"g-mpid-null"`, 200, "MPIDs add", "g-mpid-null", nil},
+	{"unknown fields", authToken, `"verb":"add","mpids":["1"],"segment":"g-unknown-field","x":{"y":[1]}`, 200, "MPIDs add", "g-unknown-field", []string{"1"}},
+	{"token after Bearer", "Bearer " + authToken, `"verb":"add","mpids":["1"],"segment":"g-bearer"`, 200, "MPIDs add", "g-bearer", []string{"1"}},
+
+	{"wrong token", "bar", `"verb":"add","mpids":["1"],"segment":"g-auth-wrong"`, 401, "auth token doesn't match", "g-auth-wrong", nil},
+	{"no token", "", `"verb":"add","mpids":["1"],"segment":"g-auth-missing"`, 401, "auth token doesn't match", "g-auth-missing", nil},
+	{"unknown verb", authToken, `"verb":"remove","mpids":["1"],"segment":"g-verb-bad"`, 400, `invalid verb "remove"; must be add or delete`, "g-verb-bad", nil},
+	{"no verb", authToken, `"mpids":["1"],"segment":"g-no-verb"`, 400, "must be add or delete", "g-no-verb", nil},
+	{"no segment", authToken, `"verb":"add","mpids":["1"]`, 400, "segment", "", nil},
+	{"segment with a space", authToken, `"verb":"add","mpids":["1"],"segment":"g segment space"`, 400, "segment", "", nil},
+	{"objects among MPIDs", authToken, `"verb":"add","mpids":["1",{}],"segment":"g-mpids-objects"`, 400, "mpids", "g-mpids-objects", nil},
+	{"cut off", authToken, `"verb":"add","mpids":["1"],"segment":"g-cut-body`, 400, "invalid POST body", "", nil},
+}
+
+// TestLambdasClient posts with the HTTP client of the lambda, as the lambda
+// does. mParticle is told the status and the message that axios found, so every
+// error must have one.
+func TestLambdasClient(t *testing.T) {
+	s := newSite(t, map[string]any{"journalDir": "journal"})
+	end := start(t, "audiences", exec.Command(s.binary, "serve", s.config()), s.up)
+
+	type post struct {
+		Authorization string `json:"authorization"`
+		Body          string `json:"body"`
+	}
+	posts := make([]post, len(lambdaPosts))
+	for i, p := range lambdaPosts {
+		posts[i] = post{p.authorization, `{"apiToken":"` + apiToken + `","workspaceId":"ws1","environmentId":"env1","trafficTypeId":"tt1",` + p.body + `}`}
+	}
+	var answers []lambdaAnswer
+	runLambda(t, map[string]any{"url": s.url, "posts": posts}, &answers)
+	if len(answers) != len(lambdaPosts) {
+		t.Fatalf("%d answers to %d posts", len(answers), len(lambdaPosts))
+	}
+	for i, p := range lambdaPosts {
+		answers[i].check(t, p)
+	}
+	end() // flushes what is pending, so that nothing can arrive later
+	for _, p := range lambdaPosts {
+		if members := s.members(p.segment); p.segment != "" && !slices.Equal(members, p.members) {
+			t.Errorf("%s: Split has %q, not %q", p.name, members, p.members)
+		}
+	}
+	s.judge(t)
+}
+
+// lambdaAnswer is what axios makes of the relay's answer.
+type lambdaAnswer struct {
+	Status int             `json:"status"`
+	Data   json.RawMessage `json:"data"` // a JSON string where the body was no JSON
+}
+
+func (a lambdaAnswer) check(t *testing.T, p lambdaPost) {
+	t.Helper()
+	if a.Status != p.status {
+		t.Errorf("%s: %d %s, not %d", p.name, a.Status, a.Data, p.status)
+		return
+	}
+	if a.Status == http.StatusOK {
+		var text string
+		if err := json.Unmarshal(a.Data, &text); err != nil || text != p.answer {
+			t.Errorf("%s: answered %s, not %q", p.name, a.Data, p.answer)
+		}
+		return
+	}
+	var failure struct{ Message string }
+	if err := json.Unmarshal(a.Data, &failure); err != nil || !strings.Contains(failure.Message, p.answer) {
+		t.Errorf("%s: answered %s, no message with %q", p.name, a.Data, p.answer)
+	}
+}
+
+// runLambda installs the client library into a temporary directory and runs
+// axios/lambda.js there.
+func runLambda(t *testing.T, input, answers any) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("axios")); err != nil {
+		t.Fatal(err)
+	}
+	// What somebody installed beside the sources does not count.
+	if err := os.RemoveAll(filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	install.Dir = dir
+	if _, err := output(install); err != nil {
+		t.Fatalf("install axios: %v", err)
+	}
+	text, err := json.Marshal(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	node := exec.CommandContext(ctx, "node", "lambda.js")
+	node.Dir, node.Stdin = dir, strings.NewReader(string(text))
+	printed, err := output(node)
+	if err != nil {
+		t.Fatalf("run lambda.js: %v", err)
+	}
+	if err := json.Unmarshal([]byte(printed), answers); err != nil {
+		t.Fatalf("read what lambda.js printed: %v", err)
+	}
+}
