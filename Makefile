@@ -5,6 +5,7 @@ SHELL := bash
 
 N        ?= 10000 # histories of make model
 ROUNDS   ?= 50    # kills of make crash
+SEED     ?= 0     # of make crash; 0: another one each time
 FUZZTIME ?= 10s   # of make fuzz, for each target
 
 # Run at a pinned version instead of being a dependency of the relay.
@@ -40,8 +41,8 @@ model: ## random histories through the real actors, compared with a model: N=100
 	go test ./actors -run '^TestModel' -rapid.checks=$(strip $(N)) -timeout 2h -count=1
 
 .PHONY: crash
-crash: ## kill -9 the binary at random moments under load: ROUNDS=50
-	go test ./test -run '^TestCrash' -crash.rounds=$(strip $(ROUNDS)) -timeout 1h -count=1 -v
+crash: ## kill -9 the binary at random moments under load: ROUNDS=50 SEED=0
+	go test ./test -run '^TestCrash$$' -crash.rounds=$(strip $(ROUNDS)) -crash.seed=$(strip $(SEED)) -timeout 1h -count=1 -v
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for a while: FUZZTIME=10s
@@ -52,8 +53,9 @@ fuzz: ## every fuzz target for a while: FUZZTIME=10s
 	done
 
 .PHONY: bench
-bench: ## all benchmarks, with memory
+bench: ## all benchmarks, with memory, and the figures of the scale test: minutes
 	go test ./... -run '^$$' -bench . -benchmem
+	go test ./test -run '^TestScale$$' -count=1 -v
 
 .PHONY: e2e
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm

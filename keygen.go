@@ -28,6 +28,9 @@ func keygen(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if !ok {
 		password = "password"
 	}
+	if password == "" {
+		return fmt.Errorf("%w: AUDIENCES_KEY_PASSWORD is set and empty; a key file needs a password", errUsage)
+	}
 	options := keyfile.GenerateOptions{Password: password, ValidFor: time.Duration(*days) * 24 * time.Hour}
 	if *hosts != "" {
 		options.Hosts = strings.Split(*hosts, ",")

@@ -3,8 +3,10 @@ package api
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
@@ -75,6 +77,27 @@ func (s *Server) answerError(err error, c echo.Context) {
 	}
 	body, _ := jsontext.AppendQuote([]byte(`{"message":`), f.message) // replaces bad UTF-8 when it reports it
 	_ = c.JSONBlob(f.status, append(body, '}'))                       // fails only when the caller has gone
+	if f != errSlowBody && f != errCutBody {
+		linger(c)
+	}
+}
+
+// lingerTime bounds how long a refused caller's body is read away.
+const lingerTime = 500 * time.Millisecond
+
+// linger reads away what still comes of a body after a refusal that did not wait
+// for it. The lambda asks for the connection to be closed after the answer, and
+// net/http does that at once: bytes that arrive then are answered with a reset,
+// which can overtake the answer, and the lambda tells mParticle 500 in place of it.
+func linger(c echo.Context) {
+	r := c.Request()
+	if r.ProtoMajor != 1 || r.ContentLength == 0 {
+		return
+	}
+	control := http.NewResponseController(c.Response())
+	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
+		_, _ = io.Copy(io.Discard, r.Body) // whatever it meets, the answer is out
+	}
 }
 
 func asFailure(err error) *failure {

@@ -1,0 +1,175 @@
+package test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"audiences/sandbox"
+)
+
+// Things that must not show, each unlike anything else in a run.
+const (
+	secretAuth     = "sekrit-auth-token"
+	secretPassword = "sekrit-key-password"
+	secretToken    = "sekrit-api-token"
+	secretHarness  = "pat.sekrit-api-token" // goes in another header
+	secretMPID     = "-8735621876216983452" // held as a number
+	secretText     = "sekrit-mpid"          // held as text
+)
+
+// TestNothingSecretShows covers I7 over a whole run at the most talkative log
+// level: successes, every kind of refusal at the door, every kind of trouble with
+// Split, a stop with keys left over, and a start that finds them.
+func TestNothingSecretShows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sandbox.Options{}, nil)
+	key := filepath.Join(s.dir, "own.jks")
+	if code, _, stderr := run(t, []string{"AUDIENCES_KEY_PASSWORD=" + secretPassword}, "keygen", "-out", key); code != exitDone {
+		t.Fatal(stderr)
+	}
+	s.configure(map[string]any{
+		"authToken": secretAuth, "keyFile": key, "keyPassword": secretPassword,
+		"logLevel": "trace", "splitTimeout": "200ms", "drainTimeout": "300ms",
+	})
+	var shown strings.Builder
+	p := s.start("serve")
+	shown.WriteString(troubleWithSplit(t, s, p))
+	shown.WriteString(refusalsAtTheDoor(t, p))
+	for round := range 2 {
+		shown.WriteString(lookAround(t, p))
+		if code := p.terminate(); code != exitDone {
+			t.Errorf("exit code %d", code)
+		}
+		shown.WriteString(p.output() + p.log())
+		if round == 0 {
+			p = s.start()
+			p.ready()
+		}
+	}
+	for _, known := range []string{"sHang", "audiences_", `"level":"info"`, "auth token doesn't match"} {
+		if !strings.Contains(shown.String(), known) {
+			t.Errorf("%q is not in what the relay shows: this test would see nothing", known)
+		}
+	}
+	mustNotShow(t, "what the relay shows", shown.String(), secretAuth, secretPassword, secretToken, secretMPID, secretText)
+
+	var journal strings.Builder
+	for _, text := range tree(t, s.journal()) {
+		journal.WriteString(text)
+	}
+	if !strings.Contains(journal.String(), "sHang") {
+		t.Error("the journal is not at hand: this test would see nothing")
+	}
+	mustNotShow(t, "the journal", journal.String(), secretAuth, secretPassword, secretToken)
+	s.judge()
+}
+
+// mustNotShow looks for each secret; of the text around one only the place is told.
+func mustNotShow(t *testing.T, where, text string, secrets ...string) {
+	t.Helper()
+	for _, secret := range secrets {
+		if at := strings.Index(text, secret); at >= 0 {
+			t.Errorf("%q stands in %s: %.200q", secret, where, text[max(0, at-150):])
+		}
+	}
+}
+
+// troubleWithSplit posts to one segment for each kind of trouble and waits until
+// each has happened.
+func troubleWithSplit(t *testing.T, s *site, p *process) string {
+	t.Helper()
+	said := "key " + secretText + " of " + secretToken + " is not welcome" // Split may name what it refuses
+	troubles := map[string]sandbox.Rule{
+		"sServerError": {Kind: sandbox.Status, Code: 500, Message: said},
+		"sBadRequest":  {Kind: sandbox.Status, Code: 400, Message: said},
+		"sHang":        {Kind: sandbox.Hang},
+		"sHTML":        {Kind: sandbox.HTMLBadGateway},
+		"sReset":       {Kind: sandbox.Reset},
+		"sRedirect":    {Kind: sandbox.Redirect},
+		"sForbidden":   {Kind: sandbox.Forbidden},
+		"sThrottle":    {Kind: sandbox.Throttle},
+		"sEmpty":       {Kind: sandbox.EmptyBadRequest},
+	}
+	var shown strings.Builder
+	post := func(token, segment string) {
+		t.Helper()
+		c := change{token: token, segment: segment, keys: []string{secretMPID, secretText}}
+		a, err := p.send(t.Context(), http.MethodPost, "/audiences", secretAuth, c.body())
+		if err != nil || a.status != http.StatusOK {
+			t.Fatalf("%d %s %v", a.status, a.body, err)
+		}
+		shown.WriteString(a.body)
+	}
+	// One tenant each, as a throttled one holds back its own other segments.
+	post(secretHarness, "sFine")
+	s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Segment: "sUnauthorized"})
+	post(secretToken+"-sUnauthorized", "sUnauthorized")
+	for segment, rule := range troubles {
+		rule.Segment = segment
+		s.split.Fault(rule)
+		post(secretToken+"-"+segment, segment)
+	}
+	eventually(t, patience, "all the trouble has come", func() bool {
+		seen := s.split.Counts().Outcomes
+		for _, rule := range troubles {
+			if seen[string(rule.Kind)] == 0 {
+				return false
+			}
+		}
+		return seen[string(sandbox.Unauthorized)] > 0 && seen[sandbox.OutcomeOK] > 0
+	})
+	return shown.String()
+}
+
+// refusalsAtTheDoor sends what is refused, with secrets where a careless answer
+// would repeat them.
+func refusalsAtTheDoor(t *testing.T, p *process) string {
+	t.Helper()
+	var shown strings.Builder
+	token, text := `"`+secretToken+`"`, `"`+secretText+`"`
+	for _, refused := range []struct{ auth, body string }{
+		{secretAuth + "x", body()},
+		{"Basic " + secretAuth, body()},
+		{secretAuth, `{` + token + `:1,` + token + `:2}`},
+		{secretAuth, `{"apiToken":` + token + `,"apiToken":` + token + `}`},
+		{secretAuth, `{"apiToken":` + token + secretToken},
+		{secretAuth, `{"mpids":[` + text + ` ` + secretMPID},
+		{secretAuth, token},
+		{secretAuth, body("apiToken", `"`+secretToken+`\n"`)},
+		{secretAuth, body("apiToken", `{`+token+`:`+token+`}`)},
+		{secretAuth, body("mpids", text)},
+		{secretAuth, body("mpids", `[{`+text+`:`+secretMPID+`}]`)},
+		{secretAuth, body("mpids", `["`+strings.Repeat(secretText, 30)+`"]`)},
+		{secretAuth, body("mpids", "[\""+secretText+"\xff\"]")},
+		{secretAuth, body("environmentId", `""`, "mpids", `[`+secretMPID+`]`)},
+	} {
+		a, err := p.send(t.Context(), http.MethodPost, "/audiences", refused.auth, []byte(refused.body))
+		if err != nil || a.status < 400 {
+			t.Errorf("%d %v for %s", a.status, err, refused.body)
+		}
+		fmt.Fprintln(&shown, a.header, a.body)
+	}
+	return shown.String()
+}
+
+// lookAround is all that the relay shows to those who ask.
+func lookAround(t *testing.T, p *process) string {
+	t.Helper()
+	var shown strings.Builder
+	for _, path := range []string{"/metrics", "/readyz", "/livez"} {
+		a, err := p.adminGet(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown.WriteString(a.body)
+	}
+	a, err := p.send(t.Context(), http.MethodGet, "/cache", secretAuth, nil)
+	if err != nil || !strings.Contains(a.body, "sHang") {
+		t.Errorf("/cache: %d %s %v", a.status, a.body, err)
+	}
+	shown.WriteString(a.body)
+	return shown.String()
+}
