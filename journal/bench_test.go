@@ -72,3 +72,21 @@ func BenchmarkUnpark(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCheckLog is what the look at a log of 16 MiB adds to Open.
+func BenchmarkCheckLog(b *testing.B) {
+	f := logFile{number: 9}
+	for n := uint64(1); len(f.content) < 16<<20; n++ {
+		one := mark{n, n - 1}.chunk(9)
+		f.content = append(f.content, one...)
+		if room := manifestBlock - len(f.content)%manifestBlock; room < len(one) { // and than a header
+			f.content = append(f.content, make([]byte, room)...)
+		}
+	}
+	b.SetBytes(int64(len(f.content)))
+	for b.Loop() {
+		if err := checkLog(f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -36,6 +36,7 @@ type committer struct {
 	batch *pebble.Batch
 	group []func(error) // answers that wait for finish
 	sync  bool          // the group has an operation that has to be durable
+	mark  mark          // that batch begins with
 
 	// long is the operation in steps that is under way, if any. Operations that
 	// touch a tenant in held wait for its end in waiting, in order, so that they
@@ -46,8 +47,19 @@ type committer struct {
 }
 
 func newCommitter(j *Journal) *committer {
-	return &committer{j: j, batch: j.db.NewBatch(), held: map[audience.TenantID]bool{}}
+	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}}
+	c.begin()
+	return c
 }
+
+// begin makes the next batch. Its mark makes it not Empty: hence the Count, which
+// leaves marks out.
+func (c *committer) begin() {
+	c.batch = c.j.db.NewBatch()
+	c.mark.stamp(c.batch)
+}
+
+func (c *committer) empty() bool { return c.batch.Count() == 0 }
 
 func (c *committer) run() {
 	defer c.j.reads.close()
@@ -61,10 +73,20 @@ func (c *committer) run() {
 		}
 		c.finish()
 		if !open && c.long == nil {
-			_ = c.batch.Close()
+			c.seal()
 			return
 		}
 	}
+}
+
+// seal ends the log with a mark that names all before it as durable, so that
+// after a Close no flipped byte passes for a torn end.
+func (c *committer) seal() {
+	if c.mark.group > 1 {
+		c.write(pebble.Sync)
+		c.write(pebble.NoSync) // the store syncs it when it closes
+	}
+	_ = c.batch.Close()
 }
 
 // admit takes one operation in, or lets it wait for the long one.
@@ -132,8 +154,9 @@ func (c *committer) step() {
 	}
 	if err != nil {
 		c.batch.Reset()
+		c.mark.stamp(c.batch)
 	}
-	c.sync = c.sync || !c.batch.Empty()
+	c.sync = c.sync || !c.empty()
 	if more && err == nil {
 		return
 	}
@@ -160,16 +183,13 @@ func (c *committer) release() {
 
 // finish makes the group durable, as far as it asked for that, and answers it.
 func (c *committer) finish() {
-	if len(c.group) == 0 && c.batch.Empty() {
+	if len(c.group) == 0 && c.empty() {
 		return
 	}
 	start, size := time.Now(), c.batch.Len()
 	err := error(nil)
 	if c.sync {
-		if c.batch.Empty() {
-			_ = c.batch.LogData(nil, nil) // makes an fsync of what apply wrote before
-		}
-		c.apply(pebble.Sync)
+		c.write(pebble.Sync) // also when empty, for what apply wrote before
 	} else {
 		c.apply(pebble.NoSync)
 	}
@@ -185,16 +205,25 @@ func (c *committer) finish() {
 	c.group, c.sync = c.group[:0], false
 }
 
-// apply writes the batch. A write that fails ends in Journal.fail through the
-// store's logger, while the call itself still answers nil: callers look at failed.
+// apply writes the batch, if there is anything in it.
 func (c *committer) apply(durability *pebble.WriteOptions) {
-	if c.batch.Empty() || c.j.failed.Load() {
-		c.batch.Reset()
-		return
+	if !c.empty() {
+		c.write(durability)
 	}
-	if err := c.j.db.Apply(c.batch, durability); err != nil {
-		c.j.fail(err)
+}
+
+// write writes the batch. A write that fails ends in Journal.fail through the
+// store's logger, while the call itself still answers nil: callers look at failed.
+func (c *committer) write(durability *pebble.WriteOptions) {
+	if !c.j.failed.Load() {
+		if err := c.j.db.Apply(c.batch, durability); err != nil {
+			c.j.fail(err)
+		}
 	}
+	if durability.Sync && !c.j.failed.Load() {
+		c.mark.durable = c.mark.group
+	}
+	c.mark.group++
 	_ = c.batch.Close()
-	c.batch = c.j.db.NewBatch()
+	c.begin()
 }

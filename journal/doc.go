@@ -32,13 +32,18 @@
 //
 // # Damage
 //
-// Pebble checksums every block, and each WAL record says how far the log had
-// been synced. At Open a flipped byte is therefore reported and the store set
-// aside (I8), with two exceptions, where Pebble cannot tell damage from the torn end
-// that a power loss leaves. One is any bad record in the MANIFEST: it would lose
-// whole tables, so Open looks at that file itself, see checkManifest. The other is the
-// end of the newest WAL file, behind the last sync that the log itself speaks of:
-// a flipped byte there loses the last groups before the process ended, silently.
+// Pebble checksums every block. At Open a flipped byte is reported and the store set
+// aside (I8). Two of its files end, after a power loss, in a torn record that looks
+// like damage, and Pebble takes much damage for such an end: so Open looks at them
+// itself. One is the MANIFEST, see checkManifest. The other is the WAL: each write
+// carries its number and the number of the newest one known to be durable, and a
+// bad record is damage when one behind it says that it was durable, see logCheck.
+//
+// What cannot be told from a torn end is damage that takes the end of the log with it:
+// a flipped byte in the last group before a kill, after which nothing was written, or a
+// file cut short behind a sound record. The groups that it took are lost in silence.
+// After Close a flipped byte is always seen, a cut is not.
+//
 // Blocks of tables are checked when they are read: a bad one is an error of the
 // pages and listings that need it, and everything else goes on.
 //

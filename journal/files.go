@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
 )
 
 // files is the file system that a journal lies on: the disk, or memory.
@@ -31,12 +32,31 @@ func (onDisk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
 	return vfs.Default.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
 }
 
-// storeFiles is the file system as the store sees it. A marker file names the
+// storeFiles is the file system as the store sees it, for one opening of it.
+type storeFiles struct {
+	files
+	logs *logCheck
+}
+
+// Open checks a WAL file before the store replays it. Only here it is known which
+// of them are replayed: others may lie about, torn or damaged, that are in tables already.
+func (f storeFiles) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
+	if number, _, ok := wal.ParseLogFilename(f.PathBase(name)); ok {
+		content, err := f.read(name)
+		if err == nil {
+			err = f.logs.check(logFile{number: uint32(number), content: content})
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return f.FS.Open(name, options...)
+}
+
+// Create makes a file. A marker file names the
 // MANIFEST to open with; Pebble syncs the directory after it made both, so that a
 // power loss in between could leave the marker without what it names, and a
 // sound store would look damaged. Here all that was made before it is durable first.
-type storeFiles struct{ files }
-
 func (f storeFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(f.PathBase(name), "marker.") {
 		if err := f.syncDir(f.PathDir(name)); err != nil {

@@ -24,7 +24,7 @@ type Options struct {
 	Memory     *Memory               // keeps all files in memory, for tests; nil: on disk
 	Logger     zerolog.Logger        // faults and what Open found; never a token or a key (I7)
 	Registerer prometheus.Registerer // nil: metrics are kept and not registered
-	Fatal      func(error)           // called once, when the store can no longer be written (a failed fsync); nil: panic. Nothing is answered as durable after it
+	Fatal      func(error)           // called once, when the store can no longer be written (a failed fsync, a full disk); must end the process and not return: the store is not made for going on. nil: panic. Nothing is answered as durable after it
 	CacheBytes int64                 // size of the store's block cache; 0: 8 MiB
 
 	files files // in place of the disk or Memory; for tests of this package
@@ -40,6 +40,7 @@ type Journal struct {
 	lock     io.Closer
 	db       *pebble.DB
 	vault    vault
+	parked   *parkedSet
 	metrics  *metrics
 	setAside string
 

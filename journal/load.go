@@ -62,6 +62,7 @@ func loadPage(s *pebble.Snapshot, l Load) Page {
 	if page.Err = get(s, head(prefixSegmentState, id), &page.State); page.Err != nil {
 		return page
 	}
+	var last []byte // of the page's entries
 	err := scan(s, head(prefixPending, id), l.After, func(encoded, value []byte) (bool, error) {
 		if len(page.Entries) >= l.Limit {
 			page.More = true
@@ -77,9 +78,12 @@ func loadPage(s *pebble.Snapshot, l Load) Page {
 			return false, err
 		}
 		page.Entries = append(page.Entries, Entry{Key: key, Verb: verb})
-		page.Next = Cursor{after: string(encoded)}
+		last = append(last[:0], encoded...)
 		return true, nil
 	})
+	if len(last) > 0 {
+		page.Next = Cursor{after: string(last)}
+	}
 	if !l.Count {
 		page.Rest = 0
 	}

@@ -70,11 +70,16 @@ func chunkAt(content []byte, at int) int {
 	if kind := chunk[chunkHeader-1]; kind < chunkFull || kind > chunkLast || size > room {
 		return 0
 	}
-	sum := crc32.Checksum(chunk[chunkHeader-1:size], castagnoli)
-	if binary.LittleEndian.Uint32(chunk) != (sum>>crcMaskShift|sum<<(32-crcMaskShift))+crcMask {
+	if !checksumFits(chunk[:size]) {
 		return 0
 	}
 	return size
+}
+
+// checksumFits takes a whole chunk.
+func checksumFits(chunk []byte) bool {
+	sum := crc32.Checksum(chunk[chunkHeader-1:], castagnoli)
+	return binary.LittleEndian.Uint32(chunk) == (sum>>crcMaskShift|sum<<(32-crcMaskShift))+crcMask
 }
 
 // mendable reports whether the last chunk is whole but for one byte: no torn

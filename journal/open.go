@@ -55,8 +55,17 @@ func lock(f files, dir string) (closer interface{ Close() error }, err error) {
 	return closer, nil
 }
 
+// leastFree is the room in bytes that Open asks for: what a log holds goes into a
+// table then. On a full disk the store would try to write its MANIFEST for ever.
+const leastFree = 16 << 20
+
 // open does what needs the lock.
 func (j *Journal) open() error {
+	if free, err := j.Free(); err != nil {
+		return err
+	} else if free < leastFree {
+		return fmt.Errorf("open journal in %s: its disk has %d MiB left, and opening needs %d MiB", j.options.Dir, free>>20, leastFree>>20)
+	}
 	known, err := j.checkIn()
 	if err != nil {
 		return err
@@ -77,6 +86,7 @@ func (j *Journal) open() error {
 	if err != nil {
 		return errors.Join(err, j.db.Close())
 	}
+	j.parked = readParkedSet(j.db)
 	return nil
 }
 

@@ -14,8 +14,8 @@ import (
 const defaultCacheBytes = 8 << 20
 
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
-// program out by itself. It has the WAL's sync offsets, without which one flipped
-// byte in the log passes for its end.
+// program out by itself. It has the WAL's sync offsets, by which Pebble tells some
+// damage to the log from its end; the rest is up to logCheck.
 const storeFormat = pebble.FormatValueSeparation
 
 // storeOptions keep the store small, and quiet where a key could show.
@@ -23,7 +23,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	comparer := *pebble.DefaultComparer
 	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
 	options := &pebble.Options{
-		FS:                          storeFiles{j.files},
+		FS:                          storeFiles{j.files, &logCheck{}},
 		Comparer:                    &comparer,
 		FormatMajorVersion:          storeFormat,
 		ErrorIfNotExists:            mustExist,
@@ -62,8 +62,10 @@ func (j *Journal) storeEvents() *pebble.EventListener {
 	}
 }
 
-// storeLogger passes on what Pebble says. Fatalf returns, which Pebble allows for:
-// Options.Fatal decides whether the process ends.
+// storeLogger passes on what Pebble says. Pebble does not expect Fatalf to return:
+// some of its callers, as the one that cannot begin a new log on a full disk,
+// unlock a mutex twice then, and Go ends the process with a stack trace. Hence what
+// Options.Fatal asks for.
 type storeLogger struct{ j *Journal }
 
 func (l storeLogger) Infof(string, ...any) {}

@@ -33,10 +33,11 @@ func (j *Journal) Append(a Append) {
 				set(b, head(prefixDescriptor, id), encodeDescriptor(a.Segment))
 			}
 			verb, pending, parked := []byte{byte(a.Verb)}, head(prefixPending, id), head(prefixParked, id)
+			unpark := a.Unpark && j.parked.mayHave(id)
 			for _, key := range a.Keys {
 				pending = appendKey(pending[:headLength], key)
 				set(b, pending, verb)
-				if a.Unpark {
+				if unpark {
 					parked = appendKey(parked[:headLength], key)
 					del(b, parked)
 				}
@@ -90,6 +91,7 @@ func (j *Journal) Park(p Park) {
 		stage: func(b *pebble.Batch) {
 			id := idOf(p.Segment)
 			pending, parked := head(prefixPending, id), head(prefixParked, id)
+			j.parked.add(id)
 			for key := range p.Keys {
 				pending, parked = appendKey(pending[:headLength], key), appendKey(parked[:headLength], key)
 				del(b, pending)
