@@ -16,7 +16,7 @@ TAGS := e2e
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## try it: relay and Split look-alike in one process
@@ -56,6 +56,18 @@ fuzz: ## every fuzz target for a while: FUZZTIME=10s
 bench: ## all benchmarks, with memory, and the figures of the scale test: minutes
 	go test ./... -run '^$$' -bench . -benchmem
 	go test ./test -run '^TestScale$$' -count=1 -v
+
+.PHONY: overload
+overload: ## a minute of ten times what the relay can take
+	go test ./test -run '^TestOverload$$' -overload.for=1m -timeout 10m -count=1 -v
+
+.PHONY: memory
+memory: ## 10,000,000 pending keys, restart, delivery: time and memory
+	go test ./test -run '^TestBoundedMemory$$' -memory.keys=10000000 -timeout 1h -count=1 -v
+
+.PHONY: bench-neighbour
+bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
+	go test ./actors -run TestNoisyNeighbour -v -count=1
 
 .PHONY: e2e
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm

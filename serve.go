@@ -53,6 +53,7 @@ type service struct {
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
+	disk    *watermark
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -79,6 +80,11 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
+		Logger: logger, Registerer: registry, Fatal: s.exit})
+	if err != nil {
+		return nil, err
+	}
 	if s.listener, err = net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port))); err != nil {
 		return nil, fmt.Errorf("open port: %w", err)
 	}
@@ -87,11 +93,6 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.fail})
-	if err != nil {
-		return nil, err
-	}
 	s.startParts(certificate, registry)
 	return s, nil
 }
@@ -99,6 +100,7 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 // startParts starts what cannot fail any more.
 func (s *service) startParts(certificate tls.Certificate, registry *prometheus.Registry) {
 	cfg := s.cfg
+	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -118,17 +120,26 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		MaxBodyBytes:        cfg.MaxBodyBytes,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
+		Refuse:              s.disk.refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
 	})
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
 	event := s.logger.Info().Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
-		s.admin = admin.New(admin.Options{Ready: s.relay.Ready, Gatherer: registry, Logger: s.logger})
+		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Logger: s.logger})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
+}
+
+// ready is nil while changes are taken and all that was pending is back.
+func (s *service) ready() error {
+	if err := s.disk.refuse(); err != nil {
+		return err
+	}
+	return s.relay.Ready()
 }
 
 func (s *service) serving(what string, serve func() error) {
@@ -145,10 +156,19 @@ func (s *service) fail(err error) {
 	}
 }
 
-// run waits for the end of ctx, which drains the relay, or for a failure. After
-// a failure of the journal nothing can be made durable: there is nothing to
-// drain, and the process ends at once.
+// exit ends the process: the journal cannot be written any more, so nothing can
+// be made durable and there is nothing to drain. The store must not go on after
+// it has reported that, hence not by way of run.
+func (s *service) exit(err error) {
+	s.logger.Error().Err(err).Msg("the journal cannot be written: ending at once; what was answered is in it")
+	os.Exit(exitFailed)
+}
+
+// run waits for the end of ctx, which drains the relay, or for a failure.
 func (s *service) run(ctx context.Context) error {
+	watching, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go s.disk.watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()
@@ -196,6 +216,9 @@ func (s *service) closeOpened() {
 	}
 	if s.adminListener != nil {
 		_ = s.adminListener.Close()
+	}
+	if s.journal != nil {
+		_ = s.journal.Close()
 	}
 	if s.split != nil {
 		s.split.Close()

@@ -20,16 +20,30 @@ type backlog struct {
 	stored  int  // how many there are; an upper bound
 	behind  int  // of these, stored since the pass began: the next pass has to look for them
 	counted bool // stored includes what was there before this actor
-	cursor  journal.Cursor
-	touched audience.KeySet
+
+	addsOnly      bool // a pass found nothing but adds, and no delete was stored since it began
+	deletesBehind bool // deletes were stored since the pass began
+	passes        int  // that were completed
+	cursor        journal.Cursor
+	touched       audience.KeySet
 }
 
 // leave notes that the key was accepted into the journal alone.
-func (l *backlog) leave(key audience.Key) {
+func (l *backlog) leave(verb audience.Verb, key audience.Key) {
 	l.exists = true
+	l.deletesBehind = l.deletesBehind || verb == audience.Delete
+	l.addsOnly = l.addsOnly && !l.deletesBehind
 	l.stored++
 	l.behind++
 	l.touch(key)
+}
+
+// again makes the next pass look for n more keys, which came into the journal
+// without passing through this actor.
+func (l *backlog) again(n int) {
+	l.exists, l.deletesBehind, l.addsOnly = true, true, false
+	l.stored += n
+	l.behind += max(1, n)
 }
 
 // touch notes that a page under way is out of date as to this key.
@@ -39,10 +53,21 @@ func (l *backlog) touch(key audience.Key) {
 	}
 }
 
-// draw asks for the next page: it returns from where to read.
+// draw asks for the next page: it returns from where to read. The first page of a
+// pass sees all that was stored so far, so nothing lies behind it yet.
 func (l *backlog) draw() journal.Cursor {
-	l.drawing = true
+	if l.drawing = true; l.cursor == (journal.Cursor{}) {
+		l.behind, l.deletesBehind = 0, false
+	}
 	return l.cursor
+}
+
+// allSeen is the pass by whose end all that is stored now has been drawn.
+func (l *backlog) allSeen() int {
+	if l.drawing || l.cursor != (journal.Cursor{}) {
+		return l.passes + 2 // the one under way may be past some of it
+	}
+	return l.passes + 1
 }
 
 // failed notes that the page could not be read; it is to be asked for again.
@@ -56,9 +81,13 @@ func (b *batch) drawn(page journal.Page) {
 	l := &b.backlog
 	touched := l.touched
 	l.drawing, l.touched = false, audience.KeySet{}
-	drawn := 0
+	drawn, passed := 0, 0
 	for _, entry := range page.Entries {
-		if touched.Has(entry.Key) || b.holds(entry.Key) || b.flight.has(entry.Key) {
+		if touched.Has(entry.Key) || b.holds(entry.Key) || b.flight.has(entry.Key) || b.hunt.has(entry.Key) {
+			continue
+		}
+		if b.deletesOnly && entry.Verb == audience.Add && b.adds.Len() >= b.maxChunk {
+			passed++ // there are enough to try already
 			continue
 		}
 		drawn++
@@ -72,13 +101,18 @@ func (b *batch) drawn(page journal.Page) {
 		l.stored = max(0, l.stored-drawn)
 	} else {
 		l.counted = true
-		l.stored += page.Rest
+		l.stored += page.Rest + passed
+	}
+	l.behind += passed
+	if !page.More {
+		l.passes++
+		l.addsOnly = !l.deletesBehind
 	}
 	switch {
 	case page.More:
 		l.exists, l.cursor = true, page.Next
 	case l.behind > 0:
-		l.stored, l.behind, l.cursor = l.behind, 0, journal.Cursor{}
+		l.exists, l.stored, l.behind, l.cursor = true, l.behind, 0, journal.Cursor{}
 	default:
 		l.exists, l.stored, l.cursor = false, 0, journal.Cursor{}
 	}

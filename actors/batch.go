@@ -10,10 +10,10 @@ import (
 //
 //	             apply                       cut                    delivered
 //	accepted ------------> held (adds|deletes) ----> flight (in flight) ----> settled
-//	    \                   ^       ^                  |  ^
-//	     \ no room          | drawn |  changed again   |  | outcome unknown or
-//	      +--> stored ------+       +------------------+  +-- refused for now: repeat
-//	         (journal alone)
+//	    \                   ^       ^                  |  ^  |
+//	     \ no room          | drawn |  changed again   |  |  | keys refused
+//	      +--> stored ------+       +------------------+  |  +---------> hunt ----> parked
+//	         (journal alone)                     repeated +
 //
 // A key is held with one verb at most: the last accepted one (I2). A key of the
 // flight that changes again is held beside it and goes out in a later call, so
@@ -21,7 +21,11 @@ import (
 type batch struct {
 	adds, deletes audience.KeySet
 	flight        *chunk
+	hunt          *hunt          // for the keys that Split refuses; nil: none is on
+	lone          []audience.Key // that were refused in a row, in chunks of one key
 	backlog       backlog
+
+	deletesOnly bool // adds cannot go, the segment is full: no delete waits behind them
 
 	maxChunk int           // keys of one call at most (I5)
 	maxHeld  int           // keys held at most, before what is beyond stays in the journal alone
@@ -39,7 +43,7 @@ type chunk struct {
 func (b *batch) apply(verb audience.Verb, keys []audience.Key) {
 	for _, key := range keys {
 		if !b.hold(verb, key) {
-			b.backlog.leave(key)
+			b.backlog.leave(verb, key)
 		}
 	}
 }
@@ -48,16 +52,16 @@ func (b *batch) apply(verb audience.Verb, keys []audience.Key) {
 // whether it did. What has a backlog takes nothing new into memory: keys that
 // came first are sent first, and a busy segment cannot starve its own backlog.
 func (b *batch) hold(verb audience.Verb, key audience.Key) bool {
-	into, from := &b.adds, &b.deletes
-	if verb == audience.Delete {
-		into, from = from, into
-	}
-	room := b.held() < b.maxHeld && !b.backlog.exists
-	if room || from.Has(key) || b.flight.has(key) {
+	into, from := b.set(verb), b.set(verb.Opposite())
+	room := b.held() < b.maxHeld && !b.backlog.exists || b.deletesOnly && verb == audience.Delete && b.deletes.Len() < b.maxHeld
+	hunted := b.hunt.drop(key)
+	later := b.deletesOnly && verb == audience.Add && into.Len() >= b.maxHeld
+	if room || (hunted || from.Has(key)) && !later || b.flight.has(key) {
 		from.Remove(key)
 		into.Add(key)
 		return true
 	}
+	from.Remove(key)
 	return into.Has(key)
 }
 
@@ -68,36 +72,79 @@ func (b *batch) held() int { return b.adds.Len() + b.deletes.Len() }
 
 // pending is the number of keys that are not settled; an upper bound, because
 // a stored key that changes again is counted twice until it is drawn in.
-func (b *batch) pending() int { return b.held() + b.flight.len() + b.backlog.stored }
+func (b *batch) pending() int { return b.held() + b.flight.len() + b.hunt.len() + b.backlog.stored }
+
+// count is the number of keys in memory with that verb.
+func (b *batch) count(verb audience.Verb) (n int) {
+	n = b.set(verb).Len()
+	if b.flight != nil && b.flight.verb == verb {
+		n += b.flight.len()
+	}
+	if b.hunt != nil && b.hunt.verb == verb {
+		n += b.hunt.len()
+	}
+	return n
+}
 
 // full reports whether a whole call's worth of one verb is held: waiting for
 // more would not make the call any larger.
 func (b *batch) full() bool { return max(b.adds.Len(), b.deletes.Len()) >= b.maxChunk }
 
-// wantsDraw reports whether stored keys should be drawn in: early enough that a
-// call need not wait for the journal, late enough that memory stays bounded.
+// wantsDraw reports whether stored keys should be drawn in: until there is a whole
+// call's worth of one verb, so that a backlog goes out in full calls and none of
+// them waits for the journal. Two calls' worth and a page are held at most.
 func (b *batch) wantsDraw() bool {
-	return b.backlog.exists && !b.backlog.drawing && b.held() < b.maxChunk
+	switch {
+	case !b.backlog.exists || b.backlog.drawing:
+		return false
+	case b.deletesOnly:
+		return !b.backlog.addsOnly && b.deletes.Len() < b.maxChunk
+	}
+	return !b.full()
 }
 
-// cut takes the next chunk out of the sets and puts it in flight. A chunk that
-// is in flight already is to be repeated first (I4). It returns nil when no key
-// is held: a call is never empty (I5).
-func (b *batch) cut() *chunk {
+// cut takes the next chunk of a verb, of which keys must be held, out of the sets
+// and puts it in flight. Nothing may be in flight before (I4).
+func (b *batch) cut(verb audience.Verb) *chunk {
+	b.last = verb
+	b.flight = &chunk{verb: verb, keys: take(b.set(verb), b.maxChunk)}
+	return b.flight
+}
+
+// cutOne is cut for one key, the n-th of its verb in no particular order: what a
+// refused segment is tried with must not be the same key each time.
+func (b *batch) cutOne(verb audience.Verb, n int) *chunk {
+	b.last = verb
+	from, one := b.set(verb), audience.NewKeySet(1)
+	for key := range from.All() {
+		if n--; n < 0 {
+			from.Remove(key)
+			one.Add(key)
+			break
+		}
+	}
+	b.flight = &chunk{verb: verb, keys: one}
+	return b.flight
+}
+
+// set is the keys held with that verb.
+func (b *batch) set(verb audience.Verb) *audience.KeySet {
+	if verb == audience.Delete {
+		return &b.deletes
+	}
+	return &b.adds
+}
+
+// next is the chunk in flight, which is to be repeated before anything newer (I4),
+// or else a new one; nil when no key is held: a call is never empty (I5).
+func (b *batch) next(choose func(*batch) audience.Verb) *chunk {
 	if b.flight != nil {
 		return b.flight
 	}
-	verb := b.nextVerb()
-	if verb == 0 {
-		return nil
+	if verb := choose(b); verb != 0 {
+		return b.cut(verb)
 	}
-	b.last = verb
-	from := &b.adds
-	if verb == audience.Delete {
-		from = &b.deletes
-	}
-	b.flight = &chunk{verb: verb, keys: take(from, b.maxChunk)}
-	return b.flight
+	return nil
 }
 
 // nextVerb alternates between the verbs while there are keys of both, so that
@@ -131,17 +178,19 @@ func take(set *audience.KeySet, n int) *audience.KeySet {
 	return taken
 }
 
-// land ends the flight and returns the keys whose fate it settles: all of the
-// chunk but those that changed since it was cut; these are held and stay in the
-// journal with their newer verb.
+// land ends the flight and returns the keys whose fate it settles.
 func (b *batch) land() *audience.KeySet {
 	keys := b.flight.keys
 	b.flight = nil
+	return b.settled(keys)
+}
+
+// settled leaves of the keys those that did not change since they were cut; the
+// others are held, and stay in the journal with their newer verb. A page of the
+// journal that is being read does not bring the settled ones back.
+func (b *batch) settled(keys *audience.KeySet) *audience.KeySet {
+	b.leaveChanged(keys)
 	for key := range keys.All() {
-		if b.holds(key) {
-			keys.Remove(key)
-			continue
-		}
 		b.backlog.touch(key)
 	}
 	return keys

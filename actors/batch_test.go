@@ -21,11 +21,21 @@ type world struct {
 	journal  map[audience.Key]audience.Verb
 	split    map[audience.Key]bool
 	page     *journal.Page
+
+	refuses  map[audience.Key]bool // keys that Split refuses
+	limit    int                   // keys of a call that Split takes at most; 0: any number
+	parked   map[audience.Key]audience.Verb
+	hopeless bool // the segment is parked: it is tried with a single key at a time
+	lot      int  // which one is next
+	full     bool // no adds are taken, and the segment is parked for that
 }
+
+func (w *world) setFull(full bool) { w.full, w.batch.deletesOnly = full, full }
 
 func (w *world) accept(verb audience.Verb, keys []audience.Key) {
 	for _, key := range keys {
 		w.accepted[key], w.journal[key] = verb, verb
+		delete(w.parked, key) // the newer change supersedes it
 	}
 	w.batch.apply(verb, keys)
 }
@@ -66,12 +76,22 @@ func (w *world) hand() {
 
 // call makes one call: applied or not, and its outcome known or not.
 func (w *world) call(applied, known bool) {
-	chunk := w.batch.cut()
+	chunk := w.cut()
 	if chunk == nil {
 		return
 	}
 	if n := chunk.keys.Len(); n == 0 || n > w.batch.maxChunk {
 		w.t.Fatalf("a call with %d keys (I5)", n)
+	}
+	if w.full && chunk.verb == audience.Add {
+		w.batch.ground()
+		return
+	}
+	if tooLarge := w.limit > 0 && chunk.len() > w.limit; tooLarge || w.refused(chunk) {
+		if known {
+			w.refuse(chunk.verb, tooLarge)
+		}
+		return
 	}
 	if applied {
 		for key := range chunk.keys.All() {
@@ -86,7 +106,80 @@ func (w *world) call(applied, known bool) {
 		for key := range w.batch.land().All() {
 			delete(w.journal, key)
 		}
+		w.hopeless = false
+		w.park(chunk.verb, w.batch.clear())
 	}
+}
+
+func (w *world) cut() *chunk {
+	verb := w.batch.nextVerb()
+	if w.full && w.batch.deletes.Len() > 0 {
+		verb = audience.Delete
+	}
+	if !w.full && !w.hopeless || w.batch.flight != nil || verb == 0 {
+		return w.batch.next((*batch).nextVerb)
+	}
+	w.lot++
+	return w.batch.cutOne(verb, w.lot%w.batch.set(verb).Len())
+}
+
+func (w *world) refused(c *chunk) bool {
+	for key := range c.keys.All() {
+		if w.refuses[key] {
+			return true
+		}
+	}
+	return false
+}
+
+// refuse does what a segment does about a refusal.
+func (w *world) refuse(verb audience.Verb, tooLarge bool) {
+	if w.hopeless {
+		w.batch.shelve()
+		return
+	}
+	found, hopeless := w.batch.refuse(tooLarge)
+	if w.hopeless = hopeless; !hopeless {
+		w.park(verb, found)
+		return
+	}
+	if found == nil {
+		return
+	}
+	for key := range found.All() { // parked before it was clear that the segment is at fault
+		if verb, ok := w.parked[key]; ok {
+			w.journal[key] = verb
+			delete(w.parked, key)
+		}
+	}
+	w.batch.backlog.again(found.Len())
+}
+
+func (w *world) park(verb audience.Verb, found *audience.KeySet) {
+	if found == nil {
+		return
+	}
+	for key := range w.batch.settled(found).All() {
+		if w.journal[key] != verb {
+			w.t.Fatal("a key is parked with a verb that is not its last one (I2)")
+		}
+		delete(w.journal, key)
+		w.parked[key] = verb
+	}
+}
+
+// atRest: nothing is pending, but for the refused keys of a segment that is parked
+// for them.
+func (w *world) atRest() bool {
+	if !w.hopeless {
+		return w.page == nil && len(w.journal) == 0
+	}
+	for key := range w.journal {
+		if !w.refuses[key] {
+			return false
+		}
+	}
+	return true
 }
 
 // TestBatchLastVerbWins covers I2, I4 and I5 on the pure batch: whatever the
@@ -94,69 +187,137 @@ func (w *world) call(applied, known bool) {
 // is the replay of all that was accepted, and the journal is empty.
 func TestBatchLastVerbWins(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := &world{t: t, accepted: map[audience.Key]audience.Verb{}, journal: map[audience.Key]audience.Verb{}, split: map[audience.Key]bool{}}
-		w.batch.maxChunk = rapid.IntRange(1, 4).Draw(t, "chunk")
-		w.batch.maxHeld = rapid.IntRange(1, 8).Draw(t, "held")
-		key := rapid.Custom(func(t *rapid.T) audience.Key {
-			return audience.NumericKey(rapid.Int64Range(0, 12).Draw(t, "key"))
-		})
-		verb := rapid.SampledFrom([]audience.Verb{audience.Add, audience.Delete})
-		for _, key := range rapid.SliceOfN(key, 0, 9).Draw(t, "replayed") {
-			w.accepted[key] = verb.Draw(t, "verb")
-			w.journal[key] = w.accepted[key]
+		w := newWorld(t)
+		w.live(t)
+		w.settle(w.atRest)
+		w.compare()
+	})
+}
+
+// TestBatchRefusals covers I2 and I3: with keys that Split refuses, calls that are
+// too large, and a segment that is full for a while, at rest exactly the refused
+// keys that were accepted are parked, with their last verbs, or wait in a segment
+// that is parked for them; everything else is delivered.
+func TestBatchRefusals(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		for _, n := range rapid.SliceOfN(rapid.Int64Range(0, 12), 0, 4).Draw(t, "refused") {
+			w.refuses[audience.NumericKey(n)] = true
 		}
-		w.read() // an actor begins with reading what is there
-		t.Repeat(map[string]func(*rapid.T){
-			"accept": func(t *rapid.T) { w.accept(verb.Draw(t, "verb"), rapid.SliceOfN(key, 1, 5).Draw(t, "keys")) },
-			"call":   func(t *rapid.T) { w.call(rapid.Bool().Draw(t, "applied"), rapid.Bool().Draw(t, "known")) },
-			"read": func(t *rapid.T) {
-				if w.batch.wantsDraw() {
-					w.read()
+		w.limit = rapid.IntRange(0, 4).Draw(t, "limit")
+		w.live(t)
+		if w.full { // deletes go while adds cannot, however many of these there are
+			w.settle(func() bool {
+				for key, verb := range w.journal {
+					if verb == audience.Delete && !w.refuses[key] {
+						return false
+					}
 				}
-			},
-			"hand": func(*rapid.T) {
-				if w.page != nil {
-					w.hand()
-				}
-			},
-			"fail": func(*rapid.T) {
-				if w.page != nil {
-					w.page = nil
-					w.batch.backlog.failed()
-				}
-			},
-			"": func(t *rapid.T) {
-				// Beyond the limit: a page that was drawn in, and a flight that changed again.
-				if held := w.batch.held(); held > max(w.batch.maxHeld, w.batch.maxChunk)+2*w.batch.maxChunk {
-					t.Fatalf("%d keys held, limit %d", held, w.batch.maxHeld)
-				}
-				if w.batch.pending() < len(w.journal) && w.batch.backlog.counted {
-					t.Fatalf("pending says %d, the journal has %d", w.batch.pending(), len(w.journal))
-				}
-			},
-		})
-		for rounds := 0; len(w.journal) > 0 || w.page != nil; rounds++ {
-			if rounds > 1000 {
-				t.Fatalf("no rest after 1000 calls; %d keys left", len(w.journal))
-			}
-			if w.page != nil {
-				w.hand()
-			}
+				return true
+			})
+			w.setFull(false)
+		}
+		w.settle(w.atRest)
+		w.compare()
+	})
+}
+
+func newWorld(t *rapid.T) *world {
+	w := &world{t: t, accepted: map[audience.Key]audience.Verb{}, journal: map[audience.Key]audience.Verb{},
+		split: map[audience.Key]bool{}, refuses: map[audience.Key]bool{}, parked: map[audience.Key]audience.Verb{}}
+	w.batch.maxChunk = rapid.IntRange(1, 4).Draw(t, "chunk")
+	w.batch.maxHeld = rapid.IntRange(1, 8).Draw(t, "held")
+	return w
+}
+
+// live goes through a random history.
+func (w *world) live(t *rapid.T) {
+	key := rapid.Custom(func(t *rapid.T) audience.Key {
+		return audience.NumericKey(rapid.Int64Range(0, 12).Draw(t, "key"))
+	})
+	verb := rapid.SampledFrom([]audience.Verb{audience.Add, audience.Delete})
+	for _, key := range rapid.SliceOfN(key, 0, 9).Draw(t, "replayed") {
+		w.accepted[key] = verb.Draw(t, "verb")
+		w.journal[key] = w.accepted[key]
+	}
+	// Each verb may have its limit while the segment is full; beyond that a page that
+	// was drawn in, a flight that changed again, a hunt that was given up.
+	most := 2*(max(w.batch.maxHeld, w.batch.maxChunk)+2*w.batch.maxChunk) + w.batch.maxChunk
+	w.read() // an actor begins with reading what is there
+	t.Repeat(map[string]func(*rapid.T){
+		"accept": func(t *rapid.T) { w.accept(verb.Draw(t, "verb"), rapid.SliceOfN(key, 1, 5).Draw(t, "keys")) },
+		"call":   func(t *rapid.T) { w.call(rapid.Bool().Draw(t, "applied"), rapid.Bool().Draw(t, "known")) },
+		"read": func(t *rapid.T) {
 			if w.batch.wantsDraw() {
 				w.read()
 			}
-			w.call(true, true)
-		}
-		want := map[audience.Key]bool{}
-		for key, verb := range w.accepted {
-			if verb == audience.Add {
-				want[key] = true
+		},
+		"hand": func(*rapid.T) {
+			if w.page != nil {
+				w.hand()
 			}
-		}
-		if !maps.Equal(want, w.split) {
-			t.Fatalf("Split has %d keys, the accepted changes make %d", len(w.split), len(want))
-		}
+		},
+		"fail": func(*rapid.T) {
+			if w.page != nil {
+				w.page = nil
+				w.batch.backlog.failed()
+			}
+		},
+		"full": func(*rapid.T) {
+			if len(w.refuses) > 0 {
+				w.setFull(!w.full)
+			}
+		},
+		"": func(t *rapid.T) {
+			if held := w.batch.held(); held > most {
+				t.Fatalf("%d keys held, limit %d", held, w.batch.maxHeld)
+			}
+			if w.batch.pending() < len(w.journal) && w.batch.backlog.counted {
+				t.Fatalf("pending says %d, the journal has %d", w.batch.pending(), len(w.journal))
+			}
+		},
 	})
+}
+
+// settle lets calls go well until the end is reached.
+func (w *world) settle(end func() bool) {
+	for rounds := 0; !end(); rounds++ {
+		if rounds > 1000 {
+			w.t.Fatalf("no end after 1000 calls; %d keys left", len(w.journal))
+		}
+		if w.page != nil {
+			w.hand()
+		}
+		if w.batch.wantsDraw() || w.batch.held() == 0 && w.batch.backlog.exists { // the latter with a permit
+			w.read()
+		}
+		w.call(true, true)
+	}
+}
+
+// compare holds Split and the parked keys against what was accepted.
+func (w *world) compare() {
+	want, refused := map[audience.Key]bool{}, map[audience.Key]audience.Verb{}
+	for key, verb := range w.accepted {
+		switch {
+		case w.refuses[key]:
+			refused[key] = verb
+		case verb == audience.Add:
+			want[key] = true
+		}
+	}
+	if !maps.Equal(want, w.split) {
+		w.t.Fatalf("Split has %d keys, the accepted changes make %d", len(w.split), len(want))
+	}
+	for key, verb := range w.journal {
+		if _, both := w.parked[key]; both {
+			w.t.Fatal("a key is parked and pending")
+		}
+		w.parked[key] = verb
+	}
+	if !maps.Equal(refused, w.parked) {
+		w.t.Fatalf("%d keys are parked, %d were refused", len(w.parked), len(refused))
+	}
 }
 
 func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
@@ -164,8 +325,8 @@ func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
 	b.apply(audience.Add, []audience.Key{audience.NumericKey(1), audience.NumericKey(2)})
 	b.apply(audience.Delete, []audience.Key{audience.NumericKey(3), audience.NumericKey(4)})
 	var verbs []audience.Verb
-	for b.cut() != nil {
-		verbs = append(verbs, b.flight.verb)
+	for b.held() > 0 {
+		verbs = append(verbs, b.cut(b.nextVerb()).verb)
 		b.land()
 	}
 	if want := []audience.Verb{audience.Add, audience.Delete, audience.Add, audience.Delete}; !slices.Equal(verbs, want) {

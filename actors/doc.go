@@ -3,26 +3,30 @@
 // organisation's calls, and a registry finds them all and shares out the one
 // egress IP. It is the only package that knows the actor library.
 //
-// [Relay] is the door; the way of a change is Relay.Accept, registry, tenant,
-// segment (segment.go), batch (batch.go), and back from the segment's timer
-// over a permit (tenant.go, pacing.go) to a call (flush.go).
+// [Relay] is the door (relay.go, for operators operations.go); the way of a
+// change is Relay.Accept, registry, tenant, segment (segment.go), batch
+// (batch.go, backlog.go), and back from the segment's timer over a permit
+// (tenant.go, registry.go, pacing.go) to a call (flush.go). What Split refuses
+// for good goes another way (hunt.go, parking.go).
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
-//	registry  one actor        tenants' roster, egress limiter and turns
-//	          fed by           the door: accept, census, drainAll; replay: activate;
+//	registry  one actor        tenants' roster, egress limiter and turns, which tenants are paused
+//	          fed by           the door: accept, census, operate, inspect, surrender, drainAll; replay: activate;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep
-//	tenant    one per apiToken segments' roster, pace, waitlist, calls under way
-//	          fed by           registry: accept, activate, slot, rest, drain, muster;
+//	tenant    one per apiToken segments' roster, pace, pause, waitlist, calls under way
+//	          fed by           registry: accept, activate, slot, operate, inspect, surrender, rest, drain, muster;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
-//	segment   one per segment  its batch, phase, timer; share but for the counts in it
-//	          fed by           tenant: accept, activate, permit, rest, drain;
-//	                           calls: flushed; the journal's readers: drawn; its timer: tick
+//	segment   one per segment  its batch, phase, state, timer; share but for the counts in it
+//	          fed by           tenant: accept, activate, permit, operate, inspect, surrender, rest, drain;
+//	                           calls: flushed; the journal: drawn, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
 //
 // and outside this package the journal's committer, which answers accept.reply.
+// Answers: accept.reply and operate.done exactly once; inspect.reply, census.reply
+// and surrender.count once, unless the actor crashes with them in hand.
 //
 // A mailbox is the only lock: state changes in Receive alone, there is no mutex,
 // and whatever takes time runs elsewhere and comes back as a message. Mailboxes
@@ -33,11 +37,15 @@
 //	accepted   journal.Append is durable; held in the batch, or stored in the journal alone
 //	in flight  batch.cut; a call carries it
 //	delivered  2xx: batch.land and journal.Settle; gone from the journal
+//	parked     refused for good: journal.Park, with the reason; a newer change of the
+//	           same key takes its place, an operator has it tried again or discarded
 //
-// Everything else leaves it accepted: a refusal, a lost answer, a crash, a stop.
+// Everything else leaves it accepted: a refusal for now, a lost answer, a crash,
+// a stop, a pause, and a refusal of its whole segment or tenant.
 //
 // After a power loss or a kill the chunk that was in flight is not known any
-// more; its keys are in the journal with their last verb and are sent again. If
-// such a key changed after the cut, only the newer verb is sent: the connection
-// of the older call died with the process, and last verb wins (I2).
+// more; its keys are in the journal with their last verb and are sent again, no
+// sooner than a flush interval after the start. If such a key changed after the
+// cut, only the newer verb is sent: the connection of the older call died with
+// the process, and last verb wins (I2).
 package actors

@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
 
@@ -11,10 +12,21 @@ import (
 
 // flush uses a permit: it cuts the batch now, not when the permit was asked
 // for, so that what came meanwhile rides along, and makes the call outside the
-// mailbox.
+// mailbox. Keys that are in the journal alone are fetched first.
 func (s *segment) flush(ctx actor.Context) {
-	chunk := s.batch.cut()
-	if chunk == nil || s.phase == calling {
+	if s.phase == calling {
+		ctx.Send(s.tenant, &callEnded{segment: s.name}) // never seen: the tenant knows of the call under way
+		return
+	}
+	chunk := s.nextChunk()
+	if chunk == nil && s.phase != fetching && s.mayFetch() {
+		s.phase = fetching
+		if !s.batch.backlog.drawing {
+			s.draw(ctx)
+		}
+		return
+	}
+	if chunk == nil {
 		s.phase = gathering
 		ctx.Send(s.tenant, &callEnded{segment: s.name})
 		return
@@ -38,6 +50,22 @@ func (s *segment) flush(ctx actor.Context) {
 	}()
 }
 
+// nextChunk is what the permit in hand is used for; nil: nothing. What was
+// asked for may not be wanted any more: an operator may have paused the segment.
+func (s *segment) nextChunk() *chunk {
+	switch {
+	case s.state.Paused || s.discarding:
+		return nil
+	case s.state.Parked != nil && s.batch.flight == nil:
+		return s.probeChunk()
+	}
+	return s.batch.next(func(b *batch) audience.Verb { return s.dues.next(b, time.Now(), s.FlushInterval) })
+}
+
+func (s *segment) mayFetch() bool {
+	return s.batch.backlog.exists && !s.state.Paused && !s.discarding
+}
+
 // deliver makes the call. A panic in there must not cost a permit for good.
 func (s *settings) deliver(call splitclient.Call) (outcome splitclient.Outcome) {
 	defer func() {
@@ -58,21 +86,38 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 		return
 	}
 	s.phase = gathering
-	if m.outcome.Kind == splitclient.Delivered {
-		s.delivered(m.chunk)
-		return
+	s.last = m.outcome
+	now := time.Now()
+	if m.outcome.Reason != splitclient.NotFound {
+		s.missingSince = time.Time{}
 	}
-	s.repeatAt = time.Now().Add(max(m.outcome.Delay,
-		backoff(m.chunk.attempts, s.FirstBackoff, s.MaxBackoff, s.Random)))
+	switch m.outcome.Kind {
+	case splitclient.Delivered:
+		s.delivered(m.chunk, now)
+		return
+	case splitclient.Throttled:
+		s.repeatAt = now // the tenant and the registry know when calls may go on
+	case splitclient.Transient:
+		s.backOff(now)
+	case splitclient.Permanent:
+		s.refused(m.outcome, now, sender(ctx))
+	}
 	if s.draining && !s.drained {
 		s.reportDrained(ctx) // one attempt is all that a drain waits for
 	}
 }
 
+func (s *segment) backOff(now time.Time) {
+	s.repeatAt = now.Add(backoff(s.batch.flight.attempts, s.FirstBackoff, s.MaxBackoff, s.Random))
+}
+
 // delivered settles the chunk: the one way, but for parking, that a key leaves
 // the journal (I3).
-func (s *segment) delivered(c *chunk) {
+func (s *segment) delivered(c *chunk, now time.Time) {
 	s.share.crashes = 0
 	s.metrics.delivered[c.verb].Add(float64(c.keys.Len()))
 	s.Journal.Settle(journal.Settle{Segment: s.name, Keys: s.batch.land().All()})
+	s.welcome(c.verb, now)
+	s.parkKeys(c.verb, s.batch.clear())
+	s.repeatAt = now // of the next part of a hunt, if one is on
 }

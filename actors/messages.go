@@ -36,6 +36,13 @@ type (
 	drain struct{}
 	// census asks what every segment holds; answered on parts.
 	census struct{ reply chan<- parts }
+	// surrender has a tenant's segments give up their keys, to be moved to another
+	// tenant. To a tenant it comes with count, to a segment with done.
+	surrender struct {
+		tenant audience.Tenant
+		count  chan<- surrendering
+		done   chan<- struct{}
+	}
 	// muster is the census of one tenant.
 	muster struct{ part chan<- []SegmentView }
 )
@@ -45,6 +52,13 @@ type (
 type parts struct {
 	tenants int
 	views   <-chan []SegmentView
+}
+
+// surrendering is a tenant's answer to surrender: how many segments will tell
+// that they have given up, and where.
+type surrendering struct {
+	segments int
+	done     <-chan struct{}
 }
 
 // Messages that travel up, from a segment to its tenant, from a tenant to the
@@ -72,7 +86,10 @@ type (
 	// wantSlot asks the registry for leave to make one call.
 	wantSlot struct{ tenant audience.TenantID }
 	// slotEnded gives a slot back, used or not.
-	slotEnded struct{ outcome splitclient.Outcome }
+	slotEnded struct {
+		tenant  audience.TenantID
+		outcome splitclient.Outcome // zero when no call was made
+	}
 	// tenantIdle is segmentIdle of a whole tenant.
 	tenantIdle struct {
 		tenant           audience.TenantID
@@ -104,13 +121,16 @@ type (
 // fromParent marks the messages that count for the passivation handshake.
 type fromParent interface{ fromParent() }
 
-func (*accept) fromParent()   {}
-func (*activate) fromParent() {}
-func (*slot) fromParent()     {}
-func (*permit) fromParent()   {}
-func (*rest) fromParent()     {}
-func (*drain) fromParent()    {}
-func (*muster) fromParent()   {}
+func (*accept) fromParent()    {}
+func (*activate) fromParent()  {}
+func (*slot) fromParent()      {}
+func (*permit) fromParent()    {}
+func (*rest) fromParent()      {}
+func (*drain) fromParent()     {}
+func (*muster) fromParent()    {}
+func (*operate) fromParent()   {}
+func (*inspect) fromParent()   {}
+func (*surrender) fromParent() {}
 
 // The actor library prints whole messages when one is undelivered or when an
 // actor crashes; these four hold keys or tokens and show their type only (I7).

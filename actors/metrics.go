@@ -2,6 +2,7 @@ package actors
 
 import (
 	"audiences/audience"
+	"audiences/splitclient"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -15,6 +16,8 @@ type metrics struct {
 	crashes           prometheus.Counter
 	undelivered       prometheus.Counter
 	delivered         map[audience.Verb]prometheus.Counter
+	parkedKeys        *prometheus.CounterVec
+	parkedSegments    *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -35,12 +38,20 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		undelivered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "audiences_undelivered_messages_total", Help: "Messages to actors that had ended."}),
 		delivered: map[audience.Verb]prometheus.Counter{},
+		parkedKeys: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "audiences_keys_parked_total", Help: "Keys that Split refused for good, by reason."}, []string{"reason"}),
+		parkedSegments: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "audiences_segments_parked_total", Help: "Segments that Split refused for good, by reason."}, []string{"reason"}),
 	}
 	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
 		m.delivered[verb] = delivered.WithLabelValues(verb.String())
 	}
+	for _, reason := range splitclient.Reasons() {
+		m.parkedKeys.WithLabelValues(string(reason))
+		m.parkedSegments.WithLabelValues(string(reason))
+	}
 	if r != nil {
-		r.MustRegister(m.tenants, m.segments, m.pending, m.flushLag, m.crashes, m.undelivered, delivered)
+		r.MustRegister(m.tenants, m.segments, m.pending, m.flushLag, m.crashes, m.undelivered, delivered, m.parkedKeys, m.parkedSegments)
 	}
 	return m
 }

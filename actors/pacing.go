@@ -12,18 +12,36 @@ import (
 // organisation, the registry has one for our egress IP; both are pure: they are
 // given the time. It holds calls to an even spacing rather than to a number per
 // window: Split publishes no windows, and its back end suffers from bursts.
+//
+// The rate is a ceiling that the operator sets. Under it the limiter looks for
+// what Split really allows: a 429 takes a part off the rate at once, and the rate
+// comes back slowly, so that a limit just under the ceiling costs one 429 in
+// minutes and not one in every window.
 type limiter struct {
 	rate       float64 // calls per second; 0: no ceiling
 	concurrent int     // calls under way at once; 0: no ceiling
 
 	underway int
+	last     time.Time // when the last call began
 	next     time.Time // not before: spacing by rate
 	blocked  time.Time // not before: what Split asked for
+	cut      time.Time // when the rate was last cut; zero: never
+	share    float64   // of the rate, right after that cut
+
+	// What the headers of the last answer allow until their window ends.
+	windowEnds    time.Time
+	windowSpacing time.Duration
 }
 
-// burst is how many calls may follow each other at once after a quiet time; it
-// evens out the scheduling delays of a busy machine, no more.
-const burst = 2
+const (
+	// burst is how many calls may follow each other at once after a quiet time; it
+	// evens out the scheduling delays of a busy machine, no more.
+	burst = 2
+	// A 429 leaves 4/5 of the rate; a tenth of the ceiling comes back in a minute.
+	cutTo      = 0.8
+	leastShare = 0.05
+	regained   = 0.1 / 60 // of the ceiling, per second
+)
 
 // wait is how long until a call may begin; 0: now. A limiter whose calls under
 // way are at their ceiling waits for one to end, which is no time: forever.
@@ -31,22 +49,21 @@ func (l *limiter) wait(now time.Time) time.Duration {
 	if l.concurrent > 0 && l.underway >= l.concurrent {
 		return math.MaxInt64
 	}
-	wait := l.blocked.Sub(now)
-	if l.rate > 0 {
-		wait = max(wait, l.next.Add(-(burst-1)*l.spacing()).Sub(now))
-	}
-	return max(0, wait)
+	// Subtracting from a next that is the zero time would overflow; adding does not.
+	free := l.next.Add(-(burst - 1) * l.spacing(now))
+	// Beyond its end, what the window allowed is allowed anew.
+	spread := min(l.last.Add(l.windowSpacing).Sub(now), l.windowEnds.Sub(now))
+	return max(0, l.blocked.Sub(now), free.Sub(now), spread)
 }
 
 // begin counts a call that begins now.
 func (l *limiter) begin(now time.Time) {
 	l.underway++
-	if l.rate > 0 {
-		if l.next.Before(now) {
-			l.next = now
-		}
-		l.next = l.next.Add(l.spacing())
+	l.last = now
+	if l.next.Before(now) {
+		l.next = now
 	}
+	l.next = l.next.Add(l.spacing(now))
 }
 
 // end counts a call that is over.
@@ -59,8 +76,45 @@ func (l *limiter) block(until time.Time) {
 	}
 }
 
-func (l *limiter) spacing() time.Duration {
-	return time.Duration(float64(time.Second) / l.rate)
+// throttled takes in that Split answered 429: no call before the given time, and
+// a lower rate after it. Calls that were under way together are answered
+// together; they count once.
+func (l *limiter) throttled(now, until time.Time) {
+	if !now.Before(l.blocked) {
+		l.share = max(leastShare, cutTo*l.currentShare(now))
+		l.cut = now
+	}
+	l.block(until)
+}
+
+// allowed takes in the headers of an answer: that many calls in the time until
+// the window ends (negative: not said). They are spread over that time; the end
+// itself is for the first call of the next window.
+func (l *limiter) allowed(now time.Time, remaining float64, reset time.Duration) {
+	switch {
+	case remaining < 0 || reset <= 0:
+		return
+	case remaining < 1:
+		l.block(now.Add(reset))
+	default:
+		l.windowEnds, l.windowSpacing = now.Add(reset), time.Duration(float64(reset)/(remaining+1))
+	}
+}
+
+// currentShare is the part of the rate that is in use.
+func (l *limiter) currentShare(now time.Time) float64 {
+	if l.cut.IsZero() {
+		return 1
+	}
+	return min(1, l.share+regained*now.Sub(l.cut).Seconds())
+}
+
+// spacing is the time from one call to the next at the rate in use.
+func (l *limiter) spacing(now time.Time) (spacing time.Duration) {
+	if l.rate > 0 {
+		spacing = time.Duration(float64(time.Second) / (l.rate * l.currentShare(now)))
+	}
+	return spacing
 }
 
 // waitlist holds the segments of a tenant that want a permit, each once, the

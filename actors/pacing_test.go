@@ -86,3 +86,31 @@ func TestBackoffDoublesWithJitter(t *testing.T) {
 		}
 	}
 }
+
+// TestLimiterSpreadsAWindow: the calls that a header allows are spread from the
+// last call on to the window's end, without the burst, and after it the limiter
+// is as before. A burst and a wait reckoned before the header came each cost a 429.
+func TestLimiterSpreadsAWindow(t *testing.T) {
+	l := limiter{rate: 10}
+	l.begin(noon)
+	l.allowed(noon.Add(time.Second), 2, 18*time.Second) // ends at 19 s
+	var at []time.Duration
+	for now := noon.Add(time.Second); len(at) < 5; {
+		if wait := l.wait(now); wait > 0 {
+			now = now.Add(wait)
+			continue
+		}
+		l.begin(now)
+		at = append(at, now.Sub(noon))
+	}
+	want := []time.Duration{6e9, 12e9, 18e9, 19e9, 19e9}
+	for i := range want {
+		if at[i] != want[i] {
+			t.Fatalf("calls at %v, want %v", at, want)
+		}
+	}
+	l.allowed(noon.Add(20*time.Second), 0, 5*time.Second)
+	if wait := l.wait(noon.Add(20 * time.Second)); wait != 5*time.Second {
+		t.Errorf("wait %v with nothing left, want the 5 s that the window lasts", wait)
+	}
+}

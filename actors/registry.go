@@ -2,9 +2,11 @@ package actors
 
 import (
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -16,9 +18,10 @@ type registry struct {
 	*settings
 	tenants roster[audience.TenantID]
 
+	states  map[audience.TenantID]journal.TenantState // of the tenants that are paused
 	egress  limiter
-	wants   map[audience.TenantID]int // slots a tenant waits for
-	turns   []audience.TenantID       // the tenants that wait, next one first
+	turns   []audience.TenantID       // the tenants that wait for a slot, each once, next one first
+	slots   map[audience.TenantID]int // that a tenant holds; never 0
 	timer   *time.Timer               // wakes the registry when the egress may be used again
 	sweeper *time.Timer
 
@@ -41,16 +44,18 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *activate:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *wantSlot:
-		if r.wants[m.tenant]++; r.wants[m.tenant] == 1 {
-			r.turns = append(r.turns, m.tenant)
-		}
+		r.turns = append(r.turns, m.tenant)
 		r.grant(ctx)
 	case *slotEnded:
-		r.egress.end()
-		if m.outcome.Reason == splitclient.ThrottledIP {
-			r.egress.block(r.resumeAt(m.outcome.DelayIP))
-		}
+		r.slotEnded(m)
 		r.grant(ctx)
+		r.drainedIfDone()
+	case *operate:
+		r.operate(ctx, m)
+	case *inspect:
+		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
+	case *surrender:
+		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *tick:
 		r.grant(ctx)
 	case *sweep:
@@ -66,7 +71,7 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.drain(ctx, m)
 	case *tenantDrained:
 		r.draining--
-		r.drainedIfNone()
+		r.drainedIfDone()
 	}
 }
 
@@ -84,29 +89,68 @@ func (r *registry) tenant(ctx actor.Context, t audience.Tenant, store bool) *chi
 		registry := ctx.Self()
 		return actor.PropsFromProducer(func() actor.Actor {
 			return &tenant{settings: r.settings, tenant: t, registry: registry, generation: generation,
-				pace: limiter{rate: r.MaxCallsPerSecondPerTenant}}
+				state: r.states[t.ID], pace: limiter{rate: r.MaxCallsPerSecondPerTenant}}
 		}, actor.WithSupervisor(restartSegments))
 	})
 }
 
-// grant hands out the slots that are free, one tenant after the other (I6).
+// slotEnded learns from the outcome of a call what our address may do.
+func (r *registry) slotEnded(m *slotEnded) {
+	now := time.Now()
+	r.egress.end()
+	if r.slots[m.tenant]--; r.slots[m.tenant] == 0 {
+		delete(r.slots, m.tenant)
+	}
+	switch o := m.outcome; {
+	case o.Reason == splitclient.ThrottledIP:
+		r.egress.throttled(now, now.Add(r.jittered(o.DelayIP)))
+	case o.Kind == splitclient.Delivered:
+		r.egress.allowed(now, o.Limits.RemainingIP, o.Limits.ResetIP)
+	}
+}
+
+// operate passes an operator's wish on. A tenant's pause outlives its actor.
+func (r *registry) operate(ctx actor.Context, m *operate) {
+	c := r.tenant(ctx, m.tenant, false)
+	if m.segment == (audience.Segment{}) {
+		switch m.op {
+		case Pause:
+			r.states[m.tenant.ID] = journal.TenantState{Paused: true, PausedUntil: m.until}
+		case Resume:
+			delete(r.states, m.tenant.ID)
+		}
+	}
+	r.tenants.tell(ctx, c, m)
+}
+
+// grant hands out the slots that are free, one tenant after the other: a tenant
+// that has called goes to the end of the line (I6).
 func (r *registry) grant(ctx actor.Context) {
-	for len(r.turns) > 0 {
+	for {
+		turn := slices.IndexFunc(r.turns, r.mayTake)
+		if turn < 0 {
+			return // the end of a call brings us back
+		}
 		now := time.Now()
 		if wait := r.egress.wait(now); wait > 0 {
 			r.timer = wake(ctx, r.timer, wait, &tick{})
 			return
 		}
-		next := r.turns[0]
-		r.turns = r.turns[1:]
-		if r.wants[next]--; r.wants[next] > 0 {
-			r.turns = append(r.turns, next)
-		} else {
-			delete(r.wants, next)
-		}
+		next := r.turns[turn]
+		r.turns = slices.Delete(r.turns, turn, turn+1)
 		r.egress.begin(now)
+		r.slots[next]++
 		r.tenants.tell(ctx, r.tenants.find(next), &slot{}) // a tenant that waits is not passivated
 	}
+}
+
+// mayTake: a tenant holds no more slots than are free after it. However many
+// slots a tenant's hanging or slow calls would fill, it gets half of them, two
+// such tenants a third each, and so on: some are always left for the others (I6).
+// A fixed share would either be all, with a few such tenants, or too little for
+// one that is alone.
+func (r *registry) mayTake(id audience.TenantID) bool {
+	return r.slots[id] < r.egress.concurrent-r.egress.underway
 }
 
 func (r *registry) census(ctx actor.Context, m *census) {
@@ -122,11 +166,14 @@ func (r *registry) drain(ctx actor.Context, m *drainAll) {
 	for _, c := range r.tenants.children {
 		r.tenants.tell(ctx, c, &drain{})
 	}
-	r.drainedIfNone()
+	r.drainedIfDone()
 }
 
-func (r *registry) drainedIfNone() {
-	if r.draining == 0 && r.drainDone != nil {
+// drainedIfDone ends the drain when every tenant is drained, or when Split's limit
+// of our address keeps all of them from calling and no call is under way.
+func (r *registry) drainedIfDone() {
+	barred := r.egress.underway == 0 && r.egress.blocked.After(time.Now())
+	if r.drainDone != nil && (r.draining == 0 || barred) {
 		close(r.drainDone)
 		r.drainDone = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"audiences/audience"
+	"audiences/journal"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -62,8 +63,15 @@ func Start(o Options) *Relay {
 		return slog.New(zerolog.NewSlogHandler(o.Logger.Level(zerolog.WarnLevel))).WithGroup("actor")
 	}))
 	r.system.EventStream.Subscribe(r.undelivered)
+	tenants := r.readTenants()
+	paused := map[audience.TenantID]journal.TenantState{}
+	for id, known := range tenants {
+		if known.State != (journal.TenantState{}) {
+			paused[id] = known.State
+		}
+	}
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &registry{settings: r.settings, wants: map[audience.TenantID]int{},
+		return &registry{settings: r.settings, states: paused, slots: map[audience.TenantID]int{},
 			egress: limiter{rate: r.MaxCallsPerSecond, concurrent: r.MaxConcurrentCalls}}
 	}, actor.WithGuardian(resumeTenants), actor.WithSupervisor(resumeTenants))
 	pid, err := r.system.Root.SpawnNamed(props, "registry")
@@ -71,7 +79,7 @@ func Start(o Options) *Relay {
 		panic(fmt.Sprintf("spawn registry: %v", err)) // the first actor of a new system: its name is free
 	}
 	r.registry = pid
-	go r.replay(replayCtx)
+	go r.replay(replayCtx, tenants)
 	return r
 }
 
@@ -127,7 +135,10 @@ func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
 func (r *Relay) Stop(ctx context.Context) {
 	r.ready.Store(&errDraining)
 	r.stopReplay()
-	<-r.replayed
+	select {
+	case <-r.replayed:
+	case <-ctx.Done(): // it reads a damaged disk; what it finds is undelivered now, and stays in the journal
+	}
 	done := make(chan struct{})
 	r.system.Root.Send(r.registry, &drainAll{done: done})
 	select {

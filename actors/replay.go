@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
 // maxActivating is how many segments read their first page at a time during the
@@ -11,26 +12,35 @@ import (
 // behind thousands of reads.
 const maxActivating = 256
 
-// replay activates every segment that has keys in the journal. It runs beside
-// the intake: a change for a segment that is not back yet activates it early.
-func (r *Relay) replay(ctx context.Context) {
-	defer close(r.replayed)
-	tenants := map[audience.TenantID]audience.Tenant{}
-	for listed, err := range r.Journal.Tenants() {
+// readTenants reads the tenants with their tokens. A pause has to be known before
+// the first change arrives, so this is done before the actors start.
+func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
+	tenants := map[audience.TenantID]journal.KnownTenant{}
+	for known, err := range r.Journal.Tenants() {
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a tenant's record in the journal cannot be read; its keys wait there")
 			continue
 		}
-		tenants[listed.Tenant.ID] = listed.Tenant
+		tenants[known.Tenant.ID] = known
 	}
+	return tenants
+}
+
+// replay activates every segment that has keys in the journal. It runs beside
+// the intake: a change for a segment that is not back yet activates it early.
+func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant) {
+	defer close(r.replayed)
 	loaded := make(chan struct{}, maxActivating)
 	activating, activated := 0, 0
 	for listed, err := range r.Journal.Segments() {
+		if ctx.Err() != nil {
+			return
+		}
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
 			continue
 		}
-		tenant, ok := tenants[listed.Segment.Tenant]
+		known, ok := tenants[listed.Segment.Tenant]
 		if !listed.Pending || !ok {
 			continue
 		}
@@ -42,7 +52,7 @@ func (r *Relay) replay(ctx context.Context) {
 				return
 			}
 		}
-		r.system.Root.Send(r.registry, &activate{tenant: tenant, segment: listed.Segment, loaded: loaded})
+		r.system.Root.Send(r.registry, &activate{tenant: known.Tenant, segment: listed.Segment, loaded: loaded})
 		activating++
 		activated++
 	}

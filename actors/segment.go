@@ -12,14 +12,16 @@ import (
 )
 
 // segment gathers the changes of one Split segment and brings them there. It is
-// the only writer of its batch. At any time it is in one of three phases:
+// the only writer of its batch. At any time it is in one of these phases:
 //
 //	gathering --due, full, or time to repeat--> waiting --permit--> calling
-//	    ^                                          |                   |
-//	    +------------- nothing left ---------------+      outcome      |
-//	    +--------------------------------------------------------------+
+//	    ^  ^                                       |  |                |
+//	    |  +----------- nothing left --------------+  | all keys are   |
+//	    |                                             v stored         |
+//	    |                                          fetching --page--> (calling)
+//	    +-------------------------- outcome ---------------------------+
 //
-// It is due one flush interval after the first key came into an empty batch.
+// Keys of a verb are due one flush interval after the first of them came in.
 // Everything that takes time happens elsewhere and comes back as a message: the
 // journal answers the caller by itself, a call runs in its own goroutine.
 type segment struct {
@@ -32,14 +34,31 @@ type segment struct {
 
 	batch     batch
 	phase     phase
-	due       time.Time // when the held keys are to be sent; zero when none is held
-	readyAt   time.Time // when the call that is waited for or under way should have begun
-	repeatAt  time.Time // when the chunk in flight is to be repeated
-	drawAt    time.Time // no draw before: backoff after a crash or a read error
-	described bool      // the journal knows this segment's name
-	parked    int       // parked keys in the journal
-	state     journal.SegmentState
+	dues      dues            // when the held keys are to be sent
+	readyAt   time.Time       // when the call that is waited for or under way should have begun
+	repeatAt  time.Time       // when the chunk in flight is to be repeated
+	drawAt    time.Time       // no draw before: backoff after a crash or a read error
+	described bool            // the journal knows this segment's name
 	loaded    chan<- struct{} // tells the replay that the first page is in; nil after that
+
+	known        bool // state is as the journal has it
+	stateSet     bool // by this actor: what a page says of it may be older
+	state        journal.SegmentState
+	parked       int             // parked keys in the journal, once it has been read; an upper bound
+	unparking    int             // retries and discards that the journal has not answered
+	probeAt      time.Time       // when a parked segment is tried again
+	missingSince time.Time       // the first of the 404s in a row
+	refusal      journal.Refusal // the last one of keys
+	last         splitclient.Outcome
+
+	wishes     []*operate        // of an operator, until the state is known
+	questions  []*inspect        // the same
+	discarding bool              // all that is pending of a parked segment is being discarded
+	lastPass   int               // of the backlog, until which that lasts
+	spared     audience.KeySet   // what is accepted meanwhile
+	discarded  []chan<- error    // told when that is done
+	heirs      []chan<- struct{} // told when all keys are given up to another tenant
+	yielded    bool              // they are, and what is in the journal is not known any more
 
 	timer *time.Timer
 	armed time.Time // when the timer fires; zero: not armed
@@ -52,15 +71,26 @@ type phase uint8
 const (
 	gathering phase = iota
 	waiting
+	fetching
 	calling
 )
+
+// String is the phase's name, for the operator.
+func (p phase) String() string {
+	return [...]string{"gathering", "waiting for a permit", "reading from the journal", "calling"}[p]
+}
 
 // share is what outlives a crash of the actor. The counts are read by the
 // tenant, the rest belongs to the segment alone.
 type share struct {
-	adds, deletes, stored atomic.Int64 // what the batch holds, for the operator
+	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
 	seen                  uint64       // messages from the tenant
 	crashes               int          // since the last call that was delivered
+	reserved              int          // of settings.inMemory, for a page that is being read
+}
+
+func (s *share) view(name audience.Segment) SegmentView {
+	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()), Stored: int(s.stored.Load())}
 }
 
 func newSegment(s *settings, token audience.Token, name audience.Segment, tenant *actor.PID, generation uint64, shared *share) *segment {
@@ -68,6 +98,7 @@ func newSegment(s *settings, token audience.Token, name audience.Segment, tenant
 		settings: s, token: token, name: name, tenant: tenant, generation: generation, share: shared,
 		batch: batch{maxChunk: s.MaxKeysPerCall, maxHeld: s.MaxKeysHeld},
 	}
+	seg.release() // what the incarnation before waited for does not come any more
 	if shared.crashes > 0 {
 		// What made the actor crash may be among its keys: look again, but not at once,
 		// and until then leave everything in the journal.
@@ -102,7 +133,15 @@ func (s *segment) Receive(ctx actor.Context) {
 		if m.by != s {
 			return
 		}
-		s.drawn(m.page)
+		s.drawn(ctx, m.page)
+	case *operate:
+		s.operate(m, sender(ctx))
+	case *unparked:
+		s.unparked(m)
+	case *inspect:
+		s.questions = append(s.questions, m)
+	case *surrender:
+		s.heirs = append(s.heirs, m.done)
 	case *rest:
 		s.rest(ctx)
 		return
@@ -115,6 +154,7 @@ func (s *segment) Receive(ctx actor.Context) {
 	}
 	s.step(ctx)
 	s.publish()
+	s.explain()
 }
 
 // accept hands the change to the journal, which answers the caller once it is
@@ -127,11 +167,16 @@ func (s *segment) accept(m *accept) {
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
 		Describe: !s.described,
-		Unpark:   s.parked > 0 || !s.batch.backlog.counted, // until the first page is in, there may be parked keys
+		Unpark:   s.parked > 0 || !s.batch.backlog.counted, // the newer change supersedes a parked one
 		Done:     m.reply,
 	})
 	m.reply = nil // answered by the journal from here on
 	s.described = true
+	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
+	s.batch.maxHeld = min(s.MaxKeysHeld, s.batch.held()+room) // what is beyond stays in the journal alone
+	if s.discarding {
+		s.spare(m.change.Keys)
+	}
 	s.batch.apply(m.change.Verb, m.change.Keys)
 }
 
@@ -139,26 +184,32 @@ func (s *segment) accept(m *accept) {
 // every message, so that no handler has to think of what follows.
 func (s *segment) step(ctx actor.Context) {
 	now := time.Now()
-	if s.batch.held() == 0 {
-		s.due = time.Time{}
-	} else if s.due.IsZero() {
-		s.due = now.Add(s.FlushInterval)
+	if s.state.Paused && !s.state.PausedUntil.IsZero() && !now.Before(s.state.PausedUntil) {
+		s.setState(journal.SegmentState{Parked: s.state.Parked}, nil)
 	}
-	next := time.Time{}
+	if s.discarding {
+		s.discardHeld()
+	}
+	s.yield()
+	s.batch.deletesOnly = s.state.Parked != nil && s.full() && !s.discarding
+	s.dues.follow(&s.batch, now, s.FlushInterval)
+	var next time.Time
+	if s.state.Paused {
+		next = s.state.PausedUntil
+	}
 	if s.batch.wantsDraw() {
-		if next = s.drawAt; !next.After(now) {
+		if s.drawAt.After(now) {
+			next = earlier(next, s.drawAt)
+		} else {
 			s.draw(ctx)
-			next = time.Time{}
 		}
 	}
 	if s.phase == gathering {
-		if at := s.callAt(now); !at.IsZero() {
-			if at.After(now) {
-				next = earlier(next, at)
-			} else {
-				s.phase, s.readyAt = waiting, at
-				ctx.Send(s.tenant, &wantPermit{segment: s.name, since: at})
-			}
+		if at := s.callAt(now); at.After(now) {
+			next = earlier(next, at)
+		} else if !at.IsZero() {
+			s.phase, s.readyAt = waiting, at
+			ctx.Send(s.tenant, &wantPermit{segment: s.name, since: at})
 		}
 	}
 	s.arm(ctx, next, now)
@@ -167,19 +218,28 @@ func (s *segment) step(ctx actor.Context) {
 	}
 }
 
-// callAt is when the next call should be made; zero: there is nothing to send.
+// callAt is when the next call should be made; zero: there is nothing to send,
+// or it must not be sent.
 func (s *segment) callAt(now time.Time) time.Time {
+	b, hurry := &s.batch, s.draining && !s.drained
+	stored := b.held() == 0 && b.backlog.exists && !b.backlog.drawing && !s.drawAt.After(now)
 	switch {
-	case s.batch.flight != nil && s.draining && !s.drained:
-		return now
-	case s.batch.flight != nil:
-		return s.repeatAt
-	case s.batch.held() == 0:
+	case s.state.Paused, !s.known, s.discarding:
 		return time.Time{}
-	case s.draining || s.batch.full():
-		return earlier(s.due, now)
+	case b.flight != nil && hurry:
+		return now
+	case b.flight != nil:
+		return s.repeatAt
+	case b.held() == 0 && !stored:
+		return time.Time{}
+	case s.state.Parked != nil:
+		return s.probeTime(now, hurry)
+	case hurry, b.full():
+		return earlier(s.dues.first(), now)
+	case stored:
+		return s.dues.stored
 	}
-	return s.due
+	return s.dues.first()
 }
 
 func (s *segment) arm(ctx actor.Context, at, now time.Time) {
@@ -195,56 +255,11 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 	s.timer = wake(ctx, s.timer, at.Sub(now), &tick{})
 }
 
-// draw asks the journal for the next stored keys, after all that was handed to
-// it so far.
-func (s *segment) draw(ctx actor.Context) {
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	s.Journal.Load(journal.Load{
-		Segment: s.name,
-		After:   s.batch.backlog.draw(),
-		Limit:   s.MaxKeysPerCall,
-		Count:   !s.batch.backlog.counted,
-		Done:    func(page journal.Page) { root.Send(self, &drawn{by: s, page: page}) },
-	})
-}
-
-func (s *segment) drawn(page journal.Page) {
-	if page.Err != nil {
-		s.batch.backlog.failed()
-		s.share.crashes++
-		s.drawAt = time.Now().Add(backoff(s.share.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
-		s.Logger.Error().Err(page.Err).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
-			Msg("BUG or damaged disk: stored keys of a segment cannot be read; will try again")
-	} else {
-		if !s.batch.backlog.counted {
-			s.parked, s.state = page.Parked, page.State
-		}
-		s.batch.drawn(page)
-	}
-	s.signalLoaded()
-}
-
-func (s *segment) signalLoaded() {
-	if s.loaded != nil {
-		s.loaded <- struct{}{}
-		s.loaded = nil
-	}
-}
-
-func (s *segment) activated(m *activate) {
-	s.described = true
-	if s.batch.backlog.counted {
-		m.loaded <- struct{}{}
-		return
-	}
-	s.loaded = m.loaded
-}
-
 // rest lets the tenant know if the actor has nothing to do and nothing to
 // remember that the journal does not.
 func (s *segment) rest(ctx actor.Context) {
 	b := &s.batch
-	if s.phase != gathering || b.pending() > 0 || b.backlog.exists || b.backlog.drawing {
+	if s.phase != gathering || b.pending() > 0 || b.backlog.exists || b.backlog.drawing || !s.known || s.discarding || s.unparking > 0 {
 		return
 	}
 	ctx.Send(s.tenant, &segmentIdle{
@@ -258,20 +273,16 @@ func (s *segment) reportDrained(ctx actor.Context) {
 	ctx.Send(s.tenant, &segmentDrained{})
 }
 
-// publish shows what the batch holds.
+// publish shows what the batch has.
 func (s *segment) publish() {
-	adds, deletes := s.batch.adds.Len(), s.batch.deletes.Len()
-	if f := s.batch.flight; f != nil && f.verb == audience.Add {
-		adds += f.len()
-	} else {
-		deletes += f.len()
-	}
-	stored := s.batch.backlog.stored
+	b := &s.batch
+	adds, deletes := b.count(audience.Add), b.count(audience.Delete)
+	s.inMemory.Add(int64(adds+deletes) - s.share.adds.Load() - s.share.deletes.Load())
 	before := s.share.adds.Load() + s.share.deletes.Load() + s.share.stored.Load()
 	s.share.adds.Store(int64(adds))
 	s.share.deletes.Store(int64(deletes))
-	s.share.stored.Store(int64(stored))
-	if delta := int64(adds+deletes+stored) - before; delta != 0 {
+	s.share.stored.Store(int64(b.backlog.stored))
+	if delta := int64(adds+deletes+b.backlog.stored) - before; delta != 0 {
 		s.metrics.pending.Add(float64(delta))
 	}
 }
@@ -289,19 +300,17 @@ func (s *segment) crashed(ctx actor.Context) {
 	s.signalLoaded() // the replay does not wait for a segment that crashes
 	s.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
 		Msg("BUG: a segment's actor crashed; it starts again from the journal")
-	switch m := ctx.Message().(type) {
-	case *accept:
-		if m.reply != nil {
-			m.reply <- ErrCrashed
-		}
-	case *permit:
-		if s.phase != calling {
-			ctx.Send(s.tenant, &callEnded{segment: s.name, outcome: splitclient.Outcome{}})
-		}
+	if m, ok := ctx.Message().(*accept); ok && m.reply != nil {
+		m.reply <- ErrCrashed
+	}
+	_, permitted := ctx.Message().(*permit)
+	if permitted && s.phase != calling || s.phase == fetching {
+		ctx.Send(s.tenant, &callEnded{segment: s.name, outcome: splitclient.Outcome{}})
 	}
 	panic(reason)
 }
 
+// earlier is the earlier of two times of which the first may be zero, for none.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
 		return b

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"audiences/audience"
@@ -26,7 +27,13 @@ type Journal interface {
 	Append(journal.Append)
 	Settle(journal.Settle)
 	Load(journal.Load)
+	Park(journal.Park)
+	Unpark(journal.Unpark)
+	SetSegmentState(audience.Segment, journal.SegmentState, chan<- error)
+	SetTenantState(audience.TenantID, journal.TenantState, chan<- error)
+	MoveTenant(from, to audience.TenantID, done func([]audience.Segment, int, error))
 	Forget(audience.Segment)
+	Parked(journal.ParkedQuery)
 	Tenants() iter.Seq2[journal.KnownTenant, error]
 	Segments() iter.Seq2[journal.Listed, error]
 }
@@ -42,28 +49,32 @@ type Options struct {
 	FlushInterval time.Duration // from the first key of a batch to its call; 0: 10 s
 	IdleTimeout   time.Duration // an actor idle for one to two of these is let go; 0: 10 min
 
-	MaxConcurrentCalls         int     // calls under way at once, all tenants together; 0: 64
+	MaxConcurrentCalls         int     // calls under way at once, all tenants together, of one tenant half of them; 0: 64
 	MaxCallsPerSecond          float64 // all tenants together; 0: no ceiling
 	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
 
-	MaxKeysPerCall int // 0: 10,000, Split's limit (Split docs: upload keys)
-	MaxKeysHeld    int // keys a segment holds in memory; 0: two calls' worth
+	MaxKeysPerCall  int // 0: 10,000, Split's limit (Split docs: upload keys)
+	MaxKeysHeld     int // keys a segment holds in memory; 0: two calls' worth
+	MaxKeysInMemory int // keys that all segments together hold, about; 0: 1,000,000
 
-	FirstBackoff time.Duration // after the first failure in a row; 0: 1 s
-	MaxBackoff   time.Duration // 0: 1 min
+	FirstBackoff  time.Duration // after the first failure in a row; 0: 1 s
+	MaxBackoff    time.Duration // 0: 1 min
+	NotFoundGrace time.Duration // how long a 404 may mean "not yet"; 0: 1 min
+	ProbeInterval time.Duration // between attempts with a parked segment; 0: 15 min
+	TokenBackoff  time.Duration // after the first 401, doubling up to ProbeInterval; 0: 30 s
 
-	Random     func() float64 // [0,1), for jitter; nil: math/rand
+	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
 }
 
 // settings are the options with their defaults, and what else all actors share.
-// Nothing in here changes after the start.
 type settings struct {
 	Options
-	metrics *metrics
-	ctx     context.Context // ends when calls under way are to be given up
-	calls   sync.WaitGroup  // calls under way
+	metrics  *metrics
+	ctx      context.Context // ends when calls under way are to be given up
+	calls    sync.WaitGroup  // calls under way
+	inMemory atomic.Int64    // keys in all batches; each segment adds its own changes
 }
 
 func newSettings(ctx context.Context, o Options) *settings {
@@ -72,18 +83,22 @@ func newSettings(ctx context.Context, o Options) *settings {
 	fill(&o.MaxConcurrentCalls, 64)
 	fill(&o.MaxKeysPerCall, 10_000)
 	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
+	fill(&o.MaxKeysInMemory, 1_000_000)
 	fill(&o.FirstBackoff, time.Second)
 	fill(&o.MaxBackoff, time.Minute)
+	fill(&o.NotFoundGrace, time.Minute)
+	fill(&o.ProbeInterval, 15*time.Minute)
+	fill(&o.TokenBackoff, 30*time.Second)
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
 	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx}
 }
 
-// resumeAt is when calls may go on after Split asked to wait: a little later
-// than it said, and not for everybody at the same instant.
-func (s *settings) resumeAt(delay time.Duration) time.Time {
-	return time.Now().Add(delay + time.Duration(s.Random()*float64(max(delay/10, 100*time.Millisecond))))
+// jittered is a little more than the time that Split asked us to wait, and not
+// the same for everybody.
+func (s *settings) jittered(delay time.Duration) time.Duration {
+	return delay + time.Duration(s.Random()*float64(max(delay/10, 100*time.Millisecond)))
 }
 
 func fill[T comparable](field *T, value T) {
@@ -126,8 +141,14 @@ func wake(ctx actor.Context, timer *time.Timer, d time.Duration, message any) *t
 	if d == math.MaxInt64 {
 		return nil
 	}
+	send := sender(ctx)
+	return time.AfterFunc(d, func() { send(message) })
+}
+
+// sender sends to the actor itself from outside its mailbox.
+func sender(ctx actor.Context) func(message any) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	return time.AfterFunc(d, func() { root.Send(self, message) })
+	return func(message any) { root.Send(self, message) }
 }
 
 func stop(timers ...*time.Timer) {

@@ -1,9 +1,11 @@
 package actors
 
 import (
+	"math"
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -24,13 +26,17 @@ type tenant struct {
 	segments roster[audience.Segment]
 
 	pace     limiter
+	state    journal.TenantState // paused
+	refused  int                 // 401s in a row; while there are any, one call at a time tries the token
 	waiting  waitlist
 	underway map[audience.Segment]struct{}
 	again    map[audience.Segment]time.Time // asked for another permit while its call is under way
-	asked    int                            // slots asked for and not granted yet
-	timer    *time.Timer                    // wakes the tenant when its pace allows the next call
+	failing  bool                           // the last call failed for now, as far as the log knows
+	asked    bool                           // for a slot that is not granted yet
+	timer    *time.Timer                    // wakes the tenant when it may call again
 	sweeper  *time.Timer
 
+	draining bool
 	drainees int // segments that were told to drain and are not done
 }
 
@@ -56,6 +62,12 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.callEnded(ctx, m)
 	case *tick:
 		t.ask(ctx)
+	case *operate:
+		t.operate(ctx, m)
+	case *inspect:
+		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
+	case *surrender:
+		t.surrender(ctx, m)
 	case *sweep:
 		t.segments.sweep(ctx)
 		t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
@@ -76,7 +88,7 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.drain(ctx)
 	case *segmentDrained:
 		t.drainees--
-		t.drainedIfNone(ctx)
+		t.drainedIfDone(ctx)
 	}
 }
 
@@ -111,81 +123,178 @@ func (t *tenant) want(ctx actor.Context, m *wantPermit) {
 	t.ask(ctx)
 }
 
-// ask asks the registry for as many slots as segments wait and the pace allows.
-func (t *tenant) ask(ctx actor.Context) {
-	for t.asked < t.waiting.len() {
-		now := time.Now()
-		if wait := t.pace.wait(now); wait > 0 {
-			t.timer = wake(ctx, t.timer, wait, &tick{})
-			return
-		}
-		t.pace.begin(now)
-		t.asked++
-		ctx.Send(t.registry, &wantSlot{tenant: t.tenant.ID})
+// wait is how long until this tenant may call; 0: now.
+func (t *tenant) wait(now time.Time) time.Duration {
+	switch {
+	case t.state.Paused && t.state.PausedUntil.IsZero(), t.refused > 0 && len(t.underway) > 0:
+		return math.MaxInt64
+	case t.state.Paused:
+		return max(t.state.PausedUntil.Sub(now), t.pace.wait(now))
 	}
+	return t.pace.wait(now)
+}
+
+// ask asks the registry for one slot at a time: the next one when it is granted,
+// so that what the tenant may spend is spent when it calls, not when it queues.
+func (t *tenant) ask(ctx actor.Context) {
+	if t.asked || t.waiting.len() == 0 {
+		return
+	}
+	if wait := t.wait(time.Now()); wait > 0 {
+		t.timer = wake(ctx, t.timer, wait, &tick{})
+		return
+	}
+	t.asked = true
+	ctx.Send(t.registry, &wantSlot{tenant: t.tenant.ID})
 }
 
 // permit passes a slot on to the segment that has waited longest. A slot that
-// was asked for before Split said to wait is given back.
+// may not be used any more, since Split or an operator said to wait, is given
+// back.
 func (t *tenant) permit(ctx actor.Context) {
-	t.asked--
-	if time.Now().Before(t.pace.blocked) {
-		t.pace.end()
-		ctx.Send(t.registry, &slotEnded{})
+	t.asked = false
+	now := time.Now()
+	if t.waiting.len() == 0 || t.wait(now) > 0 {
+		ctx.Send(t.registry, &slotEnded{tenant: t.tenant.ID})
 		t.ask(ctx)
 		return
 	}
-	name := t.waiting.pop() // never empty: asked is at most its length, and only permit shortens it
+	t.pace.begin(now)
+	name := t.waiting.pop()
 	if t.underway == nil {
 		t.underway = make(map[audience.Segment]struct{})
 	}
 	t.underway[name] = struct{}{}
-	t.segments.tell(ctx, t.segments.find(name), &permit{}) // a segment that waits is not passivated
+	t.segments.tell(ctx, t.segment(ctx, name), &permit{})
+	t.ask(ctx)
 }
 
-// callEnded takes a permit back and gives the slot back to the registry.
+// callEnded takes a permit back, gives the slot back to the registry, and learns
+// from the outcome what the organisation may do.
 func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
+	now := time.Now()
 	t.pace.end()
-	if m.outcome.Kind == splitclient.Throttled {
-		t.pace.block(t.resumeAt(m.outcome.Delay))
-	}
 	delete(t.underway, m.segment)
 	if since, ok := t.again[m.segment]; ok {
 		delete(t.again, m.segment)
 		t.waiting.push(m.segment, since)
 	}
-	ctx.Send(t.registry, &slotEnded{outcome: m.outcome})
+	t.noteTrouble(m.outcome)
+	switch o := m.outcome; {
+	case o.Kind == splitclient.Throttled:
+		t.pace.throttled(now, now.Add(t.jittered(o.Delay)))
+	case o.Reason == splitclient.Unauthorized:
+		t.tokenRefused(now)
+	case o.Kind == splitclient.Delivered || o.Kind == splitclient.Permanent:
+		t.pace.allowed(now, o.Limits.RemainingOrg, o.Limits.ResetOrg)
+		t.tokenWorks()
+	}
+	ctx.Send(t.registry, &slotEnded{tenant: t.tenant.ID, outcome: m.outcome})
 	t.ask(ctx)
+	t.drainedIfDone(ctx)
+}
+
+// noteTrouble tells the log when calls begin to fail for now, and when they go
+// through again.
+func (t *tenant) noteTrouble(o splitclient.Outcome) {
+	switch failing := o.Kind == splitclient.Throttled || o.Kind == splitclient.Transient; {
+	case failing && !t.failing && o.Reason != splitclient.Cancelled:
+		t.failing = true
+		t.Logger.Warn().Stringer("tenant", t.tenant.ID).Str("reason", string(o.Reason)).Str("cause", o.Cause).
+			Msg("calls to Split fail; keys are kept and calls repeated")
+	case o.Kind == splitclient.Delivered && t.failing:
+		t.failing = false
+		t.Logger.Info().Stringer("tenant", t.tenant.ID).Msg("calls to Split go through again")
+	}
+}
+
+// tokenRefused opens the tenant: nothing is sent but one call at growing
+// intervals, which tries the token. All keys stay, and go on by themselves when
+// it works.
+func (t *tenant) tokenRefused(now time.Time) {
+	if t.pace.blocked.After(now) {
+		return // calls that were under way together count once
+	}
+	t.refused++
+	if t.refused == 1 {
+		t.Logger.Warn().Stringer("tenant", t.tenant.ID).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
+	}
+	t.pace.block(now.Add(backoff(t.refused, t.TokenBackoff, t.ProbeInterval, t.Random)))
+}
+
+func (t *tenant) tokenWorks() {
+	if t.refused > 0 {
+		t.refused = 0
+		t.Logger.Info().Stringer("tenant", t.tenant.ID).Msg("the token of a tenant works again")
+	}
+}
+
+// operate does what an operator wants of the whole tenant, or passes it on.
+func (t *tenant) operate(ctx actor.Context, m *operate) {
+	if m.segment != (audience.Segment{}) {
+		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
+		return
+	}
+	switch m.op {
+	case Pause:
+		t.state = journal.TenantState{Paused: true, PausedUntil: m.until}
+		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
+	case Resume:
+		t.state = journal.TenantState{}
+		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
+	case Flush:
+		for name, c := range t.segments.children {
+			t.segments.tell(ctx, c, &operate{segment: name, op: Flush, done: make(chan error, 1)})
+		}
+		m.done <- nil
+	default:
+		m.done <- errNotForTenants
+	}
+	t.ask(ctx)
+}
+
+// surrender has all segments give up their keys.
+func (t *tenant) surrender(ctx actor.Context, m *surrender) {
+	done := make(chan struct{}, len(t.segments.children))
+	for _, c := range t.segments.children {
+		t.segments.tell(ctx, c, &surrender{done: done})
+	}
+	m.count <- surrendering{segments: len(t.segments.children), done: done}
 }
 
 // idle: nothing to do, and nothing to remember.
 func (t *tenant) idle() bool {
-	return len(t.segments.children) == 0 && len(t.underway) == 0 && t.asked == 0 && t.pace.wait(time.Now()) == 0
+	return len(t.segments.children) == 0 && len(t.underway) == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
 }
 
 func (t *tenant) muster() []SegmentView {
 	views := make([]SegmentView, 0, len(t.segments.children))
 	for name, c := range t.segments.children {
-		views = append(views, SegmentView{
-			Segment: name,
-			Adds:    int(c.share.adds.Load()),
-			Deletes: int(c.share.deletes.Load()),
-			Stored:  int(c.share.stored.Load()),
-		})
+		views = append(views, c.share.view(name))
 	}
 	return views
 }
 
 func (t *tenant) drain(ctx actor.Context) {
-	t.drainees = len(t.segments.children)
+	t.draining, t.drainees = true, len(t.segments.children)
 	for _, c := range t.segments.children {
 		t.segments.tell(ctx, c, &drain{})
 	}
-	t.drainedIfNone(ctx)
+	t.drainedIfDone(ctx)
 }
 
-func (t *tenant) drainedIfNone(ctx actor.Context) {
-	if t.drainees == 0 {
+// drainedIfDone ends the drain when nothing is left to send, or when nothing may
+// be sent and no call is under way: the stop does not wait for what cannot go.
+func (t *tenant) drainedIfDone(ctx actor.Context) {
+	if t.draining && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
+		t.draining = false
 		ctx.Send(t.registry, &tenantDrained{})
 	}
+}
+
+// barred: an operator, Split's limit or a refused token keeps the tenant from
+// calling now.
+func (t *tenant) barred(now time.Time) bool {
+	paused := t.state.Paused && (t.state.PausedUntil.IsZero() || t.state.PausedUntil.After(now))
+	return paused || t.pace.blocked.After(now)
 }

@@ -26,6 +26,9 @@ func ParseVerb(s string) (Verb, error) {
 	return 0, fmt.Errorf("invalid verb %q; must be add or delete", s)
 }
 
+// Opposite is delete for add and add for delete.
+func (v Verb) Opposite() Verb { return Add + Delete - v }
+
 // String is the verb in lower case.
 func (v Verb) String() string {
 	switch v {

@@ -38,6 +38,7 @@ func buildAndRun(m *testing.M) int {
 	binary = filepath.Join(dir, "audiences")
 	build := exec.Command("go", "build", "-o", binary, ".")
 	build.Dir = project
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the image
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the relay: %v\n%s", err, out)
 		return 1

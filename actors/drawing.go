@@ -1,0 +1,125 @@
+package actors
+
+import (
+	"time"
+
+	"audiences/journal"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// draw asks the journal for the next stored keys, after all that was handed to
+// it so far. The first page also brings the segment's state; where memory is
+// short, nothing but that, and later pages wait for a permit to send them.
+func (s *segment) draw(ctx actor.Context) {
+	limit := s.MaxKeysPerCall
+	switch must := s.phase == fetching || s.discarding; {
+	case s.reserve(limit, must):
+	case s.batch.backlog.counted:
+		return
+	default:
+		limit = 0
+	}
+	send := sender(ctx)
+	s.Journal.Load(journal.Load{
+		Segment: s.name,
+		After:   s.batch.backlog.draw(),
+		Limit:   limit,
+		Count:   !s.batch.backlog.counted,
+		Done:    func(page journal.Page) { send(&drawn{by: s, page: page}) },
+	})
+}
+
+// reserve counts the keys of a page as in memory before they are, so that many
+// segments that read at once do not take more than there is. A chunk for a call
+// that may be made now is read in any case.
+func (s *segment) reserve(keys int, must bool) bool {
+	if s.inMemory.Add(int64(keys)) > int64(s.MaxKeysInMemory) && !must {
+		s.inMemory.Add(-int64(keys))
+		return false
+	}
+	s.share.reserved = keys
+	return true
+}
+
+// release ends a reservation.
+func (s *segment) release() {
+	s.inMemory.Add(-int64(s.share.reserved))
+	s.share.reserved = 0
+}
+
+func (s *segment) drawn(ctx actor.Context, page journal.Page) {
+	s.release()
+	switch {
+	case page.Err != nil:
+		// Its state is not known, but what is accepted from now on can be served.
+		s.known = true
+		s.batch.backlog.failed()
+		s.share.crashes++
+		s.drawAt = time.Now().Add(backoff(s.share.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
+		s.Logger.Error().Err(page.Err).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
+			Msg("damaged journal: stored keys of a segment cannot be read; will try again")
+	case !s.batch.backlog.counted:
+		s.learnState(page)
+		s.batch.drawn(page)
+	default:
+		s.batch.drawn(page)
+		s.dues.hasten(time.Now()) // they have waited for their turn already
+	}
+	s.signalLoaded()
+	for _, wish := range s.wishes {
+		s.operate(wish, sender(ctx))
+	}
+	s.wishes = nil
+	if s.phase == fetching {
+		s.flush(ctx)
+	}
+}
+
+// learnState takes over what the journal knows of the segment. After a page that
+// could not be read it may come late.
+func (s *segment) learnState(page journal.Page) {
+	s.known = true
+	s.parked += page.Parked
+	if s.stateSet {
+		return
+	}
+	s.state = page.State
+	if s.state.Parked != nil {
+		s.probeAt = time.Now().Add(s.ProbeInterval)
+	}
+}
+
+// learnAnew makes an actor that has given up its keys look at the journal as one
+// that has just started.
+func (s *segment) learnAnew() {
+	s.yielded, s.known, s.stateSet = false, false, false
+	s.batch.backlog = backlog{exists: true}
+}
+
+func (s *segment) signalLoaded() {
+	if s.loaded != nil {
+		s.loaded <- struct{}{}
+		s.loaded = nil
+	}
+}
+
+// activated: the journal has keys for this segment. One that is active already
+// looks again: they may have come there by an operator's hand, after the page that
+// is being read.
+func (s *segment) activated(m *activate) {
+	s.described = true
+	if m.loaded != nil && !s.batch.backlog.counted {
+		s.loaded = m.loaded
+		return
+	}
+	s.heirs = nil // who moves keys sends this when it is done with it, or gives up
+	if s.yielded && !s.batch.backlog.drawing {
+		s.learnAnew()
+	} else {
+		s.batch.backlog.again(0)
+	}
+	if m.loaded != nil {
+		m.loaded <- struct{}{}
+	}
+}

@@ -1,0 +1,66 @@
+package actors
+
+import (
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"audiences/audience"
+	"audiences/sandbox"
+)
+
+// TestMemoryIsBounded covers I3: with more keys than memory is for, in more
+// segments than can call at once, everything is delivered in order, and the count
+// of keys in memory comes back to nothing, also over crashes of actors.
+func TestMemoryIsBounded(t *testing.T) {
+	const budget, chunk, calls, segments = 60, 5, 4, 40
+	o := Options{MaxKeysPerCall: chunk, MaxKeysHeld: 2 * chunk, MaxKeysInMemory: budget, MaxConcurrentCalls: calls}
+	for name, c := range map[string]struct {
+		trouble func(*scene)
+		beyond  int64 // keys in memory beyond the budget
+	}{
+		"calm":    {func(*scene) {}, calls * chunk},
+		"restart": {(*scene).restart, calls * chunk},
+		"crash":   {(*scene).crash, calls * chunk},
+		"panics": {func(s *scene) {
+			s.faulty.onSettle.Store(10)
+			s.faulty.onLoad.Store(10)
+		}, calls * chunk},
+		// A call of which nobody knows what became of it is kept as it was (I4).
+		"outage": {func(s *scene) { s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503, For: time.Hour}) }, segments * chunk},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, sandbox.Options{}, o, func(s *scene) {
+				var most atomic.Int64
+				s.watch = func() {
+					now := s.relay.inMemory.Load()
+					for was := most.Load(); now > was && !most.CompareAndSwap(was, now); was = most.Load() {
+					}
+				}
+				s.restart() // with the watch
+				of := func(n int) string { return fmt.Sprintf("s%d", n) }
+				s.accept("token", of(0), audience.Add, "1")
+				s.operateOn("token", "", Pause, time.Time{})
+				for n := range segments {
+					s.accept("token", of(n), audience.Add, "1-40")
+				}
+				s.at(time.Minute)
+				c.trouble(s)
+				s.at(2 * time.Minute)
+				for n := range segments {
+					s.accept("token", of(n), audience.Delete, "11-20")
+				}
+				s.operateOn("token", "", Resume, time.Time{})
+				s.at(3 * time.Hour)
+				for n := range segments {
+					s.expectMembersOf("token", of(n), "1-10 21-40")
+				}
+				s.expectRest()
+				if most := most.Load(); most > budget+c.beyond {
+					s.Errorf("up to %d keys in memory, want at most %d", most, budget+c.beyond)
+				}
+			})
+		})
+	}
+}

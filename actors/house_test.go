@@ -1,0 +1,433 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"audiences/audience"
+	"audiences/journal"
+	"audiences/sandbox"
+	"audiences/splitclient"
+
+	"pgregory.net/rapid"
+)
+
+// house is a relay with all that surrounds it, in a bubble of virtual time: a
+// journal on a file system that can lose its power, Split's look-alike behind a
+// real HTTP client and server, and the model that they are held against.
+type house struct {
+	t       *rapid.T
+	random  *rand.Rand
+	drawing sync.Mutex // guards random
+	memory  *journal.Memory
+	store   *journal.Journal
+	faulty  *faulty
+	split   *sandbox.Split
+	pipe    *sandbox.Pipe
+	client  *splitclient.Client
+	relay   *Relay
+	faults  []func() // remove them
+
+	current map[string]audience.Tenant // of an organisation
+	tokens  int                        // made so far
+	model   map[place]map[string]bool  // the replay of all accepted changes
+	allowed allowed
+
+	poisoned        bool
+	cure            func()
+	poisonVerb      map[place]audience.Verb
+	diary           []string // what the test did, for the story of a failure
+	refusedKeysOnce bool     // a fault was on that refuses keys that are sound
+}
+
+// place is a segment as Split has it, whatever token is in use.
+type place struct{ organisation, name string }
+
+// change is a change before it knows its tenant.
+type change struct {
+	place
+	verb audience.Verb
+	keys []string
+}
+
+const (
+	houseFlush = 10 * time.Second
+	houseIdle  = time.Minute
+
+	houseThrottle = 3 * time.Second // the longest wait that a 429 of drawFault asks for
+	houseRestart  = houseThrottle + time.Second
+
+	poisonKey = "6"
+)
+
+var houseOrganisations = []string{"one", "two"}
+
+// faulty stands before the journal and the client and panics on demand.
+type faulty struct {
+	Journal
+	deliver                                func(context.Context, splitclient.Call) splitclient.Outcome
+	onAppend, onSettle, onLoad, onDelivery atomic.Int32 // how many of the next calls panic
+}
+
+func strike(n *atomic.Int32) {
+	if n.Load() > 0 && n.Add(-1) >= 0 {
+		panic(errors.New("struck by the test"))
+	}
+}
+
+func (f *faulty) Append(a journal.Append) { strike(&f.onAppend); f.Journal.Append(a) }
+func (f *faulty) Settle(s journal.Settle) { strike(&f.onSettle); f.Journal.Settle(s) }
+func (f *faulty) Load(l journal.Load)     { strike(&f.onLoad); f.Journal.Load(l) }
+func (f *faulty) Deliver(ctx context.Context, c splitclient.Call) splitclient.Outcome {
+	strike(&f.onDelivery)
+	return f.deliver(ctx, c)
+}
+
+// allowed is what may reach Split: every change that was handed to the relay.
+type allowed struct {
+	sync.Mutex
+	changes map[string]bool
+}
+
+func (a *allowed) note(c change) {
+	a.Lock()
+	defer a.Unlock()
+	for _, key := range c.keys {
+		a.changes[fmt.Sprint(c.name, c.verb, key)] = true
+	}
+}
+
+func (a *allowed) has(t sandbox.Target, verb audience.Verb, key string) bool {
+	a.Lock()
+	defer a.Unlock()
+	return a.changes[fmt.Sprint(t.Segment, verb, key)]
+}
+
+func newHouse(t *rapid.T) *house {
+	seed := rapid.Uint64().Draw(t, "seed")
+	h := &house{t: t, random: rand.New(rand.NewPCG(seed, 1)), memory: journal.NewMemory(),
+		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{},
+		allowed: allowed{changes: map[string]bool{}}}
+	h.split = sandbox.New(sandbox.Options{MaxKeys: 3, Grace: -1, History: true, Allowed: h.allowed.has})
+	h.pipe = h.split.Pipe()
+	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: h.pipe})
+	h.check(err)
+	h.client = client
+	for _, organisation := range houseOrganisations {
+		h.newToken(organisation)
+		for _, name := range []string{"sA", "sB"} {
+			h.model[place{organisation, name}] = map[string]bool{}
+		}
+	}
+	h.start()
+	return h
+}
+
+// newToken gives the organisation another token.
+func (h *house) newToken(organisation string) {
+	h.tokens++
+	text := fmt.Sprintf("token-%s-%d", organisation, h.tokens)
+	token, err := audience.ParseToken(text)
+	h.check(err)
+	h.split.Assign(text, organisation)
+	h.current[organisation] = audience.NewTenant(token)
+}
+
+func (h *house) check(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) start() {
+	store, err := journal.Open(journal.Options{Dir: "journal", Memory: h.memory})
+	h.check(err)
+	h.store = store
+	h.faulty = &faulty{Journal: store, deliver: h.client.Do}
+	h.relay = Start(Options{
+		Journal: h.faulty, Deliver: h.faulty.Deliver,
+		FlushInterval: houseFlush, IdleTimeout: houseIdle,
+		MaxKeysPerCall: 3, MaxKeysHeld: 5, MaxKeysInMemory: 12,
+		MaxConcurrentCalls: 3, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10,
+		ProbeInterval: 2 * time.Minute, NotFoundGrace: 20 * time.Second,
+		Random: h.lot,
+	})
+}
+
+// lot is drawn by all actors at once.
+func (h *house) lot() float64 {
+	h.drawing.Lock()
+	defer h.drawing.Unlock()
+	return h.random.Float64()
+}
+
+// places in an order that does not depend on the run.
+func (h *house) places() []place {
+	return slices.SortedFunc(maps.Keys(h.model), func(a, b place) int {
+		return strings.Compare(a.organisation+a.name, b.organisation+b.name)
+	})
+}
+
+func (h *house) segment(at place) audience.Segment {
+	return audience.Segment{Tenant: h.current[at.organisation].ID, Environment: "env", Name: at.name}
+}
+
+// accept hands changes in one after the other and then waits for the answers; a
+// change that is not answered well is sent again, as the lambda does, with all
+// that came after it.
+func (h *house) accept(changes ...change) {
+	for tries := 0; len(changes) > 0; tries++ {
+		if tries == 10 {
+			h.t.Fatal("a change was refused ten times")
+		}
+		answers := make([]chan error, len(changes))
+		for i, c := range changes {
+			answers[i] = make(chan error, 1)
+			h.allowed.note(c)
+			h.relay.Accept(h.full(c), answers[i])
+		}
+		failed := len(changes)
+		for i := range answers {
+			select {
+			case err := <-answers[i]:
+				if err != nil {
+					failed = min(failed, i)
+				}
+			case <-time.After(10 * time.Second):
+				h.t.Fatal("a change was not answered in 10 s")
+			}
+		}
+		for _, c := range changes[:failed] {
+			h.replay(c)
+		}
+		changes = changes[failed:]
+	}
+}
+
+func (h *house) full(c change) audience.Change {
+	full := audience.Change{Tenant: h.current[c.organisation], Segment: h.segment(c.place), Verb: c.verb}
+	for _, text := range c.keys {
+		key, err := audience.ParseKey(text)
+		h.check(err)
+		full.Keys = append(full.Keys, key)
+	}
+	return full
+}
+
+// note writes the diary.
+func (h *house) note(format string, args ...any) {
+	h.diary = append(h.diary, "\n"+time.Now().Format("15:04:05.000000 ")+fmt.Sprintf(format, args...))
+}
+
+func (h *house) replay(c change) {
+	h.note("accepted %v", c)
+	for _, key := range c.keys {
+		if c.verb == audience.Add {
+			h.model[c.place][key] = true
+		} else {
+			delete(h.model[c.place], key)
+		}
+		if key == poisonKey {
+			h.poisonVerb[c.place] = c.verb
+		}
+	}
+}
+
+// operate does something to a segment or its tenant, if there is one yet. A
+// panic that the test has armed may hit it; then nobody answers, and the operator
+// tries again.
+func (h *house) operate(at place, whole bool, op Op, until time.Time) {
+	h.note("operate %v %v %v", at, whole, op)
+	for range 5 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		var err error
+		if whole {
+			err = h.relay.OperateTenant(ctx, h.current[at.organisation].ID, op, until)
+		} else {
+			err = h.relay.OperateSegment(ctx, h.segment(at), op, until)
+		}
+		cancel()
+		switch {
+		case err == nil, errors.Is(err, ErrUnknownTenant):
+			return
+		case !errors.Is(err, context.DeadlineExceeded):
+			h.t.Fatal(err)
+		}
+	}
+	h.t.Fatal("an operation was not answered in five attempts")
+}
+
+// rotate gives an organisation a new token, has the old one refused, and moves
+// what is left of it, as an operator would.
+func (h *house) rotate(organisation string) {
+	old := h.current[organisation]
+	h.note("rotate %s", organisation)
+	if !h.known(old) {
+		return
+	}
+	h.newToken(organisation)
+	time.Sleep(houseRestart)                                                                           // like a new process, a new tenant does not know of the old one's 429
+	h.accept(change{place: place{organisation, "sFirst"}, verb: audience.Delete, keys: []string{"0"}}) // makes it known
+	h.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: old.Token.Reveal()})
+	// A segment that crashes while it gives up its keys does not answer: the
+	// operator tries again.
+	for range 5 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		_, err := h.relay.MoveTenant(ctx, old.ID, h.current[organisation].ID)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	h.t.Fatal("the keys of a tenant could not be moved in five attempts")
+}
+
+func (h *house) known(tenant audience.Tenant) bool {
+	for known, err := range h.store.Tenants() {
+		h.check(err)
+		if known.Tenant.ID == tenant.ID {
+			return true
+		}
+	}
+	return false
+}
+
+// poison makes one key refused in segments sB, to the end.
+func (h *house) poison() {
+	h.poisoned = true
+	h.cure = h.split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: poisonKey, Segment: "sB"})
+}
+
+func (h *house) fault(rule sandbox.Rule) {
+	switch rule.Kind {
+	case sandbox.EmptyBadRequest, sandbox.Poison, sandbox.TooLarge:
+		h.refusedKeysOnce = true
+	}
+	h.note("fault %+v", rule)
+	h.faults = append(h.faults, h.split.Fault(rule))
+}
+
+func (h *house) heal() {
+	h.note("heal")
+	for _, remove := range h.faults {
+		remove()
+	}
+	h.faults = nil
+}
+
+// crash loses the power: calls are cut, what was not synced is gone or not.
+func (h *house) crash() {
+	h.note("crash")
+	h.relay.giveUp()
+	h.drawing.Lock()
+	memory := h.memory.CrashClone(h.random)
+	h.drawing.Unlock()
+	h.halt()
+	h.memory = memory
+	// A new process does not know how long a 429 asked its predecessor to wait, and
+	// is not blamed for it: coming back takes longer than that.
+	time.Sleep(houseRestart)
+	h.start()
+}
+
+// halt stops the relay at once.
+func (h *house) halt() {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	h.relay.Stop(now)
+	h.check(h.store.Close())
+}
+
+func (h *house) retryParked() {
+	for _, at := range h.places() {
+		h.operate(at, false, Retry, time.Time{})
+	}
+}
+
+// settle waits until nothing is pending but the keys of parked segments.
+func (h *house) settle() {
+	for waited := time.Duration(0); ; waited += houseFlush {
+		pending := false
+		for listed, err := range h.store.Segments() {
+			h.check(err)
+			pending = pending || listed.Pending && (listed.State.Parked == nil || !h.onlyPoison(listed.Segment))
+		}
+		if !pending {
+			return
+		}
+		if waited > 24*time.Hour {
+			h.t.Fatalf("keys are still pending after a day: %v\nthe calls: %v", h.waiting(), h.calls())
+		}
+		time.Sleep(houseFlush)
+	}
+}
+
+// waiting describes the segments that have pending keys.
+func (h *house) waiting() (lines []string) {
+	for listed, err := range h.store.Segments() {
+		h.check(err)
+		if !listed.Pending {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		detail, err := h.relay.Inspect(ctx, listed.Segment)
+		cancel()
+		lines = append(lines, fmt.Sprintf("\n%+v %v; in the journal %v", detail, err, h.pendingKeys(listed.Segment)))
+	}
+	return lines
+}
+
+func (h *house) onlyPoison(segment audience.Segment) bool {
+	pending := h.pendingKeys(segment)
+	_, has := pending[poisonKey]
+	return h.poisoned && has && len(pending) == 1
+}
+
+func (h *house) pendingKeys(segment audience.Segment) map[string]audience.Verb {
+	reply := make(chan journal.Page, 1)
+	h.store.Load(journal.Load{Segment: segment, Limit: 1000, Done: func(p journal.Page) { reply <- p }})
+	page := <-reply
+	h.check(page.Err)
+	keys := map[string]audience.Verb{}
+	for _, entry := range page.Entries {
+		keys[entry.Key.Text()] = entry.Verb
+	}
+	return keys
+}
+
+// refusedKeys lists the parked keys, and what waits in parked segments.
+func (h *house) refusedKeys() map[place]map[string]audience.Verb {
+	refused := map[place]map[string]audience.Verb{}
+	for _, at := range h.places() {
+		page, err := h.relay.Parked(context.Background(), h.segment(at), journal.Cursor{}, 1000)
+		h.check(err)
+		keys := h.pendingKeys(h.segment(at))
+		for _, entry := range page.Entries {
+			if _, twice := keys[entry.Key.Text()]; twice {
+				h.t.Errorf("%v: a key is parked and pending", at)
+			}
+			keys[entry.Key.Text()] = entry.Verb
+		}
+		if len(keys) > 0 {
+			refused[at] = keys
+		}
+	}
+	return refused
+}
+
+func (h *house) close() {
+	h.halt()
+	h.client.Close()
+	h.pipe.Close()
+	h.split.Close()
+	time.Sleep(2 * time.Second) // the actor library counts undelivered messages by the second, in a goroutine
+}

@@ -1,0 +1,126 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"audiences/audience"
+	"audiences/sandbox"
+)
+
+// TestMoveTenant covers I3 and I9: the new token gets what the old one could not
+// deliver, where its own change stands if it is newer, and the old one is not
+// used any more.
+func TestMoveTenant(t *testing.T) {
+	for name, leave := range map[string]func(*scene){
+		"in memory": func(*scene) {}, "restarted": (*scene).restart,
+		"paused": func(s *scene) { s.operate(Pause) },
+		"crashed segment": func(s *scene) {
+			s.faulty.onAppend.Store(1)
+			reply := make(chan error, 1)
+			s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: keysOf("1")}, reply)
+			if err := <-reply; err != ErrCrashed {
+				s.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			poisoned(t, Options{MaxKeysPerCall: 10, MaxKeysHeld: 10}, func(s *scene, cure func()) {
+				s.split.Rotate("token", "new")
+				s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: "token"})
+				s.remove("4-5")
+				s.add("20-49") // more than memory holds
+				s.accept("token", "t", audience.Add, "60")
+				s.accept("new", "s", audience.Delete, "49 3") // newer than the pending and the parked one
+				leave(s)
+				cure()
+				s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: "token"})
+				s.move("token", "new")
+				used := s.split.Counts().Statuses[401]
+				s.at(2 * time.Hour)
+				s.expectMembers("1 2 6-10 20-48 100")
+				s.expectMembersOf("token", "t", "60")
+				s.expectRest()
+				s.expectParked()
+				if n := s.split.Counts().Statuses[401] - used; n > 0 {
+					s.Errorf("the old token made %d calls after the move", n)
+				}
+				s.split.ClearFaults()
+				s.add("70") // who still posts with the old token is served
+				s.at(3 * time.Hour)
+				s.expectMembers("1 2 6-10 20-48 70 100")
+				s.expectRest()
+			})
+		})
+	}
+}
+
+// TestMoveTenantTwice: a move that a crash cut short is made again.
+func TestMoveTenantAgainAfterACrash(t *testing.T) {
+	poisoned(t, Options{}, func(s *scene, cure func()) {
+		s.split.Rotate("token", "new")
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: "token"})
+		s.add("20-49")
+		s.accept("new", "s", audience.Add, "50")
+		s.store.MoveTenant(s.tenant("token").ID, s.tenant("new").ID, func([]audience.Segment, int, error) {})
+		s.crash()
+		cure()
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: "token"})
+		s.accept("token", "t", audience.Add, "60")
+		s.move("token", "new")
+		s.at(2 * time.Hour)
+		s.expectMembers("1-10 20-50 100")
+		s.expectMembersOf("token", "t", "60")
+		s.expectRest()
+	})
+}
+
+// TestMoveTenantThatIsGivenUp covers I3: an operator who does not wait for a call
+// that hangs leaves everything as it was.
+func TestMoveTenantThatIsGivenUp(t *testing.T) {
+	rejected(t, func(s *scene, heal func()) {
+		s.accept("new", "s", audience.Add, "50")
+		s.accept("token", "paused", audience.Add, "1")
+		s.operateOn("token", "paused", Pause, time.Time{})
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Segment: "t", Delay: 4 * time.Second})
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Segment: "t", Count: 1})
+		s.accept("token", "t", audience.Add, "1-3")
+		s.at(71 * time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		if _, err := s.relay.MoveTenant(ctx, s.tenant("token").ID, s.tenant("new").ID); !errors.Is(err, context.DeadlineExceeded) {
+			s.Fatal(err)
+		}
+		if d := s.inspect("token", "s"); d.State.Parked == nil {
+			s.Error("the segment is not parked any more")
+		}
+		heal()
+		s.at(time.Hour)
+		s.expectMembers("1-30")
+		s.expectMembersOf("token", "t", "1-3")
+		s.expectMembersOf("token", "paused", "")
+		s.operateOn("token", "paused", Resume, time.Time{})
+		s.at(2 * time.Hour)
+		s.expectMembersOf("token", "paused", "1")
+		s.expectRest()
+	})
+}
+
+// TestMoveTenantToASegmentThatIsBeingRead covers I3: the page that the new
+// tenant's segment waits for is older than the move.
+func TestMoveTenantToASegmentThatIsBeingRead(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1-30")
+		s.split.Rotate("token", "new")
+		s.operateOn("token", "s", Pause, time.Time{})
+		s.faulty.loadTakes.Store(int64(time.Minute))
+		s.accept("new", "s", audience.Add, "50")
+		s.move("token", "new")
+		s.faulty.loadTakes.Store(0)
+		s.at(time.Hour)
+		s.expectMembers("1-30 50")
+		s.expectRest()
+	})
+}

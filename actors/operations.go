@@ -1,0 +1,161 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"audiences/audience"
+	"audiences/journal"
+)
+
+// This is the operator's side of the door. All of it may wait for the disk.
+
+// ErrUnknownTenant answers an operation on a tenant that has never posted.
+var ErrUnknownTenant = errors.New("no tenant with this fingerprint is known")
+
+// OperateSegment does something to one segment and waits until it is durable.
+// until is for Pause: when it ends by itself; zero: with Resume.
+func (r *Relay) OperateSegment(ctx context.Context, segment audience.Segment, op Op, until time.Time) error {
+	return r.operate(ctx, segment.Tenant, segment, op, until)
+}
+
+// OperateTenant is OperateSegment for everything under one token; it knows
+// Pause, Resume and Flush.
+func (r *Relay) OperateTenant(ctx context.Context, tenant audience.TenantID, op Op, until time.Time) error {
+	return r.operate(ctx, tenant, audience.Segment{}, op, until)
+}
+
+func (r *Relay) operate(ctx context.Context, id audience.TenantID, segment audience.Segment, op Op, until time.Time) error {
+	tenant, err := r.tenant(id)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	r.system.Root.Send(r.registry, &operate{tenant: tenant, segment: segment, op: op, until: until, done: done})
+	return await(ctx, done)
+}
+
+// Inspect says what a segment is doing and why its keys are where they are. It
+// activates the segment, if it was not active.
+func (r *Relay) Inspect(ctx context.Context, segment audience.Segment) (SegmentDetail, error) {
+	tenant, err := r.tenant(segment.Tenant)
+	if err != nil {
+		return SegmentDetail{}, err
+	}
+	reply := make(chan SegmentDetail, 1)
+	r.system.Root.Send(r.registry, &inspect{tenant: tenant, segment: segment, reply: reply})
+	select {
+	case detail := <-reply:
+		return detail, nil
+	case <-ctx.Done():
+		return SegmentDetail{}, fmt.Errorf("inspect segment: %w", ctx.Err())
+	}
+}
+
+// Parked lists a segment's parked keys with their reasons: at most limit, after
+// the cursor.
+func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after journal.Cursor, limit int) (journal.ParkedPage, error) {
+	reply := make(chan journal.ParkedPage, 1)
+	r.Journal.Parked(journal.ParkedQuery{Segment: segment, After: after, Limit: limit,
+		Done: func(page journal.ParkedPage) { reply <- page }})
+	select {
+	case page := <-reply:
+		return page, page.Err
+	case <-ctx.Done():
+		return journal.ParkedPage{}, fmt.Errorf("list parked keys: %w", ctx.Err())
+	}
+}
+
+// MoveTenant makes all pending and parked keys of one tenant pending keys of
+// another one: a customer's new token gets what the old one could not deliver.
+// Where both have a key pending, the new tenant's stands. It returns how many
+// keys were moved. Both tenants must have posted before.
+//
+// What the new tenant has already delivered is not known any more: a key that
+// the customer changed again under the new token, and that is delivered, gets
+// the older change once more. So move soon after the rotation.
+func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int, error) {
+	if from == to {
+		return 0, errors.New("move keys: from and to are the same tenant")
+	}
+	old, errFrom := r.tenant(from)
+	heir, errTo := r.tenant(to)
+	if err := errors.Join(errFrom, errTo); err != nil {
+		return 0, err
+	}
+	if err := r.surrender(ctx, old); err != nil {
+		r.reclaim(old)
+		return 0, fmt.Errorf("move keys: %w", err)
+	}
+	type result struct {
+		segments []audience.Segment
+		keys     int
+		err      error
+	}
+	moved := make(chan result, 1)
+	r.Journal.MoveTenant(from, to, func(segments []audience.Segment, keys int, err error) {
+		moved <- result{segments, keys, err}
+	})
+	// Not given up when ctx ends: what is in the journal must be in the actors too.
+	res := <-moved
+	for _, segment := range res.segments {
+		segment.Tenant = to
+		r.system.Root.Send(r.registry, &activate{tenant: heir, segment: segment})
+	}
+	if res.err != nil {
+		r.reclaim(old)
+		return res.keys, fmt.Errorf("move keys: %w", res.err)
+	}
+	return res.keys, nil
+}
+
+// surrender waits until no segment of the tenant holds keys or makes a call.
+func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
+	count := make(chan surrendering, 1)
+	r.system.Root.Send(r.registry, &surrender{tenant: tenant, count: count})
+	select {
+	case s := <-count:
+		for range s.segments {
+			select {
+			case <-s.done:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+// reclaim gives a tenant's segments back what they gave up for a move that did
+// not come about.
+func (r *Relay) reclaim(tenant audience.Tenant) {
+	for listed, err := range r.Journal.Segments() {
+		if err == nil && listed.Segment.Tenant == tenant.ID {
+			r.system.Root.Send(r.registry, &activate{tenant: tenant, segment: listed.Segment})
+		}
+	}
+}
+
+// tenant finds a tenant's token. Operators are few and patient: it is looked up
+// in the journal each time.
+func (r *Relay) tenant(id audience.TenantID) (audience.Tenant, error) {
+	for known, err := range r.Journal.Tenants() {
+		if err == nil && known.Tenant.ID == id {
+			return known.Tenant, nil
+		}
+	}
+	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, ErrUnknownTenant)
+}
+
+func await(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,234 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"audiences/audience"
+	"audiences/sandbox"
+	"audiences/splitclient"
+)
+
+// TestPauseOfASegment: no calls and no loss, until it is resumed, also after a
+// restart; its neighbour goes on.
+func TestPauseOfASegment(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		s.at(5 * time.Second)
+		s.operate(Pause)
+		s.add("2")
+		s.accept("token", "t", audience.Add, "1")
+		s.at(time.Hour)
+		s.expectCalls("15s t add 1: 200")
+		s.restart()
+		s.add("3")
+		s.at(2 * time.Hour)
+		s.expectCalls()
+		s.expectPending("token", "s", "1-3")
+		s.operate(Resume)
+		s.at(3 * time.Hour)
+		s.expectCalls("2h0m0s add 3: 200")
+		s.expectRest()
+	})
+}
+
+// TestPauseOfATenant is the same for all of a tenant's segments.
+func TestPauseOfATenant(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		s.operateOn("token", "", Pause, time.Time{})
+		s.accept("token", "t", audience.Add, "2")
+		s.accept("other", "s", audience.Add, "1")
+		s.at(time.Hour)
+		s.expectCalls("10s " + s.tenant("other").ID.String() + " add 1: 200")
+		s.restart()
+		s.add("3")
+		s.at(2 * time.Hour)
+		s.expectCalls()
+		s.operateOn("token", "", Resume, time.Time{})
+		s.at(3 * time.Hour)
+		s.expectMembers("1 3")
+		s.expectMembersOf("token", "t", "2")
+		s.expectRest()
+	})
+}
+
+// TestPauseWithAnEnd: calls go on at that instant, whatever happened meanwhile.
+func TestPauseWithAnEnd(t *testing.T) {
+	for what, name := range map[string]string{"segment": "s", "tenant": ""} {
+		for how, between := range map[string]func(*scene){
+			"": func(*scene) {}, " and a restart": (*scene).restart, " and a crash": (*scene).crash,
+			" and nothing to do": func(s *scene) { s.at(45 * time.Minute) },
+		} {
+			t.Run(what+how, func(t *testing.T) {
+				play(t, sandbox.Options{}, Options{}, func(s *scene) {
+					s.add("1")
+					s.at(11 * time.Second)
+					s.calls()
+					s.operateOn("token", name, Pause, s.began.Add(time.Hour))
+					s.at(30 * time.Minute)
+					between(s)
+					s.add("2")
+					s.at(2 * time.Hour)
+					s.expectCalls("1h0m0s add 1: 200")
+					s.add("3")
+					s.at(3 * time.Hour)
+					s.expectCalls("2h0m10s add 1: 200")
+				})
+			})
+		}
+	}
+}
+
+// TestPauseCutsNothing: the call under way ends as it would have.
+func TestPauseCutsNothing(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 2 * time.Second})
+		s.add("1")
+		s.at(11 * time.Second)
+		s.operate(Pause)
+		s.at(time.Minute)
+		s.expectCalls("10s add 1: 200")
+		s.expectRest()
+	})
+}
+
+func TestFlushNow(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		s.accept("token", "t", audience.Add, "1")
+		s.at(time.Second)
+		s.operate(Flush)
+		s.at(2 * time.Second)
+		s.expectCalls("1s add 1: 200")
+		s.add("2")
+		s.operateOn("token", "", Flush, time.Time{})
+		s.at(time.Minute)
+		if got := len(s.calls()); got != 2 || time.Since(s.began) != time.Minute {
+			s.Errorf("%d calls, want 2", got)
+		}
+		s.expectRest()
+	})
+}
+
+// TestFlushOfAParkedSegment is one probe, now.
+func TestFlushOfAParkedSegment(t *testing.T) {
+	rejected(t, func(s *scene, _ func()) {
+		s.operate(Flush)
+		s.at(2 * time.Minute)
+		s.expectCalls("1m0s add 1: 403")
+	})
+}
+
+func TestOperationsThatMakeNoSense(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		ctx := context.Background()
+		id, segment := s.tenant("token").ID, s.segment("token", "s")
+		if err := s.relay.OperateSegment(ctx, s.segment("stranger", "s"), Pause, time.Time{}); !errors.Is(err, ErrUnknownTenant) {
+			s.Error(err)
+		}
+		if _, err := s.relay.Inspect(ctx, s.segment("stranger", "s")); !errors.Is(err, ErrUnknownTenant) {
+			s.Error(err)
+		}
+		for _, pair := range [][2]audience.TenantID{{id, id}, {id, s.tenant("stranger").ID}, {s.tenant("stranger").ID, id}} {
+			if _, err := s.relay.MoveTenant(ctx, pair[0], pair[1]); err == nil {
+				s.Errorf("moved from %v to %v", pair[0], pair[1])
+			}
+		}
+		for _, op := range []Op{Retry, Discard, 99} {
+			if err := s.relay.OperateTenant(ctx, id, op, time.Time{}); err == nil {
+				s.Errorf("operation %d was done to a tenant", op)
+			}
+		}
+		if err := s.relay.OperateSegment(ctx, segment, 99, time.Time{}); err == nil {
+			s.Error("operation 99 was done to a segment")
+		}
+		s.at(time.Minute)
+		s.expectMembers("1") // and no harm is done
+	})
+}
+
+// TestInspectSaysWhy: each phase, and each reason to wait, is told.
+func TestInspectSaysWhy(t *testing.T) {
+	play(t, sandbox.Options{}, Options{MaxKeysPerCall: 3, MaxKeysHeld: 3}, func(s *scene) {
+		expect := func(phase phase, reason splitclient.Reason, attempts int, repeat time.Duration) SegmentDetail {
+			s.Helper()
+			d := s.inspect("token", "s")
+			var at time.Duration
+			if !d.RepeatAt.IsZero() {
+				at = d.RepeatAt.Sub(s.began)
+			}
+			if d.Phase != phase.String() || d.LastReason != reason || d.Attempts != attempts || at != repeat {
+				s.Errorf("%v: %+v; want %v, %q, %d attempts, repeated at %v", time.Since(s.began), d, phase, reason, attempts, repeat)
+			}
+			return d
+		}
+		s.add("1")
+		if d := expect(gathering, "", 0, 0); !d.Due.Equal(s.began.Add(10*time.Second)) || d.Adds != 1 {
+			s.Errorf("%+v", d)
+		}
+		hang := s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+		s.at(11 * time.Second)
+		expect(calling, "", 1, 0)
+		hang()
+		s.at(12 * time.Second)
+		expect(gathering, splitclient.OK, 0, 0)
+
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 500, Count: 1})
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Throttle, Reset: time.Minute, Count: 1})
+		s.add("1-8")
+		expect(gathering, splitclient.ServerError, 1, 12500*time.Millisecond)
+		s.at(13 * time.Second)
+		if d := expect(waiting, splitclient.ThrottledOrg, 2, 0); d.Adds != 6 || d.Stored != 2 {
+			s.Errorf("%d keys are said to be in memory and %d in the journal alone, want 6 and 2", d.Adds, d.Stored)
+		}
+		s.at(2 * time.Minute)
+		expect(gathering, splitclient.OK, 0, 0)
+		s.expectRest()
+	})
+}
+
+// TestInspectWhileReading: a segment that reads from the journal says so.
+func TestInspectWhileReading(t *testing.T) {
+	play(t, sandbox.Options{}, Options{MaxKeysPerCall: 3, MaxKeysHeld: 3, MaxKeysInMemory: 1}, func(s *scene) {
+		s.add("1-6") // one is held, the others are in the journal alone
+		s.faulty.loadTakes.Store(int64(time.Second))
+		s.at(10500 * time.Millisecond)
+		if d := s.inspect("token", "s"); d.Phase != fetching.String() {
+			s.Errorf("phase %q, want %q", d.Phase, fetching)
+		}
+		s.at(time.Minute)
+		s.expectMembers("1-6")
+	})
+}
+
+// TestForgettingLosesNoState: a segment that is let go comes back as it was.
+func TestForgettingLosesNoState(t *testing.T) {
+	poisoned(t, Options{}, func(s *scene, _ func()) {
+		s.operate(Pause)
+		s.at(time.Hour)
+		if views, err := s.relay.Segments(context.Background()); err != nil || len(views) > 0 {
+			s.Fatalf("still in memory: %v, %v", views, err)
+		}
+		s.add("11")
+		s.at(2 * time.Hour)
+		s.expectCalls()
+		if d := s.inspect("token", "s"); !d.State.Paused || d.ParkedKeys != 3 {
+			s.Errorf("%+v", d)
+		}
+		listed := 0
+		for l, err := range s.store.Segments() {
+			s.must(err)
+			if l.Pending && l.Parked && l.State.Paused {
+				listed++
+			}
+		}
+		if listed != 1 {
+			s.Errorf("%d segments are listed with all this", listed)
+		}
+		s.expectPending("token", "s", "11")
+	})
+}
