@@ -5,9 +5,10 @@
 //
 // [Relay] is the door (relay.go, for operators operations.go); the way of a
 // change is Relay.Accept, registry, tenant, segment (segment.go), batch
-// (batch.go, backlog.go), and back from the segment's timer over a permit
-// (tenant.go, registry.go, pacing.go) to a call (flush.go). What Split refuses
-// for good goes another way (hunt.go, parking.go).
+// (batch.go, backlog.go), and back from the segment's timer (dues.go) over a permit
+// (tenant.go, registry.go, pacing.go) to a call (flush.go). Keys that the journal
+// alone has are read in drawing.go; what Split refuses for good goes another way
+// (hunt.go, parking.go), and so do an operator's wishes (operate.go).
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
@@ -44,8 +45,10 @@
 // a stop, a pause, and a refusal of its whole segment or tenant.
 //
 // After a power loss or a kill the chunk that was in flight is not known any
-// more; its keys are in the journal with their last verb and are sent again, no
-// sooner than a flush interval after the start. If such a key changed after the
-// cut, only the newer verb is sent: the connection of the older call died with
-// the process, and last verb wins (I2).
+// more; its keys are in the journal with their last verb and are sent again, a
+// flush interval after the start, or at once where there is a whole call's worth.
+// If such a key changed after the cut, only the newer verb is sent. The connection
+// of the older call died with the process; should Split still apply that call, the
+// restart, and mostly the interval, gives it time to do so before the newer verb
+// comes (I2).
 package actors
