@@ -24,6 +24,7 @@ type registry struct {
 	slots   map[audience.TenantID]int // that a tenant holds; never 0
 	timer   *time.Timer               // wakes the registry when the egress may be used again
 	sweeper *time.Timer
+	ending  bool // told to stop: what still comes in until the tenants have ended arms no timer
 
 	drainDone chan<- struct{} // closed once every tenant is drained
 	draining  int             // tenants that are not drained yet
@@ -38,6 +39,7 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *actor.Started:
 		r.sweeper = wake(ctx, nil, r.IdleTimeout, &sweep{})
 	case *actor.Stopping:
+		r.ending = true
 		stop(r.timer, r.sweeper)
 	case *accept:
 		r.tenants.tell(ctx, r.tenant(ctx, m.change.Tenant, true), m)
@@ -59,8 +61,10 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *tick:
 		r.grant(ctx)
 	case *sweep:
-		r.tenants.sweep(ctx)
-		r.sweeper = wake(ctx, r.sweeper, r.IdleTimeout, &sweep{})
+		if !r.ending {
+			r.tenants.sweep(ctx)
+			r.sweeper = wake(ctx, r.sweeper, r.IdleTimeout, &sweep{})
+		}
 	case *tenantIdle:
 		if r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
 			r.metrics.tenants.Dec()
@@ -126,7 +130,7 @@ func (r *registry) operate(ctx actor.Context, m *operate) {
 // grant hands out the slots that are free, one tenant after the other: a tenant
 // that has called goes to the end of the line (I6).
 func (r *registry) grant(ctx actor.Context) {
-	for {
+	for !r.ending {
 		turn := slices.IndexFunc(r.turns, r.mayTake)
 		if turn < 0 {
 			return // the end of a call brings us back

@@ -34,6 +34,7 @@ type tenant struct {
 	failing  bool                           // the last call failed for now, as far as the log knows
 	asked    bool                           // for a slot that is not granted yet
 	timer    *time.Timer                    // wakes the tenant when it may call again
+	ending   bool                           // told to stop: what still comes in until its segments have ended arms no timer
 	sweeper  *time.Timer
 
 	draining bool
@@ -49,6 +50,7 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *actor.Started:
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
 	case *actor.Stopping:
+		t.ending = true
 		stop(t.timer, t.sweeper)
 	case *accept:
 		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
@@ -69,8 +71,10 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *surrender:
 		t.surrender(ctx, m)
 	case *sweep:
-		t.segments.sweep(ctx)
-		t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
+		if !t.ending {
+			t.segments.sweep(ctx)
+			t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
+		}
 	case *rest:
 		if t.idle() {
 			ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
@@ -137,7 +141,7 @@ func (t *tenant) wait(now time.Time) time.Duration {
 // ask asks the registry for one slot at a time: the next one when it is granted,
 // so that what the tenant may spend is spent when it calls, not when it queues.
 func (t *tenant) ask(ctx actor.Context) {
-	if t.asked || t.waiting.len() == 0 {
+	if t.ending || t.asked || t.waiting.len() == 0 {
 		return
 	}
 	if wait := t.wait(time.Now()); wait > 0 {
