@@ -130,7 +130,7 @@ func (s *segment) accept(m *accept) {
 		Segment:  s.name,
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
-		Describe: !s.share.described,
+		Describe: !s.share.described || s.yielded,          // a move takes the name away, and may come yet
 		Unpark:   s.parked > 0 || !s.batch.backlog.counted, // the newer change supersedes a parked one
 		Done:     m.reply,
 	})
