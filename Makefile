@@ -67,6 +67,10 @@ overload: ## a minute of ten times what the relay can take
 memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 	go test ./test -run '^TestBoundedMemory$$' -memory.keys=10000000 -timeout 1h -count=1 -v
 
+.PHONY: footprint
+footprint: ## 1,000,000 segments with nothing to do: memory of each
+	go test ./actors -run '^TestFootprint$$' -footprint.segments=1000000 -timeout 1h -count=1 -v
+
 .PHONY: bench-neighbour
 bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
 	go test ./actors -run TestNoisyNeighbour -v -count=1

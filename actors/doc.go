@@ -4,8 +4,8 @@
 // egress IP. It is the only package that knows the actor library.
 //
 // [Relay] is the door (relay.go, for operators operations.go); the way of a
-// change is Relay.Accept, registry, tenant, segment (segment.go), batch
-// (batch.go, backlog.go), and back from the segment's timer (dues.go) over a permit
+// change is Relay.Accept, registry, tenant, cell (cell.go), segment (segment.go),
+// batch (batch.go, backlog.go), and back from the segment's timer (dues.go) over a permit
 // (tenant.go, registry.go, pacing.go) to a call (flush.go). Keys that the journal
 // alone has are read in drawing.go; what Split refuses for good goes another way
 // (hunt.go, parking.go), and so do an operator's wishes (operate.go).
@@ -19,7 +19,7 @@
 //	          fed by           registry: accept, activate, slot, operate, inspect, surrender, rest, drain, muster;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
-//	segment   one per segment  its batch, phase, state, timer; share but for the counts in it
+//	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
 //	          fed by           tenant: accept, activate, permit, operate, inspect, surrender, rest, drain;
 //	                           calls: flushed; the journal: drawn, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
@@ -28,6 +28,14 @@
 // and outside this package the journal's committer, which answers accept.reply.
 // Answers: accept.reply and operate.done exactly once; inspect.reply, census.reply
 // and surrender.count once, unless the actor crashes with them in hand.
+//
+// There may be a million segments, of which few have anything to do. So what a
+// segment knows is dropped when the journal has nothing of it (asleep, cell.go),
+// and its actor is let go when it has got no message for a while (passivated,
+// roster.go); the next message brings either back. TestFootprint keeps the cost.
+// For its sake nobody is restarted by the library after a panic, which takes a
+// recipe of its own for each actor: the parent lets the actor go on, and the cell
+// has dropped what its segment knew.
 //
 // A mailbox is the only lock: state changes in Receive alone, there is no mutex,
 // and whatever takes time runs elsewhere and comes back as a message. Mailboxes

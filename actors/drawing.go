@@ -108,7 +108,7 @@ func (s *segment) signalLoaded() {
 // looks again: they may have come there by an operator's hand, after the page that
 // is being read.
 func (s *segment) activated(m *activate) {
-	s.described = true
+	s.share.described = true
 	if m.loaded != nil && !s.batch.backlog.counted {
 		s.loaded = m.loaded
 		return

@@ -86,7 +86,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 		return
 	}
 	s.phase = gathering
-	s.last = m.outcome
+	s.share.last = m.outcome.Reason
 	now := time.Now()
 	if m.outcome.Reason != splitclient.NotFound {
 		s.missingSince = time.Time{}

@@ -124,3 +124,23 @@ func TestMoveTenantToASegmentThatIsBeingRead(t *testing.T) {
 		s.expectRest()
 	})
 }
+
+// TestMoveTenantThatGoesOnPosting covers I3: the move takes the segment's name out
+// of the journal, also when a change that came just before it had written it. What
+// the old token posted after that had no name there, and was not found after a
+// restart.
+func TestMoveTenantThatGoesOnPosting(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.add("1-3")
+		s.accept("new", "t", audience.Add, "60") // makes it known
+		s.faulty.beforeMove = func() { s.add("4") }
+		s.move("token", "new")
+		s.add("5")
+		s.crash()
+		s.at(time.Hour)
+		s.expectMembers("1-5")
+		s.expectPending("token", "s", "")
+		s.expectRest()
+	})
+}

@@ -193,7 +193,7 @@ func (s *segment) explain() {
 func (s *segment) detail() SegmentDetail {
 	d := SegmentDetail{
 		SegmentView: s.share.view(s.name),
-		Phase:       s.phase.String(), Due: s.dues.first(), State: s.state, ParkedKeys: s.parked, LastReason: s.last.Reason,
+		Phase:       s.phase.String(), Due: s.dues.first(), State: s.state, ParkedKeys: s.parked, LastReason: s.share.last,
 	}
 	if s.batch.flight != nil {
 		d.Attempts = s.batch.flight.attempts
@@ -214,7 +214,7 @@ func (s *segment) yield() {
 		return
 	}
 	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
-	s.state, s.parked, s.described = journal.SegmentState{}, 0, false
+	s.state, s.parked, s.share.described = journal.SegmentState{}, 0, false
 	s.known, s.yielded = true, true
 	for _, heir := range s.heirs {
 		heir <- struct{}{}

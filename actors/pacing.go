@@ -118,7 +118,8 @@ func (l *limiter) spacing(now time.Time) (spacing time.Duration) {
 }
 
 // waitlist holds the segments of a tenant that want a permit, each once, the
-// one with the oldest unsent key first.
+// one with the oldest unsent key first. When it runs dry it also lets go of the
+// room that it once needed.
 type waitlist struct {
 	order  waitOrder
 	listed map[audience.Segment]bool
@@ -145,6 +146,9 @@ func (w *waitlist) push(segment audience.Segment, since time.Time) {
 func (w *waitlist) pop() audience.Segment {
 	first := heap.Pop(&w.order).(waiter)
 	delete(w.listed, first.segment)
+	if len(w.order) == 0 {
+		*w = waitlist{}
+	}
 	return first.segment
 }
 

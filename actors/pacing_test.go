@@ -70,6 +70,9 @@ func TestWaitlistOldestFirst(t *testing.T) {
 	if w.len() != 0 {
 		t.Error("a segment is listed twice")
 	}
+	if w.listed != nil || w.order != nil {
+		t.Error("a list that has run dry keeps its room")
+	}
 }
 
 func TestBackoffDoublesWithJitter(t *testing.T) {

@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"encoding/hex"
 	"slices"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 // of our one egress IP, which it hands out to the waiting tenants in turn.
 type registry struct {
 	*settings
-	tenants roster[audience.TenantID]
+	tenants *roster[audience.TenantID]
 
 	states  map[audience.TenantID]journal.TenantState // of the tenants that are paused
 	egress  limiter
@@ -69,6 +68,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		if r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
 			r.metrics.tenants.Dec()
 		}
+	case *actor.Terminated:
+		r.tenants.ended(ctx)
 	case *census:
 		r.census(ctx, m)
 	case *drainAll:
@@ -89,12 +90,10 @@ func (r *registry) tenant(ctx actor.Context, t audience.Tenant, store bool) *chi
 	if store {
 		r.Journal.PutTenant(t)
 	}
-	return r.tenants.adopt(ctx, t.ID, hex.EncodeToString(t.ID[:]), func(generation uint64) *actor.Props {
-		registry := ctx.Self()
-		return actor.PropsFromProducer(func() actor.Actor {
-			return &tenant{settings: r.settings, tenant: t, registry: registry, generation: generation,
-				state: r.states[t.ID], pace: limiter{rate: r.MaxCallsPerSecondPerTenant}}
-		}, actor.WithSupervisor(restartSegments))
+	return r.tenants.adopt(ctx, t.ID, func(generation uint64) actor.Actor {
+		return &tenant{settings: r.settings, tenant: t, registry: ctx.Self(), generation: generation,
+			segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())),
+			state:    r.states[t.ID], pace: limiter{rate: r.MaxCallsPerSecondPerTenant}}
 	})
 }
 

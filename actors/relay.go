@@ -42,14 +42,11 @@ type Relay struct {
 	ready      atomic.Pointer[error]
 }
 
-// resumeTenants and restartSegments are what a parent does about a child that
-// panicked. A segment's memory may be spoilt: it starts again from the journal.
-// The registry and the tenants hold no keys, and to restart them would stop
-// their children and lose what is in their mailboxes: they go on.
-var (
-	resumeTenants   = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
-	restartSegments = actor.NewRestartingStrategy()
-)
+// goOn is what a parent does about a child that panicked: a restart by the library
+// would stop the child's own children and lose what is in their mailboxes. The
+// registry and the tenants hold no keys and go on as they were; a segment's memory
+// may be spoilt, and its cell has dropped it already.
+var goOn = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return actor.ResumeDirective })
 
 // Start starts the actors and begins to bring back what the journal holds,
 // which goes on in the background: changes are accepted at once, Ready tells
@@ -71,9 +68,10 @@ func Start(o Options) *Relay {
 		}
 	}
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &registry{settings: r.settings, states: paused, slots: map[audience.TenantID]int{},
+		return &registry{settings: r.settings, tenants: newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
+			states: paused, slots: map[audience.TenantID]int{},
 			egress: limiter{rate: r.MaxCallsPerSecond, concurrent: r.MaxConcurrentCalls}}
-	}, actor.WithGuardian(resumeTenants), actor.WithSupervisor(resumeTenants))
+	}, actor.WithGuardian(goOn), actor.WithSupervisor(goOn))
 	pid, err := r.system.Root.SpawnNamed(props, "registry")
 	if err != nil {
 		panic(fmt.Sprintf("spawn registry: %v", err)) // the first actor of a new system: its name is free

@@ -43,6 +43,14 @@ type meddler struct {
 	loadTakes, unparkTakes atomic.Int64 // how long the journal's answers are on their way
 	unreadable             atomic.Int32 // how many of the next reads fail
 	watch                  func()       // called with every call to Split, by several goroutines
+	beforeMove             func()       // called between a tenant's surrender and the move in the journal
+}
+
+func (m *meddler) MoveTenant(from, to audience.TenantID, done func([]audience.Segment, int, error)) {
+	if m.beforeMove != nil {
+		m.beforeMove()
+	}
+	m.faulty.MoveTenant(from, to, done)
 }
 
 func (m *meddler) Load(l journal.Load) {

@@ -1,12 +1,10 @@
 package actors
 
 import (
-	"sync/atomic"
 	"time"
 
 	"audiences/audience"
 	"audiences/journal"
-	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -26,20 +24,18 @@ import (
 // journal answers the caller by itself, a call runs in its own goroutine.
 type segment struct {
 	*settings
-	token      audience.Token
-	name       audience.Segment
-	tenant     *actor.PID
-	generation uint64
-	share      *share
+	token  audience.Token
+	name   audience.Segment
+	tenant *actor.PID
+	share  *share
 
-	batch     batch
-	phase     phase
-	dues      dues            // when the held keys are to be sent
-	readyAt   time.Time       // when the call that is waited for or under way should have begun
-	repeatAt  time.Time       // when the chunk in flight is to be repeated
-	drawAt    time.Time       // no draw before: backoff after a crash or a read error
-	described bool            // the journal knows this segment's name
-	loaded    chan<- struct{} // tells the replay that the first page is in; nil after that
+	batch    batch
+	phase    phase
+	dues     dues            // when the held keys are to be sent
+	readyAt  time.Time       // when the call that is waited for or under way should have begun
+	repeatAt time.Time       // when the chunk in flight is to be repeated
+	drawAt   time.Time       // no draw before: backoff after a crash or a read error
+	loaded   chan<- struct{} // tells the replay that the first page is in; nil after that
 
 	known        bool // state is as the journal has it
 	stateSet     bool // by this actor: what a page says of it may be older
@@ -49,7 +45,6 @@ type segment struct {
 	probeAt      time.Time       // when a parked segment is tried again
 	missingSince time.Time       // the first of the 404s in a row
 	refusal      journal.Refusal // the last one of keys
-	last         splitclient.Outcome
 
 	wishes     []*operate        // of an operator, until the state is known
 	questions  []*inspect        // the same
@@ -80,47 +75,19 @@ func (p phase) String() string {
 	return [...]string{"gathering", "waiting for a permit", "reading from the journal", "calling"}[p]
 }
 
-// share is what outlives a crash of the actor. The counts are read by the
-// tenant, the rest belongs to the segment alone.
-type share struct {
-	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
-	seen                  uint64       // messages from the tenant
-	crashes               int          // since the last call that was delivered
-	reserved              int          // of settings.inMemory, for a page that is being read
+func newSegment(c *cell) *segment {
+	return &segment{
+		settings: c.settings, token: c.token, name: c.name.of(c.id), tenant: c.pid, share: &c.share,
+		batch: batch{maxChunk: c.MaxKeysPerCall, maxHeld: c.MaxKeysHeld},
+	}
 }
 
-func (s *share) view(name audience.Segment) SegmentView {
-	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()), Stored: int(s.stored.Load())}
-}
-
-func newSegment(s *settings, token audience.Token, name audience.Segment, tenant *actor.PID, generation uint64, shared *share) *segment {
-	seg := &segment{
-		settings: s, token: token, name: name, tenant: tenant, generation: generation, share: shared,
-		batch: batch{maxChunk: s.MaxKeysPerCall, maxHeld: s.MaxKeysHeld},
-	}
-	seg.release() // what the incarnation before waited for does not come any more
-	if shared.crashes > 0 {
-		// What made the actor crash may be among its keys: look again, but not at once,
-		// and until then leave everything in the journal.
-		seg.batch.backlog.exists = true
-		seg.drawAt = time.Now().Add(backoff(shared.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
-	}
-	return seg
-}
-
-func (s *segment) Receive(ctx actor.Context) {
-	defer s.crashed(ctx)
-	if _, ok := ctx.Message().(fromParent); ok {
-		s.share.seen++
-	}
+func (s *segment) receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		if s.drawAt.IsZero() {
 			s.draw(ctx)
 		}
-	case *actor.Stopping, *actor.Restarting:
-		stop(s.timer)
-		return
 	case *accept:
 		s.accept(m)
 	case *activate:
@@ -142,9 +109,6 @@ func (s *segment) Receive(ctx actor.Context) {
 		s.questions = append(s.questions, m)
 	case *surrender:
 		s.heirs = append(s.heirs, m.done)
-	case *rest:
-		s.rest(ctx)
-		return
 	case *drain:
 		s.draining = true
 	case *tick:
@@ -166,12 +130,12 @@ func (s *segment) accept(m *accept) {
 		Segment:  s.name,
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
-		Describe: !s.described,
+		Describe: !s.share.described || s.yielded,          // a move takes the name away, and may come yet
 		Unpark:   s.parked > 0 || !s.batch.backlog.counted, // the newer change supersedes a parked one
 		Done:     m.reply,
 	})
 	m.reply = nil // answered by the journal from here on
-	s.described = true
+	s.share.described = true
 	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
 	s.batch.maxHeld = min(s.MaxKeysHeld, s.batch.held()+room) // what is beyond stays in the journal alone
 	if s.discarding {
@@ -255,17 +219,18 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 	s.timer = wake(ctx, s.timer, at.Sub(now), &tick{})
 }
 
-// rest lets the tenant know if the actor has nothing to do and nothing to
-// remember that the journal does not.
-func (s *segment) rest(ctx actor.Context) {
+// idle: there is nothing to do, and no answer to come.
+func (s *segment) idle() bool {
 	b := &s.batch
-	if s.phase != gathering || b.pending() > 0 || b.backlog.exists || b.backlog.drawing || !s.known || s.discarding || s.unparking > 0 {
-		return
-	}
-	ctx.Send(s.tenant, &segmentIdle{
-		segment: s.name, generation: s.generation, seen: s.share.seen,
-		forget: s.parked == 0 && s.state == journal.SegmentState{},
-	})
+	return s.phase == gathering && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && !s.discarding && s.unparking == 0
+}
+
+// stateless: the journal has nothing of the segment but its keys and its name.
+func (s *segment) stateless() bool { return s.parked == 0 && s.state == journal.SegmentState{} }
+
+// blank: an idle segment that also knows nothing that a new one would not.
+func (s *segment) blank() bool {
+	return s.idle() && s.stateless() && !s.yielded && s.batch.maxChunk == s.MaxKeysPerCall
 }
 
 func (s *segment) reportDrained(ctx actor.Context) {
@@ -285,29 +250,6 @@ func (s *segment) publish() {
 	if delta := int64(adds+deletes+b.backlog.stored) - before; delta != 0 {
 		s.metrics.pending.Add(float64(delta))
 	}
-}
-
-// crashed answers the caller whose change was in hand when the actor panicked,
-// gives back a permit in hand, and lets the supervisor do the rest: the next
-// incarnation starts from the journal.
-func (s *segment) crashed(ctx actor.Context) {
-	reason := recover()
-	if reason == nil {
-		return
-	}
-	s.share.crashes++
-	s.metrics.crashes.Inc()
-	s.signalLoaded() // the replay does not wait for a segment that crashes
-	s.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
-		Msg("BUG: a segment's actor crashed; it starts again from the journal")
-	if m, ok := ctx.Message().(*accept); ok && m.reply != nil {
-		m.reply <- ErrCrashed
-	}
-	_, permitted := ctx.Message().(*permit)
-	if permitted && s.phase != calling || s.phase == fetching {
-		ctx.Send(s.tenant, &callEnded{segment: s.name, outcome: splitclient.Outcome{}})
-	}
-	panic(reason)
 }
 
 // earlier is the earlier of two times of which the first may be zero, for none.

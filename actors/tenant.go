@@ -23,7 +23,8 @@ type tenant struct {
 	generation uint64
 	seen       uint64 // messages from the registry
 
-	segments roster[audience.Segment]
+	owner    *owner // of the segments
+	segments *roster[localName]
 
 	pace     limiter
 	state    journal.TenantState // paused
@@ -48,6 +49,7 @@ func (t *tenant) Receive(ctx actor.Context) {
 	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
+		t.owner = &owner{settings: t.settings, id: t.tenant.ID, token: t.tenant.Token, pid: ctx.Self()}
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
 	case *actor.Stopping:
 		t.ending = true
@@ -80,12 +82,14 @@ func (t *tenant) Receive(ctx actor.Context) {
 			ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
 		}
 	case *segmentIdle:
-		if t.segments.release(ctx, m.segment, m.generation, m.seen) {
+		if t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
 			t.metrics.segments.Dec()
 			if m.forget {
 				t.Journal.Forget(m.segment)
 			}
 		}
+	case *actor.Terminated:
+		t.segments.ended(ctx)
 	case *muster:
 		m.part <- t.muster()
 	case *drain:
@@ -97,17 +101,17 @@ func (t *tenant) Receive(ctx actor.Context) {
 }
 
 // segment finds the segment's actor or starts it.
-func (t *tenant) segment(ctx actor.Context, name audience.Segment) *child {
+func (t *tenant) segment(ctx actor.Context, whole audience.Segment) *child {
+	name := localNameOf(whole)
 	if c := t.segments.find(name); c != nil {
 		return c
 	}
 	t.metrics.segments.Inc()
-	shared := &share{}
-	c := t.segments.adopt(ctx, name, name.Name, func(generation uint64) *actor.Props {
-		self := ctx.Self()
-		return actor.PropsFromProducer(func() actor.Actor {
-			return newSegment(t.settings, t.tenant.Token, name, self, generation, shared)
-		}, actor.WithMailbox(actor.UnboundedLockfree()))
+	var shared *share
+	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
+		born := &cell{owner: t.owner, name: name, generation: generation}
+		shared = &born.share
+		return born
 	})
 	c.share = shared
 	return c
@@ -248,7 +252,7 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
 	case Flush:
 		for name, c := range t.segments.children {
-			t.segments.tell(ctx, c, &operate{segment: name, op: Flush, done: make(chan error, 1)})
+			t.segments.tell(ctx, c, &operate{segment: name.of(t.tenant.ID), op: Flush, done: make(chan error, 1)})
 		}
 		m.done <- nil
 	default:
@@ -274,7 +278,7 @@ func (t *tenant) idle() bool {
 func (t *tenant) muster() []SegmentView {
 	views := make([]SegmentView, 0, len(t.segments.children))
 	for name, c := range t.segments.children {
-		views = append(views, c.share.view(name))
+		views = append(views, c.share.view(name.of(t.tenant.ID)))
 	}
 	return views
 }

@@ -22,6 +22,7 @@
 //	permanent   not worth trying again as it is
 //	journal     what is accepted and not yet settled, on disk; replay reads it back
 //	activate    start the actor of a segment (or tenant); passivate: let an idle one go
+//	asleep      an active segment that the journal has nothing of but its name: it costs little
 //	drain       flush what can be flushed before the process stops
 //
 // Dead letters of the actor library are called undelivered messages here.

@@ -1,0 +1,144 @@
+package actors
+
+import (
+	"sync/atomic"
+	"time"
+
+	"audiences/audience"
+	"audiences/splitclient"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// cell is the actor of a segment. What the segment knows comes and goes in it:
+//
+//	asleep --any message--> segment --nothing to do, nothing to remember--> asleep
+//	                         |   ^
+//	                   panic |   | next message, backoff
+//	                         v   |
+//	                        crashed
+//
+// Asleep, nothing of it is in the journal but its name, and all it costs is the
+// cell: there may be a million of these. After a crash what it knew may be spoilt,
+// and is read from the journal again.
+type cell struct {
+	*owner
+	name       localName
+	generation uint64
+	share
+	asleep  bool
+	segment *segment // nil: asleep, or crashed, or not begun
+}
+
+// owner is what all segments of a tenant have in common. It does not change.
+type owner struct {
+	*settings
+	id    audience.TenantID
+	token audience.Token
+	pid   *actor.PID // of the tenant
+}
+
+// share is what outlives the sleep and the crash of a segment. The counts are read
+// by the tenant, the rest belongs to the cell alone.
+type share struct {
+	adds, deletes, stored atomic.Int64       // what the batch has, for the operator
+	seen                  uint64             // messages from the tenant
+	crashes               int                // since the last call that was delivered
+	reserved              int                // of settings.inMemory, for a page that is being read
+	last                  splitclient.Reason // of the last call; "" before the first
+	described             bool               // the journal knows this segment's name
+}
+
+func (s *share) view(name audience.Segment) SegmentView {
+	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()), Stored: int(s.stored.Load())}
+}
+
+func (c *cell) Receive(ctx actor.Context) {
+	defer c.crashed(ctx)
+	if _, ok := ctx.Message().(fromParent); ok {
+		c.seen++
+	}
+	switch ctx.Message().(type) {
+	case *actor.Stopping:
+		c.drop()
+		return
+	case *actor.Stopped:
+		return
+	case *rest:
+		c.rest(ctx)
+		return
+	}
+	if c.segment == nil {
+		c.segment = c.begin()
+	}
+	c.segment.receive(ctx)
+	if c.segment.blank() {
+		c.asleep = true
+		c.drop()
+	}
+}
+
+// begin makes the segment: as one that was asleep, or else to be read from the
+// journal.
+func (c *cell) begin() *segment {
+	s := newSegment(c)
+	s.release() // what the one before waited for does not come any more
+	switch {
+	case c.asleep:
+		s.known, s.batch.backlog.counted = true, true
+	case c.crashes > 0:
+		// What made it crash may be among its keys: look again, but not at once, and
+		// until then leave everything in the journal.
+		s.batch.backlog.exists = true
+		s.drawAt = time.Now().Add(backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+	}
+	c.asleep = false
+	return s
+}
+
+func (c *cell) drop() {
+	if c.segment != nil {
+		stop(c.segment.timer)
+		c.segment = nil
+	}
+}
+
+// rest lets the tenant know if the segment has nothing to do and nothing to
+// remember that the journal does not.
+func (c *cell) rest(ctx actor.Context) {
+	if s := c.segment; c.asleep || s != nil && s.idle() {
+		ctx.Send(c.pid, &segmentIdle{
+			segment: c.name.of(c.id), generation: c.generation, seen: c.seen,
+			forget: c.asleep || s.stateless(),
+		})
+	}
+}
+
+// crashed answers the caller whose change was in hand when the segment panicked,
+// gives back a permit in hand, and drops what the segment knew: it begins again
+// from the journal, with the next message. The tenant, as supervisor, lets the
+// actor go on.
+func (c *cell) crashed(ctx actor.Context) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	c.crashes++
+	c.described = false // it may be spoilt too; to write the name once more does no harm
+	c.metrics.crashes.Inc()
+	c.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", c.id).Str("segment", c.name.name).
+		Msg("BUG: a segment's actor crashed; it starts again from the journal")
+	if m, ok := ctx.Message().(*accept); ok && m.reply != nil {
+		m.reply <- ErrCrashed
+	}
+	if s := c.segment; s != nil {
+		s.signalLoaded() // the replay does not wait for a segment that crashes
+		_, permitted := ctx.Message().(*permit)
+		if permitted && s.phase != calling || s.phase == fetching {
+			ctx.Send(c.pid, &callEnded{segment: s.name})
+		}
+		c.drop()
+	}
+	ctx.Send(ctx.Self(), &tick{}) // in case that no other message comes
+	panic(reason)
+}
