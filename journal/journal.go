@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,6 +44,7 @@ type Journal struct {
 	parked   *parkedSet
 	metrics  *metrics
 	setAside string
+	rest     *time.Timer // ends the store's rest from compactions
 
 	queue   *queue[operation]
 	reads   *queue[func()]
@@ -86,6 +88,7 @@ func (j *Journal) Close() error {
 	j.closed = true
 	j.queue.close() // the committer closes reads when it ends
 	j.running.Wait()
+	j.rest.Stop()
 	err := j.db.Close()
 	return errors.Join(err, j.lock.Close())
 }
