@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"sync/atomic"
 	"time"
 
 	"audiences/audience"
@@ -41,10 +40,14 @@ type segment struct {
 	described bool            // the journal knows this segment's name
 	loaded    chan<- struct{} // tells the replay that the first page is in; nil after that
 
+	learned  bool      // a page has told what the journal has of this segment
+	tallied  bool      // stored and parked keys are counted
+	counting *counting // under way; nil: none is
+
 	known        bool // state is as the journal has it
 	stateSet     bool // by this actor: what a page says of it may be older
 	state        journal.SegmentState
-	parked       int             // parked keys in the journal, once it has been read; an upper bound
+	parked       int             // parked keys in the journal; an upper bound once they are counted
 	unparking    int             // retries and discards that the journal has not answered
 	probeAt      time.Time       // when a parked segment is tried again
 	missingSince time.Time       // the first of the 404s in a row
@@ -80,24 +83,12 @@ func (p phase) String() string {
 	return [...]string{"gathering", "waiting for a permit", "reading from the journal", "calling"}[p]
 }
 
-// share is what outlives a crash of the actor. The counts are read by the
-// tenant, the rest belongs to the segment alone.
-type share struct {
-	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
-	seen                  uint64       // messages from the tenant
-	crashes               int          // since the last call that was delivered
-	reserved              int          // of settings.inMemory, for a page that is being read
-}
-
-func (s *share) view(name audience.Segment) SegmentView {
-	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()), Stored: int(s.stored.Load())}
-}
-
 func newSegment(s *settings, token audience.Token, name audience.Segment, tenant *actor.PID, generation uint64, shared *share) *segment {
 	seg := &segment{
 		settings: s, token: token, name: name, tenant: tenant, generation: generation, share: shared,
 		batch: batch{maxChunk: s.MaxKeysPerCall, maxHeld: s.MaxKeysHeld},
 	}
+	seg.batch.backlog.exists = shared.backlog
 	seg.release() // what the incarnation before waited for does not come any more
 	if shared.crashes > 0 {
 		// What made the actor crash may be among its keys: look again, but not at once,
@@ -134,6 +125,8 @@ func (s *segment) Receive(ctx actor.Context) {
 			return
 		}
 		s.drawn(ctx, m.page)
+	case *counted:
+		s.counted(m)
 	case *operate:
 		s.operate(m, sender(ctx))
 	case *unparked:
@@ -167,7 +160,7 @@ func (s *segment) accept(m *accept) {
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
 		Describe: !s.described,
-		Unpark:   s.parked > 0 || !s.batch.backlog.counted, // the newer change supersedes a parked one
+		Unpark:   s.parked > 0 || !s.tallied, // the newer change supersedes a parked one
 		Done:     m.reply,
 	})
 	m.reply = nil // answered by the journal from here on
@@ -191,6 +184,9 @@ func (s *segment) step(ctx actor.Context) {
 		s.discardHeld()
 	}
 	s.yield()
+	if s.wantsCount() {
+		s.count(ctx)
+	}
 	s.batch.deletesOnly = s.state.Parked != nil && s.full() && !s.discarding
 	s.dues.follow(&s.batch, now, s.FlushInterval)
 	var next time.Time
@@ -259,7 +255,7 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 // remember that the journal does not.
 func (s *segment) rest(ctx actor.Context) {
 	b := &s.batch
-	if s.phase != gathering || b.pending() > 0 || b.backlog.exists || b.backlog.drawing || !s.known || s.discarding || s.unparking > 0 {
+	if s.phase != gathering || b.pending() > 0 || b.backlog.exists || b.backlog.drawing || !s.known || !s.tallied || s.discarding || s.unparking > 0 {
 		return
 	}
 	ctx.Send(s.tenant, &segmentIdle{
@@ -271,20 +267,6 @@ func (s *segment) rest(ctx actor.Context) {
 func (s *segment) reportDrained(ctx actor.Context) {
 	s.drained = true
 	ctx.Send(s.tenant, &segmentDrained{})
-}
-
-// publish shows what the batch has.
-func (s *segment) publish() {
-	b := &s.batch
-	adds, deletes := b.count(audience.Add), b.count(audience.Delete)
-	s.inMemory.Add(int64(adds+deletes) - s.share.adds.Load() - s.share.deletes.Load())
-	before := s.share.adds.Load() + s.share.deletes.Load() + s.share.stored.Load()
-	s.share.adds.Store(int64(adds))
-	s.share.deletes.Store(int64(deletes))
-	s.share.stored.Store(int64(b.backlog.stored))
-	if delta := int64(adds+deletes+b.backlog.stored) - before; delta != 0 {
-		s.metrics.pending.Add(float64(delta))
-	}
 }
 
 // crashed answers the caller whose change was in hand when the actor panicked,

@@ -53,7 +53,7 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *accept:
 		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
 	case *activate:
-		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
+		t.activate(ctx, m)
 	case *wantPermit:
 		t.want(ctx, m)
 	case *slot:
@@ -97,8 +97,21 @@ func (t *tenant) segment(ctx actor.Context, name audience.Segment) *child {
 	if c := t.segments.find(name); c != nil {
 		return c
 	}
+	return t.begin(ctx, name, &share{})
+}
+
+// activate passes on that the journal has keys of a segment, which an actor that
+// is started for it knows from the outset: it need not look.
+func (t *tenant) activate(ctx actor.Context, m *activate) {
+	c := t.segments.find(m.segment)
+	if c == nil {
+		c = t.begin(ctx, m.segment, &share{backlog: true})
+	}
+	t.segments.tell(ctx, c, m)
+}
+
+func (t *tenant) begin(ctx actor.Context, name audience.Segment, shared *share) *child {
 	t.metrics.segments.Inc()
-	shared := &share{}
 	c := t.segments.adopt(ctx, name, name.Name, func(generation uint64) *actor.Props {
 		self := ctx.Self()
 		return actor.PropsFromProducer(func() actor.Actor {

@@ -48,6 +48,7 @@ type Journal struct {
 
 	queue   *queue[operation]
 	reads   *queue[func()]
+	counts  *queue[func()] // reads that come after all others
 	failed  atomic.Bool
 	quiet   quiet // limits how often the store may repeat itself in the log
 	running sync.WaitGroup
@@ -60,15 +61,18 @@ type Journal struct {
 func (j *Journal) start() {
 	j.running.Go(newCommitter(j).run)
 	for range readers {
-		j.running.Go(func() {
-			for {
-				read, ok := j.reads.next()
-				if !ok {
-					return
-				}
-				read()
-			}
-		})
+		j.running.Go(func() { carryOut(j.reads) })
+	}
+	j.running.Go(func() { carryOut(j.counts) })
+}
+
+func carryOut(reads *queue[func()]) {
+	for {
+		read, ok := reads.next()
+		if !ok {
+			return
+		}
+		read()
 	}
 }
 
@@ -86,7 +90,7 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.closed = true
-	j.queue.close() // the committer closes reads when it ends
+	j.queue.close() // the committer closes the others when it ends
 	j.running.Wait()
 	j.rest.Stop()
 	err := j.db.Close()

@@ -38,7 +38,7 @@ func Open(options Options) (*Journal, error) {
 		return nil, errors.Join(err, j.lock.Close())
 	}
 	j.queue = newQueue[operation](func(n int) { j.metrics.queue.Set(float64(n)) })
-	j.reads = newQueue[func()](func(int) {})
+	j.reads, j.counts = newQueue[func()](func(int) {}), newQueue[func()](func(int) {})
 	j.start()
 	return j, nil
 }
