@@ -17,9 +17,9 @@ import (
 type backlog struct {
 	exists  bool // the journal may hold keys that are neither held nor in flight
 	drawing bool // a page has been asked for and is not in yet
-	stored  int  // how many there are; an upper bound
+	stored  int  // how many there are; an upper bound once they are counted
 	behind  int  // of these, stored since the pass began: the next pass has to look for them
-	counted bool // stored includes what was there before this actor
+	counted bool // stored includes what was there before this actor; until then it may be less than 0
 
 	addsOnly      bool // a pass found nothing but adds, and no delete was stored since it began
 	deletesBehind bool // deletes were stored since the pass began
@@ -76,6 +76,14 @@ func (l *backlog) failed() {
 	l.touched = audience.KeySet{}
 }
 
+// counted takes in how many keys the journal had when the batch knew of so many.
+func (b *batch) counted(journal, known int) {
+	if l := &b.backlog; !l.counted {
+		l.counted = true
+		l.stored = max(0, l.stored+journal-known)
+	}
+}
+
 // drawn takes a page of the journal into the batch.
 func (b *batch) drawn(page journal.Page) {
 	l := &b.backlog
@@ -97,15 +105,13 @@ func (b *batch) drawn(page journal.Page) {
 			b.deletes.Add(entry.Key)
 		}
 	}
-	if l.counted {
-		l.stored = max(0, l.stored-drawn)
-	} else {
-		l.counted = true
-		l.stored += page.Rest + passed
+	if l.stored -= drawn; l.counted {
+		l.stored = max(0, l.stored)
 	}
 	l.behind += passed
-	if !page.More {
+	if !page.More { // and now it is known what is stored, see below
 		l.passes++
+		l.counted = true
 		l.addsOnly = !l.deletesBehind
 	}
 	switch {

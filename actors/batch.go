@@ -70,9 +70,24 @@ func (b *batch) holds(key audience.Key) bool { return b.adds.Has(key) || b.delet
 // held is the number of keys in the add and delete sets.
 func (b *batch) held() int { return b.adds.Len() + b.deletes.Len() }
 
-// pending is the number of keys that are not settled; an upper bound, because
-// a stored key that changes again is counted twice until it is drawn in.
+// pending is the number of keys that are not settled; an upper bound once the
+// backlog is counted, because a stored key that changes again is counted twice
+// until it is drawn in.
 func (b *batch) pending() int { return b.held() + b.flight.len() + b.hunt.len() + b.backlog.stored }
+
+// known is how many keys the batch knows to be in the journal: pending, but keys
+// of the flight that are held as well are one there.
+func (b *batch) known() int {
+	n := b.pending()
+	if b.flight != nil {
+		for key := range b.flight.keys.All() {
+			if b.holds(key) {
+				n--
+			}
+		}
+	}
+	return n
+}
 
 // count is the number of keys in memory with that verb.
 func (b *batch) count(verb audience.Verb) (n int) {

@@ -21,6 +21,7 @@ type world struct {
 	journal  map[audience.Key]audience.Verb
 	split    map[audience.Key]bool
 	page     *journal.Page
+	counts   *[2]int // what the journal and the batch had when a count was asked for
 
 	refuses  map[audience.Key]bool // keys that Split refuses
 	limit    int                   // keys of a call that Split takes at most; 0: any number
@@ -41,7 +42,7 @@ func (w *world) accept(verb audience.Verb, keys []audience.Key) {
 }
 
 func (w *world) read() {
-	from, counted := w.batch.backlog.draw(), w.batch.backlog.counted
+	from := w.batch.backlog.draw()
 	keys := slices.SortedFunc(maps.Keys(w.journal), func(a, b audience.Key) int {
 		switch x, y := journal.CursorAt(a), journal.CursorAt(b); {
 		case x.Before(y):
@@ -57,9 +58,6 @@ func (w *world) read() {
 		case from != journal.Cursor{} && !from.Before(journal.CursorAt(key)):
 		case len(page.Entries) == w.batch.maxChunk:
 			page.More = true
-			if !counted {
-				page.Rest++
-			}
 		default:
 			page.Entries = append(page.Entries, journal.Entry{Key: key, Verb: w.journal[key]})
 			page.Next = journal.CursorAt(key)
@@ -243,7 +241,13 @@ func (w *world) live(t *rapid.T) {
 	// Each verb may have its limit while the segment is full; beyond that a page that
 	// was drawn in, a flight that changed again, a hunt that was given up.
 	most := 2*(max(w.batch.maxHeld, w.batch.maxChunk)+2*w.batch.maxChunk) + w.batch.maxChunk
-	w.read() // an actor begins with reading what is there
+	w.read()                          // an actor begins with reading what is there
+	if rapid.Bool().Draw(t, "told") { // that there is something, by the replay
+		w.batch.backlog.exists = true
+		if rapid.Bool().Draw(t, "memory is short") { // and does not look at the keys yet
+			w.page = &journal.Page{More: true}
+		}
+	}
 	t.Repeat(map[string]func(*rapid.T){
 		"accept": func(t *rapid.T) { w.accept(verb.Draw(t, "verb"), rapid.SliceOfN(key, 1, 5).Draw(t, "keys")) },
 		"call":   func(t *rapid.T) { w.call(rapid.Bool().Draw(t, "applied"), rapid.Bool().Draw(t, "known")) },
@@ -261,6 +265,17 @@ func (w *world) live(t *rapid.T) {
 			if w.page != nil {
 				w.page = nil
 				w.batch.backlog.failed()
+			}
+		},
+		"count": func(*rapid.T) {
+			if w.counts == nil {
+				w.counts = &[2]int{len(w.journal), w.batch.known()}
+			}
+		},
+		"counted": func(*rapid.T) {
+			if w.counts != nil {
+				w.batch.counted(w.counts[0], w.counts[1])
+				w.counts = nil
 			}
 		},
 		"full": func(*rapid.T) {

@@ -1,11 +1,9 @@
 package actors
 
 import (
-	"sync/atomic"
 	"time"
 
 	"audiences/audience"
-	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -36,21 +34,6 @@ type owner struct {
 	id    audience.TenantID
 	token audience.Token
 	pid   *actor.PID // of the tenant
-}
-
-// share is what outlives the sleep and the crash of a segment. The counts are read
-// by the tenant, the rest belongs to the cell alone.
-type share struct {
-	adds, deletes, stored atomic.Int64       // what the batch has, for the operator
-	seen                  uint64             // messages from the tenant
-	crashes               int                // since the last call that was delivered
-	reserved              int                // of settings.inMemory, for a page that is being read
-	last                  splitclient.Reason // of the last call; "" before the first
-	described             bool               // the journal knows this segment's name
-}
-
-func (s *share) view(name audience.Segment) SegmentView {
-	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()), Stored: int(s.stored.Load())}
 }
 
 func (c *cell) Receive(ctx actor.Context) {
@@ -85,12 +68,14 @@ func (c *cell) begin() *segment {
 	s.release() // what the one before waited for does not come any more
 	switch {
 	case c.asleep:
-		s.known, s.batch.backlog.counted = true, true
+		s.known, s.learned, s.tallied, s.batch.backlog.counted = true, true, true, true
 	case c.crashes > 0:
 		// What made it crash may be among its keys: look again, but not at once, and
 		// until then leave everything in the journal.
 		s.batch.backlog.exists = true
 		s.drawAt = time.Now().Add(backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+	default:
+		s.batch.backlog.exists = c.backlog
 	}
 	c.asleep = false
 	return s

@@ -7,8 +7,9 @@
 // change is Relay.Accept, registry, tenant, cell (cell.go), segment (segment.go),
 // batch (batch.go, backlog.go), and back from the segment's timer (dues.go) over a permit
 // (tenant.go, registry.go, pacing.go) to a call (flush.go). Keys that the journal
-// alone has are read in drawing.go; what Split refuses for good goes another way
-// (hunt.go, parking.go), and so do an operator's wishes (operate.go).
+// alone has are read in drawing.go and counted in counting.go; what Split refuses
+// for good goes another way (hunt.go, parking.go), and so do an operator's wishes
+// (operate.go). What a segment shows of itself is in share.go.
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
@@ -21,7 +22,7 @@
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
 //	          fed by           tenant: accept, activate, permit, operate, inspect, surrender, rest, drain;
-//	                           calls: flushed; the journal: drawn, unparked; its timer: tick
+//	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
 //

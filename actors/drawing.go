@@ -10,22 +10,24 @@ import (
 
 // draw asks the journal for the next stored keys, after all that was handed to
 // it so far. The first page also brings the segment's state; where memory is
-// short, nothing but that, and later pages wait for a permit to send them.
+// short, nothing but that, and whether there are keys where it is not known, and
+// later pages wait for a permit to send them.
 func (s *segment) draw(ctx actor.Context) {
 	limit := s.MaxKeysPerCall
 	switch must := s.phase == fetching || s.discarding; {
 	case s.reserve(limit, must):
-	case s.batch.backlog.counted:
+	case s.learned:
 		return
-	default:
+	case s.batch.backlog.exists:
 		limit = 0
+	default:
+		limit = 1
 	}
 	send := sender(ctx)
 	s.Journal.Load(journal.Load{
 		Segment: s.name,
 		After:   s.batch.backlog.draw(),
 		Limit:   limit,
-		Count:   !s.batch.backlog.counted,
 		Done:    func(page journal.Page) { send(&drawn{by: s, page: page}) },
 	})
 }
@@ -59,9 +61,10 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 		s.drawAt = time.Now().Add(backoff(s.share.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
 		s.Logger.Error().Err(page.Err).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
 			Msg("damaged journal: stored keys of a segment cannot be read; will try again")
-	case !s.batch.backlog.counted:
+	case !s.learned:
 		s.learnState(page)
 		s.batch.drawn(page)
+		s.tallied = s.batch.backlog.counted && !page.Parked
 	default:
 		s.batch.drawn(page)
 		s.dues.hasten(time.Now()) // they have waited for their turn already
@@ -79,8 +82,7 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 // learnState takes over what the journal knows of the segment. After a page that
 // could not be read it may come late.
 func (s *segment) learnState(page journal.Page) {
-	s.known = true
-	s.parked += page.Parked
+	s.known, s.learned = true, true
 	if s.stateSet {
 		return
 	}
@@ -94,6 +96,7 @@ func (s *segment) learnState(page journal.Page) {
 // that has just started.
 func (s *segment) learnAnew() {
 	s.yielded, s.known, s.stateSet = false, false, false
+	s.learned, s.tallied = false, false
 	s.batch.backlog = backlog{exists: true}
 }
 
@@ -109,7 +112,7 @@ func (s *segment) signalLoaded() {
 // is being read.
 func (s *segment) activated(m *activate) {
 	s.share.described = true
-	if m.loaded != nil && !s.batch.backlog.counted {
+	if m.loaded != nil && !s.learned {
 		s.loaded = m.loaded
 		return
 	}

@@ -12,6 +12,7 @@ import (
 type metrics struct {
 	tenants, segments prometheus.Gauge
 	pending           prometheus.Gauge
+	uncounted         prometheus.Gauge
 	flushLag          prometheus.Histogram
 	crashes           prometheus.Counter
 	undelivered       prometheus.Counter
@@ -29,7 +30,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		segments: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_segments_active", Help: "Segments whose actor is in memory."}),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "audiences_keys_pending", Help: "Keys accepted and not settled, of the active segments; an upper bound."}),
+			Name: "audiences_keys_pending", Help: "Keys accepted and not settled, of the active segments; an upper bound once audiences_segments_uncounted is 0."}),
+		uncounted: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "audiences_segments_uncounted", Help: "Active segments whose keys in the journal are being counted."}),
 		flushLag: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "audiences_flush_lag_seconds", Help: "From a batch being due to its call being sent.",
 			Buckets: []float64{.001, .005, .025, .1, .25, 1, 5, 30, 120, 600}}),
@@ -51,7 +54,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.parkedSegments.WithLabelValues(string(reason))
 	}
 	if r != nil {
-		r.MustRegister(m.tenants, m.segments, m.pending, m.flushLag, m.crashes, m.undelivered, delivered, m.parkedKeys, m.parkedSegments)
+		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.crashes, m.undelivered, delivered, m.parkedKeys, m.parkedSegments)
 	}
 	return m
 }

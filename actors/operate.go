@@ -61,7 +61,7 @@ type SegmentDetail struct {
 	RepeatAt   time.Time            // when the chunk in flight is to be repeated
 	ProbeAt    time.Time            // when a parked segment is tried again
 	State      journal.SegmentState // paused, parked
-	ParkedKeys int                  // an upper bound: one that a newer change superseded may be counted
+	ParkedKeys int                  // an upper bound, once counted: one that a newer change superseded may be counted
 	LastReason splitclient.Reason   // of the last call; "" before the first
 	Attempts   int                  // made with the chunk in flight
 }
@@ -104,6 +104,7 @@ func (s *segment) operate(m *operate, send func(any)) {
 func (s *segment) unpark(m *operate, send func(any)) {
 	answer := unparked{by: s, retried: m.op == Retry, parked: s.parked, done: m.done}
 	s.parked = 0 // those that are parked from here on come after it in the journal
+	s.counting = nil
 	s.unparking++
 	s.Journal.Unpark(journal.Unpark{
 		Segment: s.name, Discard: !answer.retried,
@@ -179,9 +180,10 @@ func (s *segment) discardHeld() {
 }
 
 // explain answers those who asked what the segment is doing. One that waits for
-// its state from the journal does not know yet.
+// its state from the journal does not know yet; nor does one that waits for a
+// count, which takes no time but after the start, when it shows as Uncounted.
 func (s *segment) explain() {
-	if len(s.questions) == 0 || !s.known && s.batch.backlog.drawing {
+	if len(s.questions) == 0 || !s.known && s.batch.backlog.drawing || s.counting != nil && !s.share.backlog {
 		return
 	}
 	for _, m := range s.questions {
@@ -216,6 +218,7 @@ func (s *segment) yield() {
 	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
 	s.state, s.parked, s.share.described = journal.SegmentState{}, 0, false
 	s.known, s.yielded = true, true
+	s.learned, s.tallied, s.counting = true, true, nil
 	for _, heir := range s.heirs {
 		heir <- struct{}{}
 	}

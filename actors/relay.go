@@ -27,7 +27,9 @@ type SegmentView struct {
 	Segment audience.Segment
 	Adds    int // keys to add, held in memory or in flight
 	Deletes int // keys to delete, held in memory or in flight
-	Stored  int // keys that are in the journal alone; an upper bound
+	Stored  int // keys that are in the journal alone; an upper bound once they are counted
+
+	Uncounted bool // they are being counted, after a start: Stored may be less than there is
 }
 
 // Relay is the door to the actors.

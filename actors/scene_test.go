@@ -32,8 +32,9 @@ type scene struct {
 	pipe    *sandbox.Pipe
 	relay   *Relay
 	options Options
-	shown   int    // calls that were shown before
-	watch   func() // of the next meddler
+	shown   int           // calls that were shown before
+	watch   func()        // of the next meddler
+	counts  time.Duration // how long they take, of the next meddler
 }
 
 // meddler is a faulty journal and client that can also be late, unreadable, and
@@ -41,6 +42,7 @@ type scene struct {
 type meddler struct {
 	*faulty
 	loadTakes, unparkTakes atomic.Int64 // how long the journal's answers are on their way
+	countTakes             time.Duration
 	unreadable             atomic.Int32 // how many of the next reads fail
 	watch                  func()       // called with every call to Split, by several goroutines
 	beforeMove             func()       // called between a tenant's surrender and the move in the journal
@@ -71,6 +73,13 @@ func (m *meddler) Unpark(u journal.Unpark) {
 		u.Done = func(n int, err error) { time.AfterFunc(takes, func() { done(n, err) }) }
 	}
 	m.faulty.Unpark(u)
+}
+
+func (m *meddler) Count(c journal.Count) {
+	if done := c.Done; m.countTakes > 0 {
+		c.Done = func(counts journal.Counts) { time.AfterFunc(m.countTakes, func() { done(counts) }) }
+	}
+	m.faulty.Count(c)
 }
 
 func (m *meddler) Deliver(ctx context.Context, c splitclient.Call) splitclient.Outcome {
@@ -116,7 +125,7 @@ func (s *scene) start() {
 	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: s.pipe})
 	s.must(err)
 	s.store = store
-	s.faulty = &meddler{faulty: &faulty{Journal: store, deliver: client.Do}, watch: s.watch}
+	s.faulty = &meddler{faulty: &faulty{Journal: store, deliver: client.Do}, watch: s.watch, countTakes: s.counts}
 	o := s.options
 	o.Journal, o.Deliver = s.faulty, s.faulty.Deliver
 	if o.Random == nil {

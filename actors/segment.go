@@ -37,10 +37,14 @@ type segment struct {
 	drawAt   time.Time       // no draw before: backoff after a crash or a read error
 	loaded   chan<- struct{} // tells the replay that the first page is in; nil after that
 
+	learned  bool      // a page has told what the journal has of this segment
+	tallied  bool      // stored and parked keys are counted
+	counting *counting // under way; nil: none is
+
 	known        bool // state is as the journal has it
 	stateSet     bool // by this actor: what a page says of it may be older
 	state        journal.SegmentState
-	parked       int             // parked keys in the journal, once it has been read; an upper bound
+	parked       int             // parked keys in the journal; an upper bound once they are counted
 	unparking    int             // retries and discards that the journal has not answered
 	probeAt      time.Time       // when a parked segment is tried again
 	missingSince time.Time       // the first of the 404s in a row
@@ -101,6 +105,8 @@ func (s *segment) receive(ctx actor.Context) {
 			return
 		}
 		s.drawn(ctx, m.page)
+	case *counted:
+		s.counted(m)
 	case *operate:
 		s.operate(m, sender(ctx))
 	case *unparked:
@@ -130,8 +136,8 @@ func (s *segment) accept(m *accept) {
 		Segment:  s.name,
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
-		Describe: !s.share.described || s.yielded,          // a move takes the name away, and may come yet
-		Unpark:   s.parked > 0 || !s.batch.backlog.counted, // the newer change supersedes a parked one
+		Describe: !s.share.described || s.yielded, // a move takes the name away, and may come yet
+		Unpark:   s.parked > 0 || !s.tallied,      // the newer change supersedes a parked one
 		Done:     m.reply,
 	})
 	m.reply = nil // answered by the journal from here on
@@ -155,6 +161,9 @@ func (s *segment) step(ctx actor.Context) {
 		s.discardHeld()
 	}
 	s.yield()
+	if s.wantsCount() {
+		s.count(ctx)
+	}
 	s.batch.deletesOnly = s.state.Parked != nil && s.full() && !s.discarding
 	s.dues.follow(&s.batch, now, s.FlushInterval)
 	var next time.Time
@@ -222,7 +231,7 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 // idle: there is nothing to do, and no answer to come.
 func (s *segment) idle() bool {
 	b := &s.batch
-	return s.phase == gathering && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && !s.discarding && s.unparking == 0
+	return s.phase == gathering && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0
 }
 
 // stateless: the journal has nothing of the segment but its keys and its name.
@@ -236,20 +245,6 @@ func (s *segment) blank() bool {
 func (s *segment) reportDrained(ctx actor.Context) {
 	s.drained = true
 	ctx.Send(s.tenant, &segmentDrained{})
-}
-
-// publish shows what the batch has.
-func (s *segment) publish() {
-	b := &s.batch
-	adds, deletes := b.count(audience.Add), b.count(audience.Delete)
-	s.inMemory.Add(int64(adds+deletes) - s.share.adds.Load() - s.share.deletes.Load())
-	before := s.share.adds.Load() + s.share.deletes.Load() + s.share.stored.Load()
-	s.share.adds.Store(int64(adds))
-	s.share.deletes.Store(int64(deletes))
-	s.share.stored.Store(int64(b.backlog.stored))
-	if delta := int64(adds+deletes+b.backlog.stored) - before; delta != 0 {
-		s.metrics.pending.Add(float64(delta))
-	}
 }
 
 // earlier is the earlier of two times of which the first may be zero, for none.

@@ -27,6 +27,7 @@ type Journal interface {
 	Append(journal.Append)
 	Settle(journal.Settle)
 	Load(journal.Load)
+	Count(journal.Count)
 	Park(journal.Park)
 	Unpark(journal.Unpark)
 	SetSegmentState(audience.Segment, journal.SegmentState, chan<- error)

@@ -57,7 +57,7 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *accept:
 		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
 	case *activate:
-		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
+		t.activate(ctx, m)
 	case *wantPermit:
 		t.want(ctx, m)
 	case *slot:
@@ -106,10 +106,26 @@ func (t *tenant) segment(ctx actor.Context, whole audience.Segment) *child {
 	if c := t.segments.find(name); c != nil {
 		return c
 	}
+	return t.begin(ctx, name, false)
+}
+
+// activate passes on that the journal has keys of a segment, which an actor that
+// is started for it knows from the outset: it need not look.
+func (t *tenant) activate(ctx actor.Context, m *activate) {
+	name := localNameOf(m.segment)
+	c := t.segments.find(name)
+	if c == nil {
+		c = t.begin(ctx, name, true)
+	}
+	t.segments.tell(ctx, c, m)
+}
+
+func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	t.metrics.segments.Inc()
 	var shared *share
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
+		born.backlog = backlog
 		shared = &born.share
 		return born
 	})

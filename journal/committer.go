@@ -21,6 +21,7 @@ type operation struct {
 
 	stage func(*pebble.Batch)    // a write: adds its records
 	read  func(*pebble.Snapshot) // a read: carried out by a reader; done is called with errors only
+	late  bool                   // a read that may come after all others
 	step  func(*pebble.Batch) (more bool, err error)
 
 	done func(error)
@@ -62,6 +63,7 @@ func (c *committer) begin() {
 func (c *committer) empty() bool { return c.batch.Count() == 0 }
 
 func (c *committer) run() {
+	defer c.j.counts.close()
 	defer c.j.reads.close()
 	for {
 		operations, open := c.j.queue.all(c.long == nil)
@@ -138,7 +140,11 @@ func (c *committer) look(op operation) {
 			op.done(err)
 			return
 		}
-		c.j.reads.put(func() {
+		reads := c.j.reads
+		if op.late {
+			reads = c.j.counts
+		}
+		reads.put(func() {
 			defer snapshot.Close()
 			op.read(snapshot)
 		})

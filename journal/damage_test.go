@@ -126,12 +126,13 @@ func afterFlip(t *testing.T, dir string, want map[audience.Segment]map[string]au
 	reported := len(errs) + len(tenantErrs)
 	lost := 0
 	for seg, verbs := range want {
-		page := load(j, Load{Segment: seg, Limit: 1 << 30, Count: true})
-		if page.Err != nil {
+		page := load(j, Load{Segment: seg, Limit: 1 << 30})
+		counts := count(j, seg)
+		if page.Err != nil || counts.Err != nil {
 			reported++
 			continue
 		}
-		if len(page.Entries) != len(verbs) || page.Parked != 2 {
+		if len(page.Entries) != len(verbs) || counts.Parked != 2 {
 			lost++
 		}
 		for _, entry := range page.Entries {

@@ -14,6 +14,8 @@
 //	           gathers; an idle journal adds no delay. It is the only writer.
 //	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
 //	           the committer took at that read's place in the queue.
+//	counter    one. Carries out one Count at a time, on such a snapshot, while no read
+//	           waits for a reader.
 //	Pebble's   flushes, compactions, WAL syncs; all end at Close.
 //
 // A long operation (Unpark, MoveTenant) is carried out in steps of at most 10,000

@@ -100,6 +100,12 @@ func load(j *Journal, l Load) Page {
 	return <-done
 }
 
+func count(j *Journal, seg audience.Segment) Counts {
+	done := make(chan Counts, 1)
+	j.Count(Count{Segment: seg, Done: func(c Counts) { done <- c }})
+	return <-done
+}
+
 func parked(j *Journal, seg audience.Segment) ParkedPage {
 	done := make(chan ParkedPage, 1)
 	j.Parked(ParkedQuery{Segment: seg, Limit: 1 << 30, Done: func(p ParkedPage) { done <- p }})

@@ -5,6 +5,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,9 +44,11 @@ type Journal struct {
 	parked   *parkedSet
 	metrics  *metrics
 	setAside string
+	rest     *time.Timer // ends the store's rest from compactions
 
 	queue   *queue[operation]
 	reads   *queue[func()]
+	counts  *queue[func()] // reads that come after all others
 	failed  atomic.Bool
 	quiet   quiet // limits how often the store may repeat itself in the log
 	running sync.WaitGroup
@@ -58,15 +61,18 @@ type Journal struct {
 func (j *Journal) start() {
 	j.running.Go(newCommitter(j).run)
 	for range readers {
-		j.running.Go(func() {
-			for {
-				read, ok := j.reads.next()
-				if !ok {
-					return
-				}
-				read()
-			}
-		})
+		j.running.Go(func() { carryOut(j.reads) })
+	}
+	j.running.Go(func() { carryOut(j.counts) })
+}
+
+func carryOut(reads *queue[func()]) {
+	for {
+		read, ok := reads.next()
+		if !ok {
+			return
+		}
+		read()
 	}
 }
 
@@ -84,8 +90,9 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.closed = true
-	j.queue.close() // the committer closes reads when it ends
+	j.queue.close() // the committer closes the others when it ends
 	j.running.Wait()
+	j.rest.Stop()
 	err := j.db.Close()
 	return errors.Join(err, j.lock.Close())
 }

@@ -11,16 +11,12 @@ import (
 // readers is the number of goroutines that read.
 const readers = 4
 
-// MaxParkedCount is where the count of a segment's parked records stops.
-const MaxParkedCount = 1_000_000
-
 // Load asks for a segment's pending keys, in the order of the journal: numbers
 // by value, then texts by their bytes.
 type Load struct {
 	Segment audience.Segment
 	After   Cursor     // where to begin; the zero value is the start
-	Limit   int        // the most entries to give; 0: none, for counting
-	Count   bool       // also count what comes after the page, and the parked records
+	Limit   int        // the most entries to give; 0: none, and the pending keys are not looked at
 	Done    func(Page) // called once, from a goroutine of the journal; must not wait for anything
 }
 
@@ -35,10 +31,9 @@ type Entry struct {
 type Page struct {
 	Entries []Entry
 	Next    Cursor       // After of the next page
-	More    bool         // there are keys after this page
-	Rest    int          // how many; exact, but only with Load.Count
+	More    bool         // there are keys after this page; with Limit 0: there may be
 	State   SegmentState // of the segment
-	Parked  int          // parked records of the segment, only with Load.Count; counting stops at MaxParkedCount
+	Parked  bool         // the segment may have parked keys
 	Err     error
 }
 
@@ -47,7 +42,7 @@ type Page struct {
 func (j *Journal) Load(l Load) {
 	j.submit(operation{
 		tenants: tenantOnly(l.Segment.Tenant),
-		read:    func(s *pebble.Snapshot) { l.Done(loadPage(s, l)) },
+		read:    func(s *pebble.Snapshot) { l.Done(j.loadPage(s, l)) },
 		done: func(err error) {
 			if err != nil {
 				l.Done(Page{Err: err})
@@ -56,18 +51,25 @@ func (j *Journal) Load(l Load) {
 	})
 }
 
-func loadPage(s *pebble.Snapshot, l Load) Page {
+func (j *Journal) loadPage(s *pebble.Snapshot, l Load) Page {
 	id := idOf(l.Segment)
-	page := Page{Next: l.After}
-	if page.Err = get(s, head(prefixSegmentState, id), &page.State); page.Err != nil {
-		return page
+	page := Page{Next: l.After, Parked: j.parked.mayHave(id)}
+	page.Err = get(s, head(prefixSegmentState, id), &page.State)
+	if l.Limit == 0 {
+		page.More = true
+	} else if page.Err == nil {
+		page.Err = page.fill(s, id, l)
 	}
+	return page
+}
+
+// fill reads the entries.
+func (page *Page) fill(s *pebble.Snapshot, id segmentID, l Load) error {
 	var last []byte // of the page's entries
 	err := scan(s, head(prefixPending, id), l.After, func(encoded, value []byte) (bool, error) {
 		if len(page.Entries) >= l.Limit {
 			page.More = true
-			page.Rest++
-			return l.Count, nil
+			return false, nil
 		}
 		key, err := decodeKey(encoded)
 		if err != nil {
@@ -84,13 +86,7 @@ func loadPage(s *pebble.Snapshot, l Load) Page {
 	if len(last) > 0 {
 		page.Next = Cursor{after: string(last)}
 	}
-	if !l.Count {
-		page.Rest = 0
-	}
-	if page.Err = err; err == nil && l.Count {
-		page.Parked, page.Err = countRecords(s, head(prefixParked, id), MaxParkedCount)
-	}
-	return page
+	return err
 }
 
 // ParkedQuery asks for a segment's parked keys, in the order of Load.
@@ -169,14 +165,6 @@ func scan(from pebble.Reader, prefix []byte, after Cursor, each func(encoded, va
 		}
 	}
 	return it.Close() // reports what stopped the iteration, if it was damage
-}
-
-func countRecords(from pebble.Reader, prefix []byte, most int) (n int, err error) {
-	err = scan(from, prefix, Cursor{}, func(_, _ []byte) (bool, error) {
-		n++
-		return n < most, nil
-	})
-	return n, err
 }
 
 // get reads one JSON record; an absent one leaves into as it is.

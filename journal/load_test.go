@@ -11,17 +11,21 @@ import (
 	"audiences/audience"
 )
 
-// TestLoadSeesWhatWasHandedInBefore, and nothing that was handed in after it.
-func TestLoadSeesWhatWasHandedInBefore(t *testing.T) {
+// TestReadsSeeWhatWasHandedInBefore them, and nothing that was handed in after.
+func TestReadsSeeWhatWasHandedInBefore(t *testing.T) {
 	j, seg := open(t, inMemory()), segment(tenant("a"), "s")
 	for i := range 200 {
-		page := make(chan Page, 1)
+		page, counts := make(chan Page, 1), make(chan Counts, 1)
 		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(i)})
-		j.Load(Load{Segment: seg, Count: true, Done: func(p Page) { page <- p }})
+		j.Load(Load{Segment: seg, Limit: 1000, Done: func(p Page) { page <- p }})
+		j.Count(Count{Segment: seg, Done: func(c Counts) { counts <- c }})
 		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(-1)})
 		j.Settle(Settle{Segment: seg, Keys: slices.Values(keys(-1))})
-		if p := <-page; p.Rest != i+1 || p.Err != nil {
-			t.Fatalf("load %d saw %d keys, %v", i, p.Rest, p.Err)
+		if p := <-page; len(p.Entries) != i+1 || p.Err != nil {
+			t.Fatalf("load %d saw %d keys, %v", i, len(p.Entries), p.Err)
+		}
+		if c := <-counts; c != (Counts{Pending: i + 1}) {
+			t.Fatalf("count %d: %+v", i, c)
 		}
 	}
 }
@@ -37,7 +41,7 @@ func TestPaging(t *testing.T) {
 	var got []audience.Key
 	at := Cursor{}
 	for pages := 1; ; pages++ {
-		page := load(j, Load{Segment: seg, After: at, Limit: 10_000, Count: true})
+		page := load(j, Load{Segment: seg, After: at, Limit: 10_000})
 		if page.Err != nil {
 			t.Fatal(page.Err)
 		}
@@ -49,8 +53,8 @@ func TestPaging(t *testing.T) {
 			}
 			got = append(got, entry.Key)
 		}
-		if page.Next != at || page.Rest != n-len(got) || page.More != (page.Rest > 0) || page.Parked != 1 {
-			t.Fatalf("page %d: more %v, rest %d after %d keys, %d parked", pages, page.More, page.Rest, len(got), page.Parked)
+		if page.Next != at || page.More != (len(got) < n) || !page.Parked {
+			t.Fatalf("page %d: more %v after %d keys, parked %v", pages, page.More, len(got), page.Parked)
 		}
 		if again, err := ParseCursor(page.Next.Text()); again != page.Next || err != nil {
 			t.Fatal("a cursor changed on its way through text:", err)

@@ -38,7 +38,7 @@ func Open(options Options) (*Journal, error) {
 		return nil, errors.Join(err, j.lock.Close())
 	}
 	j.queue = newQueue[operation](func(n int) { j.metrics.queue.Set(float64(n)) })
-	j.reads = newQueue[func()](func(int) {})
+	j.reads, j.counts = newQueue[func()](func(int) {}), newQueue[func()](func(int) {})
 	j.start()
 	return j, nil
 }
@@ -158,6 +158,10 @@ func (j *Journal) tryStore(mustExist bool) error {
 	return j.callStore(mustExist)
 }
 
+// compactAfter is how long after its opening the store does not compact. Within it
+// the relay reads what it has to know before it is ready.
+const compactAfter = 5 * time.Second
+
 // callStore turns a panic of Pebble into an error: some damage shows as one.
 func (j *Journal) callStore(mustExist bool) (err error) {
 	defer func() {
@@ -165,9 +169,12 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 			err = fmt.Errorf("open store: %w: %v", pebble.ErrCorruption, r)
 		}
 	}()
-	if j.db, err = pebble.Open(j.storeDir(), j.storeOptions(mustExist)); err != nil {
+	compactions, options := newCompactions(), j.storeOptions(mustExist)
+	options.Experimental.CompactionScheduler = compactions
+	if j.db, err = pebble.Open(j.storeDir(), options); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
+	j.rest = time.AfterFunc(compactAfter, compactions.begin)
 	return nil
 }
 

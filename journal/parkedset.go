@@ -1,6 +1,10 @@
 package journal
 
-import "github.com/cockroachdb/pebble/v2"
+import (
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
 
 // parkedSet has the segments that may have parked keys. A change that supersedes
 // parked keys (Append.Unpark) deletes their records one by one, unseen; for a
@@ -9,8 +13,9 @@ import "github.com/cockroachdb/pebble/v2"
 // compaction meets them.
 //
 // It is read at Open and grows with each Park; that a segment has no parked keys
-// any more is found at the next Open. After Open it belongs to the committer.
+// any more is found at the next Open. It may be ahead of a snapshot, never behind.
 type parkedSet struct {
+	mu    sync.RWMutex
 	ids   map[segmentID]struct{}
 	blind bool // the store could not tell: every segment may have some
 }
@@ -29,9 +34,15 @@ func readParkedSet(db *pebble.DB) *parkedSet {
 	return set
 }
 
-func (s *parkedSet) add(id segmentID) { s.ids[id] = struct{}{} }
+func (s *parkedSet) add(id segmentID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ids[id] = struct{}{}
+}
 
 func (s *parkedSet) mayHave(id segmentID) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	_, ok := s.ids[id]
 	return ok || s.blind
 }

@@ -22,7 +22,7 @@ func TestUnparkWhereParked(t *testing.T) {
 	if without, with := written(fresh, 0), written(troubled, 0); with < 1.5*without {
 		t.Errorf("%.0f bytes written for a segment without parked keys, %.0f for one with", without, with)
 	}
-	if left := load(j, Load{Segment: troubled, Count: true}); left.Parked != 500 {
+	if left := count(j, troubled); left.Parked != 500 {
 		t.Errorf("%d parked keys, want 500", left.Parked)
 	}
 	if err := j.Close(); err != nil {
@@ -30,7 +30,7 @@ func TestUnparkWhereParked(t *testing.T) {
 	}
 	j = open(t, options)
 	written(troubled, 500)
-	if left := load(j, Load{Segment: troubled, Count: true}); left.Parked != 0 {
+	if left := count(j, troubled); left.Parked != 0 {
 		t.Errorf("%d parked keys after a restart, want none", left.Parked)
 	}
 }

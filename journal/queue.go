@@ -7,6 +7,7 @@ import "sync"
 type queue[T any] struct {
 	mu      sync.Mutex
 	changed sync.Cond
+	emptied sync.Cond
 	items   []T
 	closed  bool
 	length  func(int) // told the length at each change; for a gauge
@@ -14,7 +15,7 @@ type queue[T any] struct {
 
 func newQueue[T any](length func(int)) *queue[T] {
 	q := &queue[T]{length: length}
-	q.changed.L = &q.mu
+	q.changed.L, q.emptied.L = &q.mu, &q.mu
 	return q
 }
 
@@ -56,7 +57,20 @@ func (q *queue[T]) next() (item T, ok bool) {
 	}
 	item, q.items = q.items[0], q.items[1:]
 	q.length(len(q.items))
+	if len(q.items) == 0 {
+		q.emptied.Broadcast()
+	}
 	return item, true
+}
+
+// idle waits until there is nothing in the queue; open is false when it is closed.
+func (q *queue[T]) idle() (open bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.items) > 0 && !q.closed {
+		q.emptied.Wait()
+	}
+	return !q.closed
 }
 
 // close lets what is in the queue be taken and nothing more be put.
@@ -65,4 +79,5 @@ func (q *queue[T]) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.changed.Broadcast()
+	q.emptied.Broadcast()
 }

@@ -39,11 +39,6 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		L0StopWritesThreshold: 1 << 20,
 	}
 	options.Experimental.FileCacheShards = 2
-	if j.options.Memory != nil {
-		// The default one ticks every 100 ms, which is slow work for a clock that
-		// jumps over days in a synctest bubble.
-		options.Experimental.CompactionScheduler = pebble.NewConcurrencyLimitSchedulerWithNoPeriodicGrantingForTest()
-	}
 	return options
 }
 

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -51,8 +52,9 @@ func TestStatesSurvive(t *testing.T) {
 	settle(t, j, seg, keys(1)...)
 	j.Forget(seg)
 	reopen()
-	if n, err := countRecords(j.db, nil, 100); n != 0 || err != nil {
-		t.Errorf("%d records are left of a forgotten tenant, %v", n, err)
+	none := func(record, _ []byte) (bool, error) { return false, fmt.Errorf("record %q is left", record) }
+	if err := scan(j.db, nil, Cursor{}, none); err != nil {
+		t.Error("of a forgotten tenant:", err)
 	}
 }
 
@@ -101,9 +103,8 @@ func TestLargeOperations(t *testing.T) {
 	for range 8 {
 		wait(t, done)
 	}
-	page := load(j, Load{Segment: seg, Count: true})
-	if page.Err != nil || page.Rest != 280_000 || len(page.Entries) != 0 || !page.More {
-		t.Errorf("%d keys, %v; want 280,000", page.Rest, page.Err)
+	if c := count(j, seg); c != (Counts{Pending: 280_000}) {
+		t.Errorf("%+v, want 280,000 keys", c)
 	}
 }
 
@@ -124,8 +125,8 @@ func TestUnparkRetriesInSteps(t *testing.T) {
 	if len(got) != n || got["5"] != audience.Delete || got["6"] != audience.Add {
 		t.Errorf("%d pending; 5: %v, 6: %v", len(got), got["5"], got["6"])
 	}
-	if left := load(j, Load{Segment: seg, Count: true}); left.Parked != 0 || left.Rest != n {
-		t.Errorf("%d parked, %d pending", left.Parked, left.Rest)
+	if left := count(j, seg); left != (Counts{Pending: n}) {
+		t.Errorf("%+v, want %d pending keys", left, n)
 	}
 }
 
@@ -136,20 +137,20 @@ func TestOperationsDuringALongOne(t *testing.T) {
 	n := 2*stepKeys + 1
 	park(t, j, seg, audience.Add, numbers(0, n)...)
 	order := make(chan string, 10)
-	same, foreign, page := make(chan error, 1), make(chan error, 1), make(chan Page, 1)
+	same, foreign, counts := make(chan error, 1), make(chan error, 1), make(chan Counts, 1)
 	gate := make(chan struct{})
 	j.Settle(Settle{Segment: seg, Keys: func(func(audience.Key) bool) { <-gate }}) // so that all wait together
 	j.Unpark(Unpark{Segment: seg, Done: func(int, error) { order <- "unpark" }})
 	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: keys(0), Done: same})
-	j.Load(Load{Segment: seg, Count: true, Done: func(p Page) { page <- p }})
+	j.Count(Count{Segment: seg, Done: func(c Counts) { counts <- c }})
 	j.Unpark(Unpark{Segment: seg, Discard: true, Done: func(int, error) { order <- "second" }})
 	j.Settle(Settle{Segment: other, Keys: func(func(audience.Key) bool) { order <- "foreign" }})
 	j.Append(Append{Segment: other, Verb: audience.Add, Keys: keys(1), Done: foreign})
 	close(gate)
 	wait(t, foreign)
 	wait(t, same)
-	if p := <-page; p.Rest != n || p.Err != nil {
-		t.Errorf("a load saw %d keys, %v; want all %d", p.Rest, p.Err, n)
+	if c := <-counts; c != (Counts{Pending: n}) {
+		t.Errorf("%+v, want all %d keys pending", c, n)
 	}
 	if got := []string{<-order, <-order, <-order}; !slices.Equal(got, []string{"foreign", "unpark", "second"}) {
 		t.Errorf("order %v", got)
@@ -195,9 +196,9 @@ func TestMoveTenant(t *testing.T) {
 	if _, twice := got["2"]; twice || !maps.Equal(parkedVerbs(t, j, target), map[string]audience.Verb{"2": audience.Delete}) {
 		t.Error("a key that the target has parked came back")
 	}
-	page := load(j, Load{Segment: seg, Count: true})
-	if page.Rest != 0 || page.Parked != 0 || page.State != (SegmentState{}) || len(pending(t, j, untouched)) != 1 {
-		t.Errorf("left behind: %+v", page)
+	page, left := load(j, Load{Segment: seg}), count(j, seg)
+	if left != (Counts{}) || page.State != (SegmentState{}) || len(pending(t, j, untouched)) != 1 {
+		t.Errorf("left behind: %+v, %+v", left, page)
 	}
 	if listed, errs := collect(j.Segments()); len(listed) != 3 || len(errs) > 0 {
 		t.Errorf("listed %v, %v", listed, errs)

@@ -1,0 +1,46 @@
+package actors
+
+import (
+	"sync/atomic"
+
+	"audiences/audience"
+	"audiences/splitclient"
+)
+
+// share is what outlives the sleep and the crash of a segment. The counts are read
+// by the tenant, the rest belongs to the cell alone.
+type share struct {
+	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
+	uncounted             atomic.Bool  // stored may be less than there is
+	backlog               bool         // the journal had keys when the tenant started the actor
+	seen                  uint64       // messages from the tenant
+	crashes               int          // since the last call that was delivered
+	reserved              int          // of settings.inMemory, for a page that is being read
+
+	last      splitclient.Reason // of the last call; "" before the first
+	described bool               // the journal knows this segment's name
+}
+
+func (s *share) view(name audience.Segment) SegmentView {
+	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()),
+		Stored: int(s.stored.Load()), Uncounted: s.uncounted.Load()}
+}
+
+// publish shows what the batch has.
+func (s *segment) publish() {
+	b := &s.batch
+	adds, deletes, stored := b.count(audience.Add), b.count(audience.Delete), max(0, b.backlog.stored)
+	s.inMemory.Add(int64(adds+deletes) - s.share.adds.Load() - s.share.deletes.Load())
+	before := s.share.adds.Load() + s.share.deletes.Load() + s.share.stored.Load()
+	s.share.adds.Store(int64(adds))
+	s.share.deletes.Store(int64(deletes))
+	s.share.stored.Store(int64(stored))
+	if delta := int64(adds+deletes+stored) - before; delta != 0 {
+		s.metrics.pending.Add(float64(delta))
+	}
+	if was := s.share.uncounted.Swap(!s.tallied); was && s.tallied {
+		s.metrics.uncounted.Dec()
+	} else if !was && !s.tallied {
+		s.metrics.uncounted.Inc()
+	}
+}
