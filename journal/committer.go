@@ -195,6 +195,7 @@ func (c *committer) finish() {
 	start, size := time.Now(), c.batch.Len()
 	err := error(nil)
 	if c.sync {
+		c.j.pace.follow(len(c.group))
 		c.write(pebble.Sync) // also when empty, for what apply wrote before
 	} else {
 		c.apply(pebble.NoSync)

@@ -38,6 +38,9 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
 		L0StopWritesThreshold: 1 << 20,
 	}
+	if j.options.Memory == nil { // where an fsync costs something
+		options.WALMinSyncInterval = j.pace.interval
+	}
 	options.Experimental.FileCacheShards = 2
 	return options
 }
