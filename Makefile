@@ -7,12 +7,13 @@ N      ?= 10000  # histories of make model
 ROUNDS ?= 50     # kills of make crash
 SEED   ?= 0      # of make crash; 0: another one each time
 EXECS  ?= 200000 # executions of each target of make fuzz
+FOR    ?= 30m    # how long make soak lasts
 
 # Run at a pinned version instead of being a dependency of the relay.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # All files are looked at, whatever build tag they have.
-TAGS := e2e
+TAGS := e2e,profiling
 
 .PHONY: help
 help: ## list these targets
@@ -55,9 +56,20 @@ fuzz: ## every fuzz target, so many executions: EXECS=200000
 	done
 
 .PHONY: bench
-bench: ## all benchmarks, with memory, and the figures of the scale test: minutes
+bench: ## relay beside a bare Echo ceiling, and all targets; writes docs/performance.md: half an hour
+	go run ./test/bench -write
+
+.PHONY: bench-quick
+bench-quick: ## a short form of it, which fails only on what no busy machine explains
+	go run ./test/bench -quick
+
+.PHONY: bench-parts
+bench-parts: ## the benchmarks of single packages, with memory: minutes
 	go test ./... -run '^$$' -bench . -benchmem
-	go test ./test -run '^TestScale$$' -count=1 -v
+
+.PHONY: soak
+soak: ## 5,000 posts a second while Split misbehaves now and then: FOR=30m
+	go run ./test/bench soak -for $(strip $(FOR))
 
 .PHONY: overload
 overload: ## a minute of ten times what the relay can take

@@ -32,6 +32,7 @@ var law = map[string][]string{
 	"audiences/sandbox":     {"audience"},
 	"audiences/splitclient": {"audience"},
 	"audiences/test":        {},
+	"audiences/test/bench":  {"sandbox"}, // starts the relay as a process
 	"audiences/test/e2e":    {},
 }
 
@@ -46,7 +47,7 @@ var inTests = map[string][]string{
 // homes are the only packages that may import a library, for tests as well.
 var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"audiences/actors"},
-	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin"},
+	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
 	"github.com/cockroachdb/pebble":     {"audiences/journal"},
 }
 

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// scenario is one measurement.
+type scenario struct {
+	name  string
+	run   func(context.Context, *house, *report) error
+	quick bool // also in the short form
+}
+
+var scenarios = []scenario{
+	{"intake", measureIntake, true},
+	{"handshake", measureHandshakes, true},
+	{"stages", measureStages, false},
+	{"post", measureLargePost, false},
+	{"growth", measureGrowth, false},
+	{"deliver", measureDelivery, true},
+	{"due", measureDue, true},
+	{"restart", measureRestart, true},
+	{"resident", measureResident, false},
+	{"idle", measureIdle, true},
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case ceilingRole:
+			return serveCeiling(args[1:])
+		case splitRole:
+			return serveSplit()
+		case "soak":
+			return soak(ctx, args[1:])
+		}
+	}
+	var o options
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&o.quick, "quick", false, "short runs, and limits that leave room for a busy machine")
+	flags.IntVar(&o.rounds, "rounds", 5, "how often each pair is measured, in turns")
+	flags.DurationVar(&o.each, "each", 4*time.Second, "how long one measurement lasts")
+	only := flags.String("only", "", "names of scenarios, with commas: "+names())
+	write := flags.Bool("write", false, "put the tables and the plot into docs/")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if o.quick {
+		o.rounds, o.each = 2, time.Second
+	}
+	chosen := strings.Split(*only, ",")
+	report := newReport(o)
+	h, err := newHouse(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	for _, s := range scenarios {
+		if *only == "" && o.quick && !s.quick || *only != "" && !slices.Contains(chosen, s.name) {
+			continue
+		}
+		began := time.Now()
+		if err := s.run(ctx, h, report); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Printf("%s took %.0f s\n\n", s.name, time.Since(began).Seconds())
+	}
+	report.print(os.Stdout)
+	if *write {
+		err = report.write()
+	}
+	return errors.Join(err, report.verdict())
+}
+
+// options are how much is measured.
+type options struct {
+	quick  bool
+	rounds int
+	each   time.Duration
+}
+
+// of is the full size, or that of the short form.
+func of[T any](o options, full, quick T) T {
+	if o.quick {
+		return quick
+	}
+	return full
+}
+
+func names() string {
+	var all []string
+	for _, s := range scenarios {
+		all = append(all, s.name)
+	}
+	return strings.Join(all, " ")
+}
