@@ -48,7 +48,7 @@ func TestOpenWaitsForNoCompaction(t *testing.T) {
 		if n := again.db.Metrics().Compact.NumInProgress; n != 0 {
 			t.Errorf("%d compactions are under way", n)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if n := again.db.Metrics().Compact.NumInProgress; n != 1 {
 			t.Errorf("%d compactions are under way, want 1", n)
