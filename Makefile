@@ -56,7 +56,7 @@ fuzz: ## every fuzz target, so many executions: EXECS=200000
 	done
 
 .PHONY: bench
-bench: ## relay beside a bare Echo ceiling, and all targets; writes docs/performance.md: half an hour
+bench: ## relay beside a bare Echo ceiling, and all targets; writes docs/performance.md: a quarter of an hour
 	go run ./test/bench -write
 
 .PHONY: bench-quick

@@ -4,7 +4,7 @@
 // fsync and the deliveries. Both run in turns on the same machine, so the ratio
 // holds where the machine is shared and its speed drifts; single figures do not.
 //
-//	go run ./test/bench                 everything, about half an hour; -write puts the tables into docs/
+//	go run ./test/bench                 everything, about a quarter of an hour; -write puts the tables into docs/
 //	go run ./test/bench -quick          under two minutes; generous limits, for CI
 //	go run ./test/bench -only intake    one scenario; -h lists them
 //	go run ./test/bench soak -for 30m   5,000 requests a second with faults on
