@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log"
 	"os"
 	"syscall"
@@ -65,10 +64,7 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		err = fmt.Errorf("%w (as uid %d)", err, os.Getuid())
-	}
-	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", withUser(err))
 	if errors.As(err, new(config.Faults)) || errors.Is(err, errUsage) {
 		return exitWrong
 	}
