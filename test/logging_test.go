@@ -50,10 +50,22 @@ func (s *site) answering(p *process, settings map[string]any) {
 	})
 }
 
-// fullPipe is a pipe that takes nothing more until somebody reads.
-func fullPipe(t *testing.T) (reader, writer *os.File) {
+// ways are what standard error is under a container runtime and under systemd.
+var ways = map[string]func() (reader, writer *os.File, err error){
+	"pipe": os.Pipe,
+	"socket": func() (reader, writer *os.File, err error) {
+		ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		return os.NewFile(uintptr(ends[0]), "reader"), os.NewFile(uintptr(ends[1]), "writer"), nil
+	},
+}
+
+// stalled is a way that takes nothing more until somebody reads.
+func stalled(t *testing.T, way string) (reader, writer *os.File) {
 	t.Helper()
-	reader, writer, err := os.Pipe()
+	reader, writer, err := ways[way]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +90,7 @@ func fullPipe(t *testing.T) (reader, writer *os.File) {
 func TestStalledLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sandbox.Options{}, nil)
-	reader, writer := fullPipe(t)
+	reader, writer := stalled(t, "pipe")
 	p := s.startUnread(talkative(t, nil), writer)
 	p.mustPost(change{segment: "sStalled", keys: []string{"1"}})
 	eventually(t, patience, "keys are delivered", func() bool { return len(s.members("sStalled")) == 1 })
@@ -155,14 +167,16 @@ func TestStalledLogAtTheEnd(t *testing.T) {
 			return p
 		}, exitWrong},
 	} {
-		t.Run(c.what, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, sandbox.Options{}, nil)
-			_, writer := fullPipe(t)
-			if code := c.end(t, s, writer).wait(patience); code != c.code {
-				t.Errorf("exit code %d, want %d", code, c.code)
-			}
-		})
+		for way := range ways {
+			t.Run(way+"/"+c.what, func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, sandbox.Options{}, nil)
+				_, writer := stalled(t, way)
+				if code := c.end(t, s, writer).wait(patience); code != c.code {
+					t.Errorf("exit code %d, want %d", code, c.code)
+				}
+			})
+		}
 	}
 }
 
@@ -170,14 +184,30 @@ func TestStalledLogAtTheEnd(t *testing.T) {
 // what it cannot write, and stops as told.
 func TestClosedLog(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+	for way, open := range ways {
+		for _, first := range []bool{false, true} { // it has gone before the relay starts
+			t.Run(fmt.Sprintf("%s, before the start: %v", way, first), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, sandbox.Options{}, nil)
+				reader, writer, err := open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer writer.Close()
+				if first {
+					_ = reader.Close()
+				}
+				p := s.startUnread(talkative(t, nil), writer)
+				_ = reader.Close() // fails if it is closed already
+				goesOnUnread(t, s, p)
+			})
+		}
 	}
-	defer writer.Close()
-	p := s.startUnread(talkative(t, nil), writer)
-	_ = reader.Close()
+}
+
+// goesOnUnread sees a relay deliver what it takes, and count its log.
+func goesOnUnread(t *testing.T, s *site, p *process) {
+	t.Helper()
 	for i := range 20 {
 		p.mustPost(change{segment: fmt.Sprint("sClosed", i), keys: []string{"1"}})
 		p.signal(syscall.SIGHUP) // is worth a line
@@ -290,7 +320,7 @@ func TestOutputThatNobodyReads(t *testing.T) {
 // sandbox neither from its calls nor from its end.
 func TestSandboxWithStalledOutput(t *testing.T) {
 	t.Parallel()
-	_, writer := fullPipe(t)
+	_, writer := stalled(t, "pipe")
 	port := freePort(t)
 	p := (&site{t: t}).runAs([]string{"sandbox", "-flush", "50ms", "-port", strconv.Itoa(port)}, nil,
 		func(cmd *exec.Cmd) { cmd.Stdout = writer })
