@@ -5,11 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +22,8 @@ import (
 
 	"audiences/sandbox"
 )
+
+var logFor = flag.Duration("log.for", 0, "how long the relay is under load while nobody reads its log, at least")
 
 // talkative are the settings of a relay whose log cannot be read: its ports are
 // known beforehand.
@@ -84,6 +88,45 @@ func stalled(t *testing.T, way string) (reader, writer *os.File) {
 	return reader, writer
 }
 
+// unreadLoad posts for -log.for, and until lines are dropped. Each of its posts is
+// worth a line, for a blank MPID, and a key, which has to be delivered.
+func (s *site) unreadLoad(p *process) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), *logFor+4*patience)
+	defer cancel()
+	var (
+		enough atomic.Bool
+		posts  sync.WaitGroup
+		took   [4]latencies
+	)
+	for client := range took {
+		posts.Go(func() {
+			for n := 0; !enough.Load(); n++ {
+				began := time.Now()
+				if err := p.postKept(ctx, change{segment: fmt.Sprint("sUnread", client), keys: []string{"", fmt.Sprint(n)}}); err != nil {
+					s.t.Error(err)
+					return
+				}
+				took[client] = append(took[client], time.Since(began))
+			}
+		})
+	}
+	began := time.Now()
+	eventually(s.t, *logFor+4*patience, "lines are dropped", func() bool {
+		return p.metric("audiences_log_lines_dropped_total") > 0 && time.Since(began) >= *logFor
+	})
+	enough.Store(true)
+	posts.Wait()
+	for client := range took {
+		eventually(s.t, patience, "every key is delivered", func() bool {
+			return len(s.members(fmt.Sprint("sUnread", client))) == len(took[client])
+		})
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(took[:]...)))
+	s.t.Logf("%d posts in %v: p50 %v, p99 %v, at most %v; %v lines dropped", len(all), time.Since(began).Round(time.Second/10),
+		latencies(all).at(0.5), latencies(all).at(0.99), latencies(all).at(1), p.metric("audiences_log_lines_dropped_total"))
+}
+
 // TestStalledLog: nobody reads standard error. Posts are answered, keys are
 // delivered, lines that nobody will read are counted; when somebody reads again
 // the log goes on and says how many are missing.
@@ -95,24 +138,7 @@ func TestStalledLog(t *testing.T) {
 	p.mustPost(change{segment: "sStalled", keys: []string{"1"}})
 	eventually(t, patience, "keys are delivered", func() bool { return len(s.members("sStalled")) == 1 })
 
-	// Every post with a blank MPID is worth a line.
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
-	defer cancel()
-	var enough atomic.Bool
-	var posts sync.WaitGroup
-	for range 4 {
-		posts.Go(func() {
-			for !enough.Load() {
-				if err := p.postKept(ctx, change{segment: "sBlank", keys: []string{""}}); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	eventually(t, 4*patience, "lines are dropped", func() bool { return p.metric("audiences_log_lines_dropped_total") > 0 })
-	enough.Store(true)
-	posts.Wait()
+	s.unreadLoad(p)
 
 	told := make(chan uint64, 1)
 	go func() {
@@ -199,26 +225,11 @@ func TestClosedLog(t *testing.T) {
 				}
 				p := s.startUnread(talkative(t, nil), writer)
 				_ = reader.Close() // fails if it is closed already
-				goesOnUnread(t, s, p)
+				s.unreadLoad(p)
+				if code := p.terminate(); code != exitDone {
+					t.Errorf("exit code %d", code)
+				}
 			})
-		}
-	}
-}
-
-// goesOnUnread sees a relay deliver what it takes, and count its log.
-func goesOnUnread(t *testing.T, s *site, p *process) {
-	t.Helper()
-	for i := range 20 {
-		p.mustPost(change{segment: fmt.Sprint("sClosed", i), keys: []string{"1"}})
-		p.signal(syscall.SIGHUP) // is worth a line
-	}
-	eventually(t, patience, "lines are counted", func() bool { return p.metric("audiences_log_lines_dropped_total") > 0 })
-	if code := p.terminate(); code != exitDone {
-		t.Errorf("exit code %d", code)
-	}
-	for i := range 20 {
-		if n := len(s.members(fmt.Sprint("sClosed", i))); n != 1 {
-			t.Errorf("segment %d has %d keys", i, n)
 		}
 	}
 }
