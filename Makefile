@@ -8,6 +8,8 @@ ROUNDS ?= 50     # kills of make crash
 SEED   ?= 0      # of make crash; 0: another one each time
 EXECS  ?= 200000 # executions of each target of make fuzz
 FOR    ?= 30m    # how long make soak lasts
+COUNT  ?= 250    # mutants of make mutants
+SHARD  ?= 1/1    # which part of them
 
 # Run at a pinned version instead of being a dependency of the relay.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -82,6 +84,10 @@ memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 .PHONY: footprint
 footprint: ## 1,000,000 segments with nothing to do: memory of each
 	go test ./actors -run '^TestFootprint$$' -footprint.segments=1000000 -timeout 1h -count=1 -v
+
+.PHONY: mutants
+mutants: ## break COUNT=250 lines one by one, and see whether the tests notice; goes on where it stopped; SHARD=1/4
+	go run ./test/mutants -count $(strip $(COUNT)) -shard $(strip $(SHARD))
 
 .PHONY: bench-neighbour
 bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
