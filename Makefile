@@ -11,6 +11,11 @@ FOR    ?= 30m    # how long make soak lasts
 COUNT  ?= 250    # mutants of make mutants
 SHARD  ?= 1/1    # which part of them
 
+# What the binary says of itself; a checkout without tags has its commit for a version.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
+
 # Run at a pinned version instead of being a dependency of the relay.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -27,7 +32,11 @@ run: ## try it: relay and Split look-alike in one process
 
 .PHONY: build
 build: ## the binary, as it is in the image: ./audiences
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o audiences .
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o audiences .
+
+.PHONY: image
+image: ## the container image, with its version: audiences:latest
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t audiences .
 
 .PHONY: test
 test: ## all tests but those of e2e, with the race detector: minutes

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,8 +24,10 @@ import (
 	"audiences/splitclient"
 )
 
-// serve runs the relay until ctx ends, and then drains it.
-func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
+// serve runs the relay until ctx ends or a signal comes, and then drains it.
+func serve(ctx context.Context, args []string, _ io.Writer, stderr *lineWriter) error {
+	ctx = untilTold(ctx, stderr, os.Interrupt, syscall.SIGTERM)
+	logStrays := catchStrays()
 	path, err := oneArgument("serve", args)
 	if err != nil {
 		return err
@@ -34,10 +37,11 @@ func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	logger := newLogger(cfg, stderr)
+	logStrays(logger)
 	for _, warning := range cfg.Warnings {
 		logger.Warn().Msg(warning)
 	}
-	s, err := start(cfg, logger)
+	s, err := start(cfg, logger, stderr)
 	if err != nil {
 		return err
 	}
@@ -48,6 +52,7 @@ func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
 type service struct {
 	cfg     config.Config
 	logger  zerolog.Logger
+	lines   *lineWriter // what logger writes to
 	api     *api.Server
 	admin   *admin.Server
 	relay   *actors.Relay
@@ -61,8 +66,8 @@ type service struct {
 
 // start checks and opens everything before the first connection is taken. What
 // it opened is closed again if it fails.
-func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
-	s := &service{cfg: cfg, logger: logger, failed: make(chan error, 4)}
+func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *service, err error) {
+	s := &service{cfg: cfg, logger: logger, lines: lines, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			s.closeOpened()
@@ -75,6 +80,8 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerDropped(lines, registry)
+	registerBuild(registry)
 	s.split, err = splitclient.New(splitclient.Options{
 		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
 	if err != nil {
@@ -125,7 +132,7 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		Registerer:          registry,
 	})
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
-	event := s.logger.Info().Str("https", s.listener.Addr().String())
+	event := s.logger.Info().EmbedObject(build()).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
 		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Logger: s.logger})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
@@ -161,6 +168,7 @@ func (s *service) fail(err error) {
 // it has reported that, hence not by way of run.
 func (s *service) exit(err error) {
 	s.logger.Error().Err(err).Msg("the journal cannot be written: ending at once; what was answered is in it")
+	s.lines.Flush(lastWords)
 	os.Exit(exitFailed)
 }
 
