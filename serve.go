@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -55,6 +55,8 @@ type service struct {
 	journal *journal.Journal
 	disk    *watermark
 
+	certificate *keyfile.Source
+
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
 }
@@ -68,13 +70,13 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			s.closeOpened()
 		}
 	}()
-	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
-		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.split, err = splitclient.New(splitclient.Options{
 		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
 	if err != nil {
@@ -93,12 +95,20 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.startParts(certificate, registry)
+	s.startParts(registry)
 	return s, nil
 }
 
+func keyOptions(cfg config.Config) keyfile.Options {
+	return keyfile.Options{Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()}
+}
+
+// servedRecord is where the relay keeps for health checks what it serves. It is
+// there while the journal is, with the same rights.
+func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+
 // startParts starts what cannot fail any more.
-func (s *service) startParts(certificate tls.Certificate, registry *prometheus.Registry) {
+func (s *service) startParts(registry *prometheus.Registry) {
 	cfg := s.cfg
 	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
@@ -114,7 +124,7 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	})
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
-		Certificate:         certificate,
+		GetCertificate:      s.certificate.GetCertificate,
 		Accept:              s.relay.Accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
@@ -169,6 +179,7 @@ func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	go s.disk.watch(watching)
+	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()

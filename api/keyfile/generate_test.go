@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func generated(t *testing.T, o GenerateOptions) tls.Certificate {
+func generated(t *testing.T, o GenerateOptions) Entry {
 	t.Helper()
 	var file bytes.Buffer
 	if err := Generate(&file, o); err != nil {
@@ -28,7 +28,7 @@ func generated(t *testing.T, o GenerateOptions) tls.Certificate {
 func TestGenerate(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	cert := generated(t, GenerateOptions{Now: func() time.Time { return now }})
-	leaf := cert.Leaf
+	leaf := cert.Certificate.Leaf
 	if !slices.Equal(leaf.DNSNames, []string{"localhost"}) || names(leaf) != "localhost 127.0.0.1 ::1" || leaf.IsCA || keyKind(leaf) != "ECDSA P-256" {
 		t.Errorf("made for %s, %s", names(leaf), keyKind(leaf))
 	}
@@ -36,11 +36,11 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("valid from %s to %s, want %s", leaf.NotBefore, leaf.NotAfter, want)
 	}
 	other := generated(t, GenerateOptions{Hosts: []string{"relay.example.com", "*.example.org", "10.0.0.7", "localhost", "::1"}, Password: "pässwörd", ValidFor: time.Hour})
-	if got := names(other.Leaf); got != "localhost relay.example.com *.example.org 127.0.0.1 ::1 10.0.0.7" {
+	if got := names(other.Certificate.Leaf); got != "localhost relay.example.com *.example.org 127.0.0.1 ::1 10.0.0.7" {
 		t.Errorf("made for %s", got)
 	}
-	handshake(t, other, other.Leaf, tls.VersionTLS13)
-	handshake(t, other, other.Leaf, tls.VersionTLS12)
+	handshake(t, other.Certificate, other.Certificate.Leaf, tls.VersionTLS13)
+	handshake(t, other.Certificate, other.Certificate.Leaf, tls.VersionTLS12)
 }
 
 func TestGenerateRefuses(t *testing.T) {
@@ -62,7 +62,7 @@ func TestShippedKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if end := time.Date(2036, 12, 31, 0, 0, 0, 0, time.UTC); cert.Leaf.NotAfter.Before(end) || keyKind(cert.Leaf) != "ECDSA P-256" {
+	if end := time.Date(2036, 12, 31, 0, 0, 0, 0, time.UTC); cert.Certificate.Leaf.NotAfter.Before(end) || keyKind(cert.Certificate.Leaf) != "ECDSA P-256" {
 		t.Error(Summary(cert, time.Now()))
 	}
 }
@@ -83,9 +83,9 @@ func TestCheck(t *testing.T) {
 		t.Error(summary)
 	}
 	nameless := cert
-	copied := *cert.Leaf
+	copied := *cert.Certificate.Leaf
 	copied.DNSNames, copied.IPAddresses = nil, nil
-	nameless.Leaf = &copied
+	nameless.Certificate.Leaf = &copied
 	if warnings := Check(nameless, made); len(warnings) != 1 {
 		t.Error(warnings)
 	}

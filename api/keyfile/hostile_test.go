@@ -141,7 +141,8 @@ func FuzzParse(f *testing.F) {
 		f.Add(data, "password")
 	}
 	f.Fuzz(func(t *testing.T, data []byte, password string) {
-		cert, err := Parse(data, Options{Password: password})
+		entry, err := Parse(data, Options{Password: password})
+		cert := entry.Certificate
 		if err == nil && (cert.Leaf == nil || len(cert.Certificate) == 0 || cert.PrivateKey == nil) {
 			t.Fatal("an incomplete certificate")
 		}
