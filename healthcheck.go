@@ -62,7 +62,7 @@ func ownCertificate(cfg config.Config) *tls.Config {
 		InsecureSkipVerify: true, // #nosec G402 -- VerifyConnection below is stricter
 		VerifyConnection: func(state tls.ConnectionState) error {
 			served := state.PeerCertificates[0].Raw
-			if keyfile.WasServed(servedRecord(cfg), served) {
+			if keyfile.WasServed(servedRecord(cfg), cfg.KeyFile, served) {
 				return nil
 			}
 			entry, err := keyfile.Load(cfg.KeyFile, keyOptions(cfg))

@@ -2,6 +2,7 @@ package keyfile
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"slices"
 	"strings"
@@ -43,10 +44,43 @@ func TestGenerate(t *testing.T) {
 	handshake(t, other.Certificate, other.Certificate.Leaf, tls.VersionTLS12)
 }
 
+// TestGenerateForms: every form is read back, by the ending of its name, and is
+// told by its content.
+func TestGenerateForms(t *testing.T) {
+	for name, begins := range map[string]string{
+		"x": "\xfe\xed\xfe\xed", "x.jks": "\xfe\xed\xfe\xed", "x.JKS": "\xfe\xed\xfe\xed", "x.keystore": "\xfe\xed\xfe\xed",
+		"x.p12": "\x30", "x.pfx": "\x30", "x.pkcs12": "\x30", "a.jks.p12": "\x30",
+		"x.pem": "-----BEGIN CERTIFICATE-----\n", "x.Pem": "-----BEGIN CERTIFICATE-----\n",
+	} {
+		format, err := FormatOf(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, password := range []string{"", "correct horse", "pässwörd"} {
+			var file bytes.Buffer
+			if err := Generate(&file, GenerateOptions{Format: format, Password: password}); err != nil || !strings.HasPrefix(file.String(), begins) {
+				t.Errorf("%s: %v, %.20q", name, err, file.String())
+			}
+			entry, err := Parse(file.Bytes(), Options{Password: cmp.Or(password, "password")})
+			if err != nil || len(Check(entry, time.Now())) > 0 {
+				t.Errorf("%s: read back: %v", name, err)
+				continue
+			}
+			handshake(t, entry.Certificate, entry.Certificate.Leaf, tls.VersionTLS13)
+		}
+	}
+	for _, name := range []string{"x.der", "x.key", "x.crt", "x.txt", "x."} {
+		if _, err := FormatOf(name); err == nil {
+			t.Errorf("%s tells a form", name)
+		}
+	}
+}
+
 func TestGenerateRefuses(t *testing.T) {
 	for _, o := range []GenerateOptions{
 		{Hosts: []string{"https://h"}}, {Hosts: []string{"h:443"}}, {Hosts: []string{""}}, {Hosts: []string{"a..b"}},
-		{ValidFor: -time.Hour}, {Password: "\u20ac"},
+		{ValidFor: -time.Hour}, {Password: "\u20ac"}, {Format: PKCS12, Password: "\U0001f511"},
 	} {
 		var file bytes.Buffer
 		if err := Generate(&file, o); err == nil || file.Len() > 0 {

@@ -10,6 +10,8 @@ import (
 	keystore "github.com/pavlo-v-chernykh/keystore-go/v4"
 )
 
+var errTooManyInJKS = errors.New("it is damaged, or holds more keys or certificates than a server's key file should")
+
 var errStorePassword = fmt.Errorf("%w: check keyPassword", ErrWrongPassword)
 
 // parseJKS opens every private key.
@@ -103,6 +105,7 @@ func walkJKS(data []byte) error {
 type walker struct {
 	rest         []byte
 	certificates int
+	keys         int
 	short        bool
 }
 
@@ -138,6 +141,9 @@ func (w *walker) entry(version uint32) error {
 	w.bytes(8) // time of creation
 	certificates := uint32(1)
 	if tag == 1 {
+		if w.keys++; w.keys > maxPrivateKeys {
+			return errTooManyInJKS
+		}
 		key := w.bytes(int64(w.uint32()))
 		certificates = w.uint32()
 		if !w.short && !isEncryptedKey(key) {
@@ -145,7 +151,7 @@ func (w *walker) entry(version uint32) error {
 		}
 	}
 	if w.certificates += int(min(certificates, maxCertificates+1)); w.certificates > maxCertificates {
-		return errors.New("it is damaged, or holds more certificates than a server's key file should")
+		return errTooManyInJKS
 	}
 	for range certificates {
 		if version == 2 {

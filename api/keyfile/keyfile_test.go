@@ -29,6 +29,14 @@ func fixture(t testing.TB, name string) []byte {
 // only the top of the chain, and returns what the client saw.
 func handshake(t *testing.T, cert tls.Certificate, root *x509.Certificate, version uint16) tls.ConnectionState {
 	t.Helper()
+	roots := x509.NewCertPool()
+	roots.AddCert(root)
+	return shake(t, cert, &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: version, MaxVersion: version})
+}
+
+// shake serves one connection to a client of that configuration.
+func shake(t *testing.T, cert tls.Certificate, config *tls.Config) tls.ConnectionState {
+	t.Helper()
 	near, far := net.Pipe()
 	defer far.Close()
 	served := make(chan error, 1)
@@ -37,9 +45,7 @@ func handshake(t *testing.T, cert tls.Certificate, root *x509.Certificate, versi
 		_, err := server.Write([]byte("hello"))
 		served <- errors.Join(err, server.Close())
 	}()
-	roots := x509.NewCertPool()
-	roots.AddCert(root)
-	client := tls.Client(far, &tls.Config{RootCAs: roots, ServerName: "localhost", MinVersion: version, MaxVersion: version})
+	client := tls.Client(far, config)
 	text, err := io.ReadAll(client)
 	if err != nil || string(text) != "hello" {
 		t.Fatalf("the client read %q, %v", text, err)

@@ -72,15 +72,20 @@ func legacyBox(b box, password string) ([][]byte, error) {
 	if isNotImplemented(err) {
 		return nil, unsupportedLegacy(b.algorithm)
 	}
-	if file, err = fileOf(password, nil, b.der); err != nil {
-		return nil, err
-	}
-	//lint:ignore SA1019 what is deprecated in it is how it writes keys
-	blocks, toPEM := pkcs12.ToPEM(file, password)
+	blocks, toPEM := boxToPEM(b, password)
 	if toPEM != nil {
 		return nil, unsupported{fmt.Sprintf("it is PKCS12 in an old encryption with a certificate that cannot be parsed (%v)", err), opensslLegacy}
 	}
 	return pemCertificates(blocks), nil
+}
+
+func boxToPEM(b box, password string) ([]*pem.Block, error) {
+	file, err := fileOf(password, nil, b.der)
+	if err != nil {
+		return nil, err
+	}
+	//lint:ignore SA1019 what is deprecated in it is how it writes keys
+	return pkcs12.ToPEM(file, password)
 }
 
 func pemCertificates(blocks []*pem.Block) (certificates [][]byte) {

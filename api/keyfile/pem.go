@@ -92,15 +92,24 @@ func pemBlock(text []byte) (*pem.Block, error) {
 		return nil, errors.New("its first or last line is damaged")
 	}
 	var clean bytes.Buffer
+	clean.Grow(len(text) + 4)
 	clean.Write(text[:start[1]])
 	clean.WriteByte('\n')
-	isLineEnd := func(r rune) bool { return r == '\n' || r == '\r' }
 	headers := false
-	for _, line := range bytes.FieldsFunc(text[start[1]:end[0]], isLineEnd) {
+	for rest := text[start[1]:end[0]]; len(rest) > 0; {
+		line := rest
+		if at := bytes.IndexAny(rest, "\r\n"); at >= 0 {
+			line, rest = rest[:at], rest[at+1:]
+		} else {
+			rest = nil
+		}
 		line = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+		if len(line) == 0 {
+			continue
+		}
 		isHeader := bytes.Contains(line, []byte(": "))
 		if headers && !isHeader {
-			clean.WriteByte('\n') // which FieldsFunc has taken away
+			clean.WriteByte('\n') // the one blank line that matters
 		}
 		headers = isHeader
 		clean.Write(line)
@@ -109,7 +118,10 @@ func pemBlock(text []byte) (*pem.Block, error) {
 	clean.Write(text[end[0]:end[1]])
 	clean.WriteByte('\n')
 	block, _ := pem.Decode(clean.Bytes())
-	if block == nil {
+	switch {
+	case block == nil && bytes.Contains(text, []byte(`\n`)):
+		return nil, errors.New(`its line ends are written out as \n; make lines of them`)
+	case block == nil:
 		return nil, errors.New("it is damaged")
 	}
 	return block, nil
@@ -142,10 +154,14 @@ func textEncoding(data []byte) string {
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe, 0, 0}) || bytes.HasPrefix(data, []byte{0, 0, 0xfe, 0xff}):
 		return "UTF-32"
-	case bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.Contains(data, []byte("B\x00E\x00G\x00I\x00N\x00")):
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
 		return "UTF-16LE"
-	case bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.Contains(data, []byte("\x00B\x00E\x00G\x00I\x00N")):
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return "UTF-16BE"
+	case !bytes.Contains(data, []byte("B\x00E\x00G\x00I\x00N")):
+		return ""
+	case data[0] == 0:
 		return "UTF-16BE"
 	}
-	return ""
+	return "UTF-16LE"
 }

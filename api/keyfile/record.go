@@ -11,15 +11,23 @@ import (
 	"slices"
 )
 
-// WasServed reports whether the record at path has the certificate: whether the
-// relay that keeps that record serves it now or did until its last renewal. The
-// key file cannot tell that: it may have been renewed a second ago, or be broken,
-// and the relay is well all the same. Without a record nothing was served.
-func WasServed(path string, certificate []byte) bool {
-	record, err := os.ReadFile(path)
-	return err == nil && slices.ContainsFunc(bytes.Fields(record), func(line []byte) bool {
+// WasServed reports whether the record has the certificate: whether the relay that
+// keeps it serves that from the key file of that name now, or did until the last
+// renewal. The key file cannot tell: it may have been renewed a second ago, or be
+// broken, and the relay is well all the same. Without a record nothing was served.
+func WasServed(record, keyFile string, certificate []byte) bool {
+	text, err := os.ReadFile(record)
+	name, fingerprints, _ := bytes.Cut(text, []byte("\n"))
+	return err == nil && string(name) == absolute(keyFile) && slices.ContainsFunc(bytes.Fields(fingerprints), func(line []byte) bool {
 		return string(line) == fingerprint(certificate)
 	})
+}
+
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil {
+		return whole
+	}
+	return path
 }
 
 func fingerprint(certificate []byte) string {
@@ -28,8 +36,9 @@ func fingerprint(certificate []byte) string {
 }
 
 // writeRecord replaces the record in one step: a reader finds the old or the new.
-func writeRecord(path string, certificates [][]byte) error {
+func writeRecord(path, keyFile string, certificates [][]byte) error {
 	var text bytes.Buffer
+	fmt.Fprintln(&text, absolute(keyFile))
 	for _, certificate := range certificates {
 		fmt.Fprintln(&text, fingerprint(certificate))
 	}

@@ -170,7 +170,7 @@ func (s *Source) record(certificates ...[]byte) {
 	if s.options.Record == "" {
 		return
 	}
-	if err := writeRecord(s.options.Record, certificates); err != nil {
+	if err := writeRecord(s.options.Record, s.options.Path, certificates); err != nil {
 		s.options.Logger.Warn().Err(err).Msg("health checks go by the key file alone")
 	}
 }
