@@ -102,9 +102,9 @@ func TestUnsupported(t *testing.T) {
 		"pkcs12-no-mac.p12":         {"without a MAC", openssl},
 		"pkcs12-emoji.p12":          {"beyond U+FFFF", openssl},
 		"pkcs12-legacy-trusted.p12": {"negative serial number", opensslLegacy},
-		"cases/euro.jks":            {"beyond U+00FF", keytool},
-		"cases/cyr.jks":             {"beyond U+00FF", keytool},
-		"jceks.jks":                 {"JCEKS", keytool},
+		"cases/euro.jks":            {"beyond U+00FF", keytoolJKS},
+		"cases/cyr.jks":             {"beyond U+00FF", keytoolJKS},
+		"jceks.jks":                 {"JCEKS", keytoolJCEKS},
 		"pem-encrypted.pem":         {"encrypted", opensslExport},
 		"pem-encrypted-old.pem":     {"encrypted", opensslExport},
 	} {

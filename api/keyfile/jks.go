@@ -69,7 +69,7 @@ func jksPassword(s string) ([]byte, error) {
 	return password, nil
 }
 
-var errJKSPassword = unsupported{"it is JKS, and the password has characters beyond U+00FF (the new one has to be ASCII)", keytool}
+var errJKSPassword = unsupported{"it is JKS, and the password has characters beyond U+00FF (put it into AUDIENCES_KEY_PASSWORD; the new one has to be ASCII)", keytoolJKS}
 
 // walkJKS checks every length against what is left of the file, every count
 // against a bound, and every encrypted key for its least size. keystore-go checks

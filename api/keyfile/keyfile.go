@@ -125,7 +125,7 @@ func parse(data []byte, o Options) ([]candidate, error) {
 	case bytes.HasPrefix(data, []byte{0xfe, 0xed, 0xfe, 0xed}):
 		return parseJKS(data, o)
 	case bytes.HasPrefix(data, []byte{0xce, 0xce, 0xce, 0xce}):
-		return nil, unsupported{"it is a JCEKS keystore", keytool + " -srcstoretype JCEKS"}
+		return nil, unsupported{"it is a JCEKS keystore", keytoolJCEKS}
 	case data[0] == 0x30: // a DER sequence
 		return parsePKCS12(data, o)
 	case encoding != "":
