@@ -103,7 +103,7 @@ bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
 	go test ./actors -run TestNoisyNeighbour -v -count=1
 
 .PHONY: e2e
-e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm
+e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl and a JRE
 	./test/e2e/install
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
 

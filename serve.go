@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -60,6 +60,8 @@ type service struct {
 	journal *journal.Journal
 	disk    *watermark
 
+	certificate *keyfile.Source
+
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
 }
@@ -73,15 +75,15 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 			s.closeOpened()
 		}
 	}()
-	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
-		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
-	if err != nil {
-		return nil, err
-	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerDropped(lines, registry)
 	registerBuild(registry)
+	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
 	s.split, err = splitclient.New(splitclient.Options{
 		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
 	if err != nil {
@@ -100,12 +102,20 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.startParts(certificate, registry)
+	s.startParts(registry)
 	return s, nil
 }
 
+func keyOptions(cfg config.Config) keyfile.Options {
+	return keyfile.Options{Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()}
+}
+
+// servedRecord is where the relay keeps for health checks what it serves. It is
+// there while the journal is, with the same rights.
+func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+
 // startParts starts what cannot fail any more.
-func (s *service) startParts(certificate tls.Certificate, registry *prometheus.Registry) {
+func (s *service) startParts(registry *prometheus.Registry) {
 	cfg := s.cfg
 	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
@@ -121,7 +131,7 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	})
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
-		Certificate:         certificate,
+		GetCertificate:      s.certificate.GetCertificate,
 		Accept:              s.relay.Accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
@@ -177,6 +187,7 @@ func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	go s.disk.watch(watching)
+	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()
