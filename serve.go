@@ -18,6 +18,7 @@ import (
 	"audiences/api"
 	"audiences/api/admin"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -53,7 +54,6 @@ type service struct {
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
-	disk    *watermark
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -81,7 +81,7 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit})
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit})
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,6 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 // startParts starts what cannot fail any more.
 func (s *service) startParts(certificate tls.Certificate, registry *prometheus.Registry) {
 	cfg := s.cfg
-	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -115,12 +114,12 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
 		Certificate:         certificate,
-		Accept:              s.relay.Accept,
+		Accept:              s.accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
-		Refuse:              s.disk.refuse,
+		Refuse:              s.journal.Refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
 	})
@@ -134,9 +133,18 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
 }
 
+// accept hands a change to the actors, if the journal's disk has room for it.
+func (s *service) accept(change audience.Change, reply chan<- error) {
+	if err := s.journal.Admit(change.Keys); err != nil {
+		reply <- err
+		return
+	}
+	s.relay.Accept(change, reply)
+}
+
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error {
-	if err := s.disk.refuse(); err != nil {
+	if err := s.journal.Refuse(); err != nil {
 		return err
 	}
 	return s.relay.Ready()
@@ -166,9 +174,6 @@ func (s *service) exit(err error) {
 
 // run waits for the end of ctx, which drains the relay, or for a failure.
 func (s *service) run(ctx context.Context) error {
-	watching, unwatch := context.WithCancel(ctx)
-	defer unwatch()
-	go s.disk.watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()

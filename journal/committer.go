@@ -12,6 +12,10 @@ import (
 // waits. One operation that is larger goes alone.
 const maxGroup = 4 << 20
 
+// groupLimit is less on a small disk: what is half a memtable or more is not copied
+// into one, but gets a log and a table for itself.
+func (j *Journal) groupLimit() int { return min(maxGroup, int(j.room.unit/4)) }
+
 // operation is one thing asked of the committer. Exactly one of stage, read and
 // step is set, and done is called exactly once.
 type operation struct {
@@ -38,6 +42,8 @@ type committer struct {
 	group []func(error) // answers that wait for finish
 	sync  bool          // the group has an operation that has to be durable
 	mark  mark          // that batch begins with
+	limit int           // size in bytes at which batch is committed
+	given bool          // it gave up waiting for room, since the journal closes
 
 	// long is the operation in steps that is under way, if any. Operations that
 	// touch a tenant in held wait for its end in waiting, in order, so that they
@@ -48,7 +54,7 @@ type committer struct {
 }
 
 func newCommitter(j *Journal) *committer {
-	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}}
+	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}, limit: j.groupLimit()}
 	c.begin()
 	return c
 }
@@ -94,7 +100,7 @@ func (c *committer) seal() {
 // admit takes one operation in, or lets it wait for the long one.
 func (c *committer) admit(op operation) {
 	switch {
-	case c.j.failed.Load():
+	case c.ended():
 		op.done(ErrClosed)
 	case c.held[op.tenants[0]] || c.held[op.tenants[1]] || c.long != nil && op.step != nil:
 		c.waiting = append(c.waiting, op)
@@ -114,13 +120,13 @@ func (c *committer) hold(op operation) {
 }
 
 func (c *committer) stage(op operation) {
-	if c.batch.Len()+op.size > maxGroup {
+	if c.batch.Len()+op.size > c.limit {
 		c.finish()
 	}
 	op.stage(c.batch)
 	c.group = append(c.group, op.done)
 	c.sync = c.sync || op.durable
-	if c.batch.Len() > maxGroup {
+	if c.batch.Len() > c.limit {
 		c.finish()
 	}
 }
@@ -129,7 +135,7 @@ func (c *committer) stage(op operation) {
 // written without an fsync to be seen by it; the reader starts after the fsync of
 // the group, so that it shows nothing that a power loss could take back.
 func (c *committer) look(op operation) {
-	if c.apply(pebble.NoSync); c.j.failed.Load() {
+	if c.apply(pebble.NoSync); c.ended() {
 		op.done(ErrClosed)
 		return
 	}
@@ -155,7 +161,7 @@ func (c *committer) look(op operation) {
 func (c *committer) step() {
 	c.apply(pebble.NoSync)
 	more, err := false, error(ErrClosed)
-	if !c.j.failed.Load() {
+	if !c.ended() {
 		more, err = c.long.step(c.batch)
 	}
 	if err != nil {
@@ -200,10 +206,13 @@ func (c *committer) finish() {
 	} else {
 		c.apply(pebble.NoSync)
 	}
-	if c.j.failed.Load() {
+	if c.ended() {
 		err = ErrClosed
 	} else {
 		c.j.metrics.committed(time.Since(start), len(c.group), size, c.sync)
+		if c.sync {
+			err = c.j.keeper.found() // after the fsync, before the answers
+		}
 	}
 	for _, done := range c.group {
 		done(err)
@@ -219,18 +228,24 @@ func (c *committer) apply(durability *pebble.WriteOptions) {
 	}
 }
 
-// write writes the batch. A write that fails ends in Journal.fail through the
-// store's logger, while the call itself still answers nil: callers look at failed.
+// write writes the batch, once the disk has room for it. A write that fails ends in
+// Journal.fail through the store's files or its logger, while the call itself may still
+// answer nil: callers look at ended.
 func (c *committer) write(durability *pebble.WriteOptions) {
-	if !c.j.failed.Load() {
+	c.given = c.given || !c.j.room.await(int64(c.batch.Len()), c.j.keeper.relieve)
+	if !c.ended() {
+		c.j.keeper.written.Add(int64(c.batch.Len()))
 		if err := c.j.db.Apply(c.batch, durability); err != nil {
 			c.j.fail(err)
 		}
 	}
-	if durability.Sync && !c.j.failed.Load() {
+	if durability.Sync && !c.ended() {
 		c.mark.durable = c.mark.group
 	}
 	c.mark.group++
 	_ = c.batch.Close()
 	c.begin()
 }
+
+// ended reports that nothing can be written any more.
+func (c *committer) ended() bool { return c.given || c.j.failed.Load() }
