@@ -39,11 +39,11 @@ type operation struct {
 type committer struct {
 	j     *Journal
 	batch *pebble.Batch
-	group []func(error) // answers that wait for finish
-	sync  bool          // the group has an operation that has to be durable
-	mark  mark          // that batch begins with
-	limit int           // size in bytes at which batch is committed
-	given bool          // it gave up waiting for room, since the journal closes
+	group []answers // that wait for finish
+	sync  bool      // the group has an operation that has to be durable
+	mark  mark      // that batch begins with
+	limit int       // size in bytes at which batch is committed
+	given bool      // it gave up waiting for room, since the journal closes
 
 	// long is the operation in steps that is under way, if any. Operations that
 	// touch a tenant in held wait for its end in waiting, in order, so that they
@@ -51,6 +51,12 @@ type committer struct {
 	long    *operation
 	waiting []operation
 	held    map[audience.TenantID]bool
+}
+
+// answers are those of one operation.
+type answers struct {
+	done    func(error)
+	durable bool // done(nil) says that the next start will find it
 }
 
 func newCommitter(j *Journal) *committer {
@@ -124,7 +130,7 @@ func (c *committer) stage(op operation) {
 		c.finish()
 	}
 	op.stage(c.batch)
-	c.group = append(c.group, op.done)
+	c.group = append(c.group, answers{op.done, op.durable})
 	c.sync = c.sync || op.durable
 	if c.batch.Len() > c.limit {
 		c.finish()
@@ -140,7 +146,7 @@ func (c *committer) look(op operation) {
 		return
 	}
 	snapshot := c.j.db.NewSnapshot()
-	c.group = append(c.group, func(err error) {
+	c.group = append(c.group, answers{done: func(err error) {
 		if err != nil {
 			_ = snapshot.Close()
 			op.done(err)
@@ -154,7 +160,7 @@ func (c *committer) look(op operation) {
 			defer snapshot.Close()
 			op.read(snapshot)
 		})
-	})
+	}})
 }
 
 // step carries the long operation one step on. A step that fails writes nothing.
@@ -173,12 +179,12 @@ func (c *committer) step() {
 		return
 	}
 	done := c.long.done
-	c.group = append(c.group, func(failure error) {
+	c.group = append(c.group, answers{durable: true, done: func(failure error) {
 		if failure == nil {
 			failure = err
 		}
 		done(failure)
-	})
+	}})
 	c.release()
 }
 
@@ -199,23 +205,27 @@ func (c *committer) finish() {
 		return
 	}
 	start, size := time.Now(), c.batch.Len()
-	err := error(nil)
 	if c.sync {
 		c.j.pace.follow(len(c.group))
 		c.write(pebble.Sync) // also when empty, for what apply wrote before
 	} else {
 		c.apply(pebble.NoSync)
 	}
+	var failed, lost error // the latter concerns those that have to be durable
 	if c.ended() {
-		err = ErrClosed
+		failed = ErrClosed
 	} else {
 		c.j.metrics.committed(time.Since(start), len(c.group), size, c.sync)
 		if c.sync {
-			err = c.j.keeper.found() // after the fsync, before the answers
+			lost = c.j.keeper.found() // after the fsync, before the answers
 		}
 	}
-	for _, done := range c.group {
-		done(err)
+	for _, a := range c.group {
+		if a.durable && failed == nil {
+			a.done(lost)
+		} else {
+			a.done(failed)
+		}
 	}
 	clear(c.group)
 	c.group, c.sync = c.group[:0], false
@@ -232,9 +242,10 @@ func (c *committer) apply(durability *pebble.WriteOptions) {
 // Journal.fail through the store's files or its logger, while the call itself may still
 // answer nil: callers look at ended.
 func (c *committer) write(durability *pebble.WriteOptions) {
-	c.given = c.given || !c.j.room.await(int64(c.batch.Len()), c.j.keeper.relieve)
+	size := int64(c.batch.Len())
+	c.given = c.given || !c.j.room.await(size, func() bool { return c.j.keeper.relieve(size) })
 	if !c.ended() {
-		c.j.keeper.written.Add(int64(c.batch.Len()))
+		c.j.keeper.tidy.written.Add(size)
 		if err := c.j.db.Apply(c.batch, durability); err != nil {
 			c.j.fail(err)
 		}

@@ -54,6 +54,9 @@ type Journal struct {
 	setAside string
 	rest     *time.Timer // ends the store's rest from compactions
 
+	compactions   *compactions
+	failedFlushes atomic.Int32 // in a row
+
 	queue   *queue[operation]
 	reads   *queue[func()]
 	counts  *queue[func()] // reads that come after all others

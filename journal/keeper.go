@@ -21,17 +21,14 @@ type keeper struct {
 	log     zerolog.Logger
 	refusal atomic.Pointer[error] // why changes are refused; nil: they are taken
 	urgent  chan struct{}         // a settle waits for room
-	written atomic.Int64          // bytes of records since tidy began last
+	tidy    tidy
 
 	// What follows belongs to the goroutine of run.
 	full, blind, moved bool
-	tidying            chan struct{} // closed at the end of the compaction that tidy began; nil: none
-	tidyBegan          time.Time
-	tidyAfter          time.Time
 }
 
 func newKeeper(j *Journal) *keeper {
-	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1)}
+	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1), tidy: tidy{j: j}}
 }
 
 // Refuse is nil unless changes must not be taken now; the error wraps ErrDiskFull or
@@ -64,9 +61,6 @@ func (k *keeper) run(ctx context.Context) {
 		short := false
 		select {
 		case <-ctx.Done():
-			if k.tidying != nil {
-				<-k.tidying
-			}
 			return
 		case <-k.urgent:
 			short = true
@@ -75,7 +69,7 @@ func (k *keeper) run(ctx context.Context) {
 		}
 		k.look()
 		if k.full || short {
-			k.tidy(ctx)
+			k.tidy.begin(ctx, short)
 		}
 	}
 }
@@ -157,43 +151,19 @@ func (k *keeper) found() error {
 	return err
 }
 
-// relieve is called by the committer where there is too little room for what it has to
-// write; true: there is more now.
-func (k *keeper) relieve() bool {
+// relieve is called by the committer where there is too little room for n bytes; true:
+// there is more now.
+func (k *keeper) relieve(n int64) bool {
 	select {
 	case k.urgent <- struct{}{}:
 	default:
 	}
-	if !k.j.ballast.giveUp() {
+	room := k.j.room
+	if !room.stuck.Load() && !room.dry(n) || !k.j.ballast.giveUp() {
 		return false
 	}
 	k.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for what is settled")
+	_ = room.look() // where that fails, the next one tells
+	room.stuck.Store(false)
 	return true
-}
-
-// tidy has the store compact all that it has, where anything was written since: by itself it would leave some of that until more comes, and changes would
-// be refused for good. It takes a sixth of the time at most.
-func (k *keeper) tidy(ctx context.Context) {
-	if k.tidying != nil {
-		select {
-		case <-k.tidying:
-			k.tidying = nil
-			k.tidyAfter = time.Now().Add(5 * time.Since(k.tidyBegan))
-		default:
-			return
-		}
-	}
-	if k.written.Load() == 0 || time.Now().Before(k.tidyAfter) {
-		return
-	}
-	k.written.Store(0)
-	done := make(chan struct{})
-	k.tidying, k.tidyBegan = done, time.Now()
-	go func() {
-		defer close(done)
-		err := k.j.db.Compact(ctx, []byte{0}, []byte{0xff}, false)
-		if err != nil && ctx.Err() == nil && k.j.quiet.allows() {
-			k.log.Error().Err(err).Msg("the journal's store cannot be compacted")
-		}
-	}()
 }

@@ -212,12 +212,13 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 	if j.home, err = j.newHome(); err != nil {
 		return err
 	}
-	compactions, options := newCompactions(), j.storeOptions(mustExist)
-	options.Experimental.CompactionScheduler = compactions
+	j.compactions = newCompactions()
+	options := j.storeOptions(mustExist)
+	options.Experimental.CompactionScheduler = j.compactions
 	if j.db, err = pebble.Open(j.storeDir(), options); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	j.rest = time.AfterFunc(compactAfter, compactions.begin)
+	j.rest = time.AfterFunc(compactAfter, j.compactions.begin)
 	return nil
 }
 

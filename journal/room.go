@@ -37,6 +37,7 @@ const (
 	floorUnits   = 3        // kept for the log and for flushes: a new log, and the memtables that may wait
 	markUnits    = 12       // room for changes ends here: the floor, all logs, and tables of settles until they are compacted
 	ballastUnits = 8        // what a start or a settlement gets when all else is used up
+	compactUnits = 64       // no compaction reads more than this many units; on a small disk that is all there is
 	leastDisk    = 32 << 20 // bytes; in less, log and ballast leave no room for keys
 )
 
@@ -50,6 +51,9 @@ type room struct {
 
 	free atomic.Int64 // at the last look, less what was written since
 	mark atomic.Int64 // changes are refused below it
+
+	tables atomic.Int64 // bytes of tables at the last look, and of those written since
+	stuck  atomic.Bool  // compacting did not make the room that it needs itself
 
 	// owed is what the compaction under way may still write, written what it has:
 	// that is part of the room that the mark keeps for it.
@@ -111,8 +115,13 @@ func (r *room) look() error {
 
 // setMark follows the size of the tables.
 func (r *room) setMark(tables int64) {
-	r.mark.Store(max(r.least, markUnits*r.unit+tables))
+	r.tables.Store(tables)
+	r.mark.Store(max(r.least, markUnits*r.unit+r.toCompact()))
+	r.stuck.Store(r.stuck.Load() && !r.fits(0))
 }
+
+// toCompact is the most that the next compaction may write.
+func (r *room) toCompact() int64 { return min(r.tables.Load(), compactUnits*r.unit) }
 
 // forChanges is what changes may use down to the mark.
 func (r *room) forChanges() int64 { return r.free.Load() + r.written.Load() - r.mark.Load() }
@@ -127,14 +136,13 @@ func (r *room) admit(size int64) error {
 }
 
 // await returns when n bytes may be written to the log; false: the journal closes,
-// and they may not. relieve is called where there is too little and no compaction is
-// under way whose end could be waited for; true: look again.
+// and they may not. relieve is called where there is too little; true: look again.
 func (r *room) await(n int64, relieve func() bool) bool {
 	for {
 		if r.fits(n) || r.look() == nil && r.fits(n) {
 			return true
 		}
-		if r.owed.Load() == 0 && relieve() {
+		if relieve() {
 			continue
 		}
 		select {
@@ -146,9 +154,19 @@ func (r *room) await(n int64, relieve func() bool) bool {
 	}
 }
 
+// fits reports whether the room for a compaction is left beside n bytes more, the one
+// under way or the next. Where compacting has not helped, as others have filled the
+// disk, what is there goes into settling.
 func (r *room) fits(n int64) bool {
-	return r.free.Load()-n >= r.floor()+r.owed.Load()
+	need := max(r.owed.Load(), r.toCompact())
+	if r.stuck.Load() {
+		need = r.owed.Load()
+	}
+	return r.free.Load()-n >= r.floor()+need
 }
+
+// dry reports that there is too little for n bytes even without a compaction.
+func (r *room) dry(n int64) bool { return r.free.Load()-n < r.floor() }
 
 // wrote takes note of what went to the disk.
 func (r *room) wrote(n int64) { r.free.Add(-n) }
@@ -168,7 +186,7 @@ func (r *room) compact(n int64) error {
 func (r *room) flush(n int64) error {
 	for r.free.Load() < n {
 		if r.look() == nil && r.free.Load() >= n {
-			return nil
+			break
 		}
 		select {
 		case <-r.changed:
@@ -177,6 +195,7 @@ func (r *room) flush(n int64) error {
 			return errNoRoom
 		}
 	}
+	r.tables.Add(n)
 	return nil
 }
 

@@ -54,7 +54,11 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 func (j *Journal) storeEvents() *pebble.EventListener {
 	return &pebble.EventListener{
 		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
-		CompactionEnd:   func(pebble.CompactionInfo) { j.room.compacting(0) },
+		CompactionEnd: func(info pebble.CompactionInfo) {
+			j.compactions.failed.Store(info.Err != nil)
+			j.room.compacting(0)
+		},
+		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },
 		BackgroundError: func(err error) {
 			if j.quiet.allows() {
 				j.log.Error().Err(err).Msg("the journal's store cannot do its housekeeping")
@@ -65,6 +69,19 @@ func (j *Journal) storeEvents() *pebble.EventListener {
 				j.log.Error().Str("file", info.Path).Err(info.Details).Msg("a file of the journal's store is damaged")
 			}
 		},
+	}
+}
+
+// mostFailedFlushes come in a row before the journal is given up: without flushes the
+// next change waits for ever. With what failed waits after each, that is five seconds.
+const mostFailedFlushes = 50
+
+func (j *Journal) flushed(err error) {
+	switch {
+	case err == nil:
+		j.failedFlushes.Store(0)
+	case j.failedFlushes.Add(1) >= mostFailedFlushes && j.opened.Load():
+		j.fail(fmt.Errorf("write journal: flush: %w", err))
 	}
 }
 
