@@ -117,7 +117,9 @@ func (r *room) look() error {
 func (r *room) setMark(tables int64) {
 	r.tables.Store(tables)
 	r.mark.Store(max(r.least, markUnits*r.unit+r.toCompact()))
-	r.stuck.Store(r.stuck.Load() && !r.fits(0))
+	if r.fitsBeside(0, r.toCompact()) {
+		r.stuck.Store(false)
+	}
 }
 
 // toCompact is the most that the next compaction may write.
@@ -139,7 +141,7 @@ func (r *room) admit(size int64) error {
 // and they may not. relieve is called where there is too little; true: look again.
 func (r *room) await(n int64, relieve func() bool) bool {
 	for {
-		if r.fits(n) || r.look() == nil && r.fits(n) {
+		if r.fits(n) || r.look() != nil || r.fits(n) { // one that does not tell limits nothing
 			return true
 		}
 		if relieve() {
@@ -154,15 +156,15 @@ func (r *room) await(n int64, relieve func() bool) bool {
 	}
 }
 
-// fits reports whether the room for a compaction is left beside n bytes more, the one
-// under way or the next. Where compacting has not helped, as others have filled the
-// disk, what is there goes into settling.
+// fits reports whether n bytes leave the room for a compaction, the one under way or
+// the next. Where compacting has not helped, as others have filled the disk, what is
+// there goes into settling.
 func (r *room) fits(n int64) bool {
-	need := max(r.owed.Load(), r.toCompact())
-	if r.stuck.Load() {
-		need = r.owed.Load()
-	}
-	return r.free.Load()-n >= r.floor()+need
+	return r.fitsBeside(n, r.toCompact()) || r.stuck.Load() && r.fitsBeside(n, 0)
+}
+
+func (r *room) fitsBeside(n, compaction int64) bool {
+	return r.free.Load()-n >= r.floor()+max(r.owed.Load(), compaction)
 }
 
 // dry reports that there is too little for n bytes even without a compaction.
@@ -173,7 +175,7 @@ func (r *room) wrote(n int64) { r.free.Add(-n) }
 
 // compact is asked before a compaction writes n bytes.
 func (r *room) compact(n int64) error {
-	if r.free.Load()-n < r.floor() && (r.look() != nil || r.free.Load()-n < r.floor()) {
+	if r.dry(n) && r.look() == nil && r.dry(n) {
 		return errNoRoom
 	}
 	r.written.Add(n)
@@ -185,7 +187,7 @@ func (r *room) compact(n int64) error {
 // the store would try without a pause else. When the journal closes, it fails.
 func (r *room) flush(n int64) error {
 	for r.free.Load() < n {
-		if r.look() == nil && r.free.Load() >= n {
+		if r.look() != nil || r.free.Load() >= n {
 			break
 		}
 		select {

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -56,6 +57,9 @@ func (j *Journal) storeEvents() *pebble.EventListener {
 		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
 		CompactionEnd: func(info pebble.CompactionInfo) {
 			j.compactions.failed.Store(info.Err != nil)
+			if errors.Is(info.Err, errNoRoom) {
+				j.room.stuck.Store(true) // the store waits for half a minute
+			}
 			j.room.compacting(0)
 		},
 		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },

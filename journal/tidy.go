@@ -45,8 +45,8 @@ func (t *tidy) run(ctx context.Context) {
 		}
 	}
 	if ctx.Err() == nil && t.j.room.look() == nil {
+		t.j.room.stuck.Store(true) // unless it fits now
 		t.j.room.setMark(t.j.tables())
-		t.j.room.stuck.Store(!t.j.room.fits(0))
 	}
 }
 
