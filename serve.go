@@ -19,6 +19,7 @@ import (
 	"audiences/api"
 	"audiences/api/admin"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -58,7 +59,6 @@ type service struct {
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
-	disk    *watermark
 
 	certificate *keyfile.Source
 
@@ -90,7 +90,7 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit})
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,6 @@ func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDi
 // startParts starts what cannot fail any more.
 func (s *service) startParts(registry *prometheus.Registry) {
 	cfg := s.cfg
-	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -132,12 +131,12 @@ func (s *service) startParts(registry *prometheus.Registry) {
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
 		GetCertificate:      s.certificate.GetCertificate,
-		Accept:              s.relay.Accept,
+		Accept:              s.accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
-		Refuse:              s.disk.refuse,
+		Refuse:              s.journal.Refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
 	})
@@ -151,9 +150,18 @@ func (s *service) startParts(registry *prometheus.Registry) {
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
 }
 
+// accept hands a change to the actors, if the journal's disk has room for it.
+func (s *service) accept(change audience.Change, reply chan<- error) {
+	if err := s.journal.Admit(change.Keys); err != nil {
+		reply <- err
+		return
+	}
+	s.relay.Accept(change, reply)
+}
+
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error {
-	if err := s.disk.refuse(); err != nil {
+	if err := s.journal.Refuse(); err != nil {
 		return err
 	}
 	return s.relay.Ready()
@@ -186,7 +194,6 @@ func (s *service) exit(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	go s.disk.watch(watching)
 	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():
