@@ -89,15 +89,14 @@ func (r *report) sound(keys ...string) bool {
 }
 
 func (r *report) keyFile(cfg config.Config) {
-	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
-		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
+	entry, err := keyfile.Load(cfg.KeyFile, keyOptions(cfg))
 	if err != nil {
 		r.fault("key file", err)
 		return
 	}
-	leaf := certificate.Leaf
-	r.ok("key file", fmt.Sprintf("%s: %s, valid until %s", cfg.KeyFile, leaf.Subject, leaf.NotAfter.UTC().Format(time.DateOnly)))
-	for _, warning := range keyfile.Check(certificate, time.Now()) {
+	now := time.Now()
+	r.ok("key file", fmt.Sprintf("%s: %s", cfg.KeyFile, keyfile.Summary(entry, now)))
+	for _, warning := range keyfile.Check(entry, now) {
 		r.warn("key file", warning)
 	}
 }

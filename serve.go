@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -19,6 +19,7 @@ import (
 	"audiences/api"
 	"audiences/api/admin"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -58,7 +59,8 @@ type service struct {
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
-	disk    *watermark
+
+	certificate *keyfile.Source
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -73,22 +75,22 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 			s.closeOpened()
 		}
 	}()
-	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
-		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
-	if err != nil {
-		return nil, err
-	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerDropped(lines, registry)
 	registerBuild(registry)
+	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
 	s.split, err = splitclient.New(splitclient.Options{
 		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit})
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit})
 	if err != nil {
 		return nil, err
 	}
@@ -100,14 +102,21 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.startParts(certificate, registry)
+	s.startParts(registry)
 	return s, nil
 }
 
+func keyOptions(cfg config.Config) keyfile.Options {
+	return keyfile.Options{Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()}
+}
+
+// servedRecord is where the relay keeps for health checks what it serves. It is
+// there while the journal is, with the same rights.
+func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+
 // startParts starts what cannot fail any more.
-func (s *service) startParts(certificate tls.Certificate, registry *prometheus.Registry) {
+func (s *service) startParts(registry *prometheus.Registry) {
 	cfg := s.cfg
-	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -121,13 +130,13 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	})
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
-		Certificate:         certificate,
-		Accept:              s.relay.Accept,
+		GetCertificate:      s.certificate.GetCertificate,
+		Accept:              s.accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
-		Refuse:              s.disk.refuse,
+		Refuse:              s.journal.Refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
 	})
@@ -141,9 +150,18 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
 }
 
+// accept hands a change to the actors, if the journal's disk has room for it.
+func (s *service) accept(change audience.Change, reply chan<- error) {
+	if err := s.journal.Admit(change.Keys); err != nil {
+		reply <- err
+		return
+	}
+	s.relay.Accept(change, reply)
+}
+
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error {
-	if err := s.disk.refuse(); err != nil {
+	if err := s.journal.Refuse(); err != nil {
 		return err
 	}
 	return s.relay.Ready()
@@ -176,7 +194,7 @@ func (s *service) exit(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	go s.disk.watch(watching)
+	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()

@@ -48,7 +48,7 @@ func Inspect(options Options) (found Inspection) {
 		found.add(err)
 		return found
 	}
-	if found.Holder == 0 {
+	if found.Holder == 0 && j.room != nil {
 		found.add(j.inspectStore(known.Store, &found))
 	}
 	return found
@@ -83,14 +83,20 @@ func (j *Journal) inspectPlace(found *Inspection) {
 	found.add(j.inspectRoom(dir, found))
 }
 
-// inspectRoom is the part of open that asks for room.
+// inspectRoom is the part of open that sees to the room.
 func (j *Journal) inspectRoom(dir string, found *Inspection) error {
-	usage, err := j.files.GetDiskUsage(dir)
+	usage := func() (vfs.DiskUsage, error) { return j.files.GetDiskUsage(dir) }
+	room, err := newRoom(usage, j.options.MinFreeBytes)
 	if err != nil {
-		return fmt.Errorf("read free space of journal's disk: %w", err)
+		return err
 	}
-	if found.Free = usage.AvailBytes; found.Free < leastFree {
-		return fmt.Errorf("the disk of %s has %d MiB left, and opening needs %d MiB", dir, found.Free>>20, leastFree>>20)
+	j.room = room
+	free, least := room.free.Load(), openUnits*room.unit
+	if ballast := newBallast(j.files, j.options.Dir, room.unit); ballast.there.Load() {
+		free += ballast.size
+	}
+	if found.Free = uint64(free); free < least {
+		return fmt.Errorf("the disk of %s has %d KiB left, and opening needs %d KiB", dir, free>>10, least>>10)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -13,6 +14,9 @@ import (
 // defaultCacheBytes is small: pending keys are read once, when a segment wakes.
 const defaultCacheBytes = 8 << 20
 
+// defaultOpenFiles is enough for the tables of some tens of millions of keys.
+const defaultOpenFiles = 200
+
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
 // damage to the log from its end; the rest is up to logCheck.
@@ -23,20 +27,23 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	comparer := *pebble.DefaultComparer
 	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
 	options := &pebble.Options{
-		FS:                          storeFiles{j.files, &logCheck{}},
+		FS:                          storeFiles{j.files, &logCheck{}, j},
 		Comparer:                    &comparer,
 		FormatMajorVersion:          storeFormat,
 		ErrorIfNotExists:            mustExist,
 		Logger:                      storeLogger{j},
 		EventListener:               j.storeEvents(),
 		CacheSize:                   j.options.CacheBytes,
-		MemTableSize:                16 << 20,
-		MaxOpenFiles:                200,
+		MemTableSize:                uint64(j.room.unit),
+		MaxOpenFiles:                j.options.MaxOpenFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		MemTableStopWritesThreshold: 4,
 		// A table that cannot be read must not stop the intake of everybody (I8):
 		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
 		L0StopWritesThreshold: 1 << 20,
+	}
+	if j.room.unit < largestUnit { // a small disk has no room for so many logs
+		options.MemTableStopWritesThreshold = 2
 	}
 	if j.options.Memory == nil { // where an fsync costs something
 		options.WALMinSyncInterval = j.pace.interval
@@ -47,6 +54,15 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 
 func (j *Journal) storeEvents() *pebble.EventListener {
 	return &pebble.EventListener{
+		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
+		CompactionEnd: func(info pebble.CompactionInfo) {
+			j.compactions.failed.Store(info.Err != nil)
+			if errors.Is(info.Err, errNoRoom) {
+				j.room.stuck.Store(true) // the store waits for half a minute
+			}
+			j.room.compacting(0)
+		},
+		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },
 		BackgroundError: func(err error) {
 			if j.quiet.allows() {
 				j.log.Error().Err(err).Msg("the journal's store cannot do its housekeeping")
@@ -58,6 +74,29 @@ func (j *Journal) storeEvents() *pebble.EventListener {
 			}
 		},
 	}
+}
+
+// mostFailedFlushes come in a row before the journal is given up: without flushes the
+// next change waits for ever. With what failed waits after each, that is five seconds.
+const mostFailedFlushes = 50
+
+func (j *Journal) flushed(err error) {
+	switch {
+	case err == nil:
+		j.failedFlushes.Store(0)
+	case j.failedFlushes.Add(1) >= mostFailedFlushes && j.opened.Load():
+		j.fail(fmt.Errorf("write journal: flush: %w", err))
+	}
+}
+
+// inputSize is the most that a compaction may write: it merges and drops.
+func inputSize(info pebble.CompactionInfo) (size int64) {
+	for _, level := range info.Input {
+		for _, table := range level.Tables {
+			size += int64(table.Size)
+		}
+	}
+	return size
 }
 
 // storeLogger passes on what Pebble says. Pebble does not expect Fatalf to return:
