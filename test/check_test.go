@@ -241,7 +241,7 @@ func TestMissingRightsNameTheUser(t *testing.T) {
 		what, file string
 		commands   []string
 	}{
-		{"key file", "key.jks", []string{"check", "serve", "healthcheck"}},
+		{"key file", "key.jks", []string{"check", "serve"}},
 		{"configuration", "audiences.config", []string{"check", "serve", "healthcheck"}},
 		{"secret", "token", []string{"check", "serve", "healthcheck"}},
 		{"journal", "journal/FORMAT", []string{"check", "serve"}},
