@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"audiences/sandbox"
@@ -67,5 +68,19 @@ func TestSandboxWithStalledOutput(t *testing.T) {
 	eventually(t, patience, "its key is delivered", ask("GET", "/cache", ""))
 	if code := p.terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestPrintingEndsWhenTold: a command that waits for the reader of its output ends
+// by a signal as any program does, and so does one that has not got so far.
+func TestPrintingEndsWhenTold(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sandbox.Options{}, nil)
+	_, writer := stalled(t, "pipe")
+	p := s.runAs([]string{"check", s.config()}, nil, func(cmd *exec.Cmd) { cmd.Stdout = writer })
+	p.signal(syscall.SIGTERM)
+	p.wait(patience)
+	if status := p.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGTERM {
+		t.Errorf("it ended with %v", p.cmd.ProcessState)
 	}
 }
