@@ -86,6 +86,10 @@ soak: ## 5,000 posts a second while Split misbehaves now and then: FOR=30m
 overload: ## a minute of ten times what the relay can take
 	go test ./test -run '^TestOverload$$' -overload.for=1m -timeout 10m -count=1 -v
 
+.PHONY: unread
+unread: ## a minute of posts while the reader of the log stalls, and has gone
+	go test ./test -run '^Test(Stalled|Closed)Log$$' -log.for=1m -timeout 10m -count=1 -v
+
 .PHONY: memory
 memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 	go test ./test -run '^TestBoundedMemory$$' -memory.keys=10000000 -timeout 1h -count=1 -v

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -170,9 +171,11 @@ func (r *report) address(what, address string, holder int) {
 	}
 }
 
-// withUser adds to missing rights who misses them.
+// withUser adds to missing rights who misses them. The faults of a configuration are
+// sentences, in which the system's words stand.
 func withUser(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
+	inFaults := errors.As(err, new(config.Faults)) && strings.Contains(err.Error(), syscall.EACCES.Error())
+	if inFaults || errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w (as uid %d)", err, os.Getuid())
 	}
 	return err

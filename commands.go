@@ -12,7 +12,7 @@ const usage = `audiences: a relay from mParticle audiences to Split segments
   audiences [serve] CONFIG        run the relay
   audiences check CONFIG          tell whether the relay would start, and what would hinder it
   audiences keygen [-out FILE]    write a self-signed key file
-  audiences healthcheck CONFIG    ask the relay of that configuration for /ping; exit code 0 or 1
+  audiences healthcheck CONFIG    ask the relay of that configuration for /ping; exit code 0 if it answers
   audiences sandbox [-traffic N]  try it: relay and a Split look-alike in one process
   audiences version               print the version
 

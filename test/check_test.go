@@ -233,38 +233,72 @@ func TestCheckTellsAllAtOnce(t *testing.T) {
 // were made by.
 func TestMissingRightsNameTheUser(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	key := filepath.Join(s.dir, "key.jks")
-	text, err := os.ReadFile(filepath.Join(project, "testkey.jks"))
+	key, err := os.ReadFile(filepath.Join(project, "testkey.jks"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, key, string(text))
-	s.configure(map[string]any{"keyFile": key})
-	uid := os.Getuid()
-	if uid != 0 {
-		if err := os.Chmod(key, 0); err != nil {
-			t.Fatal(err)
-		}
-	} else { // root may read everything: somebody else has to try
-		uid = 65534
-		for path, mode := range map[string]os.FileMode{filepath.Dir(s.dir): 0o755, s.dir: 0o755, s.config(): 0o644, filepath.Dir(binary): 0o755} {
-			if err := os.Chmod(path, mode); err != nil {
+	for _, c := range []struct {
+		what, file string
+		commands   []string
+	}{
+		{"key file", "key.jks", []string{"check", "serve"}},
+		{"configuration", "audiences.config", []string{"check", "serve", "healthcheck"}},
+		{"secret", "token", []string{"check", "serve", "healthcheck"}},
+		{"journal", "journal/FORMAT", []string{"check", "serve"}},
+		{"journal's directory", "journal", []string{"check", "serve"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, sandbox.Options{}, nil)
+			s.start().terminate() // makes the journal
+			writeFile(t, filepath.Join(s.dir, "key.jks"), string(key))
+			writeFile(t, filepath.Join(s.dir, "token"), "token")
+			s.configure(map[string]any{"keyFile": "key.jks", "authToken": nil})
+			uid := forSomebodyElse(t, s.dir)
+			if err := os.Chmod(filepath.Join(s.dir, c.file), 0); err != nil {
 				t.Fatal(err)
 			}
-		}
-	}
-	for _, command := range []string{"check", "serve"} {
-		p := s.runAs([]string{command, s.config()}, nil, func(cmd *exec.Cmd) {
-			if os.Getuid() == 0 {
-				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+			for _, command := range c.commands {
+				p := s.runAs([]string{command, s.config()}, []string{"AUDIENCES_AUTH_TOKEN_FILE=" + filepath.Join(s.dir, "token")}, func(cmd *exec.Cmd) {
+					if uid != os.Getuid() {
+						cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
+					}
+				})
+				if code := p.wait(patience); code == exitDone {
+					t.Errorf("%s: exit code %d", command, code)
+				}
+				if words := p.output() + p.log(); !strings.Contains(words, fmt.Sprint("uid ", uid)) || !strings.Contains(words, filepath.Base(c.file)) {
+					t.Errorf("%s: %s", command, words)
+				}
+			}
+			if err := os.Chmod(filepath.Join(s.dir, c.file), 0o700); err != nil { // for whoever cleans up
+				t.Fatal(err)
 			}
 		})
-		if code := p.wait(patience); code == exitDone {
-			t.Errorf("%s: exit code %d", command, code)
-		}
-		if words := p.output() + p.log(); !strings.Contains(words, fmt.Sprint("uid ", uid)) || !strings.Contains(words, key) {
-			t.Errorf("%s: %s", command, words)
+	}
+}
+
+// forSomebodyElse gives a directory and all in it to a user who may not read
+// everything, as root may, and returns who that is.
+func forSomebodyElse(t *testing.T, dir string) (uid int) {
+	t.Helper()
+	if uid = os.Getuid(); uid != 0 {
+		return uid
+	}
+	uid = 65534
+	for _, way := range []string{filepath.Dir(dir), filepath.Dir(binary)} {
+		if err := os.Chmod(way, 0o755); err != nil {
+			t.Fatal(err)
 		}
 	}
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chown(path, uid, uid)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uid
 }

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,6 +21,8 @@ import (
 
 	"audiences/sandbox"
 )
+
+var logFor = flag.Duration("log.for", 0, "how long the relay is under load while nobody reads its log, at least")
 
 // talkative are the settings of a relay whose log cannot be read: its ports are
 // known beforehand.
@@ -50,19 +53,31 @@ func (s *site) answering(p *process, settings map[string]any) {
 	})
 }
 
-// fullPipe is a pipe that takes nothing more until somebody reads.
-func fullPipe(t *testing.T) (reader, writer *os.File) {
+// ways are what standard error is under a container runtime and under systemd.
+var ways = map[string]func() (reader, writer *os.File, err error){
+	"pipe": os.Pipe,
+	"socket": func() (reader, writer *os.File, err error) {
+		ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return nil, nil, err
+		}
+		return os.NewFile(uintptr(ends[0]), "reader"), os.NewFile(uintptr(ends[1]), "writer"), nil
+	},
+}
+
+// stalled is a way that takes nothing more until somebody reads.
+func stalled(t *testing.T, way string) (reader, writer *os.File) {
 	t.Helper()
-	reader, writer, err := os.Pipe()
+	reader, writer, err := ways[way]()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = reader.Close(), writer.Close() })
-	if err := writer.SetWriteDeadline(time.Now().Add(time.Second / 10)); err != nil {
-		t.Fatal(err)
-	}
 	for _, part := range []int{4096, 1} {
 		for err = nil; err == nil; {
+			if err := writer.SetWriteDeadline(time.Now().Add(time.Second / 10)); err != nil {
+				t.Fatal(err)
+			}
 			_, err = writer.Write([]byte(strings.Repeat("\n", part)))
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -72,35 +87,57 @@ func fullPipe(t *testing.T) (reader, writer *os.File) {
 	return reader, writer
 }
 
+// unreadLoad posts for -log.for, and until lines are dropped. Each of its posts is
+// worth a line, for a blank MPID, and a key, which has to be delivered.
+func (s *site) unreadLoad(p *process) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), *logFor+4*patience)
+	defer cancel()
+	var (
+		enough atomic.Bool
+		posts  sync.WaitGroup
+		took   [4]latencies
+	)
+	for client := range took {
+		posts.Go(func() {
+			for n := 0; !enough.Load(); n++ {
+				began := time.Now()
+				if err := p.postKept(ctx, change{segment: fmt.Sprint("sUnread", client), keys: []string{"", fmt.Sprint(n)}}); err != nil {
+					s.t.Error(err)
+					return
+				}
+				took[client] = append(took[client], time.Since(began))
+			}
+		})
+	}
+	began := time.Now()
+	eventually(s.t, *logFor+4*patience, "lines are dropped", func() bool {
+		return p.metric("audiences_log_lines_dropped_total") > 0 && time.Since(began) >= *logFor
+	})
+	enough.Store(true)
+	posts.Wait()
+	for client := range took {
+		eventually(s.t, patience, "every key is delivered", func() bool {
+			return len(s.members(fmt.Sprint("sUnread", client))) == len(took[client])
+		})
+	}
+	all := slices.Sorted(slices.Values(slices.Concat(took[:]...)))
+	s.t.Logf("%d posts in %v: p50 %v, p99 %v, at most %v; %v lines dropped", len(all), time.Since(began).Round(time.Second/10),
+		latencies(all).at(0.5), latencies(all).at(0.99), latencies(all).at(1), p.metric("audiences_log_lines_dropped_total"))
+}
+
 // TestStalledLog: nobody reads standard error. Posts are answered, keys are
 // delivered, lines that nobody will read are counted; when somebody reads again
 // the log goes on and says how many are missing.
 func TestStalledLog(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sandbox.Options{}, nil)
-	reader, writer := fullPipe(t)
+	reader, writer := stalled(t, "pipe")
 	p := s.startUnread(talkative(t, nil), writer)
 	p.mustPost(change{segment: "sStalled", keys: []string{"1"}})
 	eventually(t, patience, "keys are delivered", func() bool { return len(s.members("sStalled")) == 1 })
 
-	// Every post with a blank MPID is worth a line.
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
-	defer cancel()
-	var enough atomic.Bool
-	var posts sync.WaitGroup
-	for range 4 {
-		posts.Go(func() {
-			for !enough.Load() {
-				if err := p.postKept(ctx, change{segment: "sBlank", keys: []string{""}}); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	eventually(t, 4*patience, "lines are dropped", func() bool { return p.metric("audiences_log_lines_dropped_total") > 0 })
-	enough.Store(true)
-	posts.Wait()
+	s.unreadLoad(p)
 
 	told := make(chan uint64, 1)
 	go func() {
@@ -155,14 +192,16 @@ func TestStalledLogAtTheEnd(t *testing.T) {
 			return p
 		}, exitWrong},
 	} {
-		t.Run(c.what, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, sandbox.Options{}, nil)
-			_, writer := fullPipe(t)
-			if code := c.end(t, s, writer).wait(patience); code != c.code {
-				t.Errorf("exit code %d, want %d", code, c.code)
-			}
-		})
+		for way := range ways {
+			t.Run(way+"/"+c.what, func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, sandbox.Options{}, nil)
+				_, writer := stalled(t, way)
+				if code := c.end(t, s, writer).wait(patience); code != c.code {
+					t.Errorf("exit code %d, want %d", code, c.code)
+				}
+			})
+		}
 	}
 }
 
@@ -170,25 +209,26 @@ func TestStalledLogAtTheEnd(t *testing.T) {
 // what it cannot write, and stops as told.
 func TestClosedLog(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer writer.Close()
-	p := s.startUnread(talkative(t, nil), writer)
-	_ = reader.Close()
-	for i := range 20 {
-		p.mustPost(change{segment: fmt.Sprint("sClosed", i), keys: []string{"1"}})
-		p.signal(syscall.SIGHUP) // is worth a line
-	}
-	eventually(t, patience, "lines are counted", func() bool { return p.metric("audiences_log_lines_dropped_total") > 0 })
-	if code := p.terminate(); code != exitDone {
-		t.Errorf("exit code %d", code)
-	}
-	for i := range 20 {
-		if n := len(s.members(fmt.Sprint("sClosed", i))); n != 1 {
-			t.Errorf("segment %d has %d keys", i, n)
+	for way, open := range ways {
+		for _, first := range []bool{false, true} { // it has gone before the relay starts
+			t.Run(fmt.Sprintf("%s, before the start: %v", way, first), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, sandbox.Options{}, nil)
+				reader, writer, err := open()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer writer.Close()
+				if first {
+					_ = reader.Close()
+				}
+				p := s.startUnread(talkative(t, nil), writer)
+				_ = reader.Close() // fails if it is closed already
+				s.unreadLoad(p)
+				if code := p.terminate(); code != exitDone {
+					t.Errorf("exit code %d", code)
+				}
+			})
 		}
 	}
 }
@@ -247,64 +287,6 @@ func TestFailingWriteIsTold(t *testing.T) {
 	var event struct{ Level, Error string }
 	if last := lastLine(p.log()); json.Unmarshal([]byte(last), &event) != nil || event.Level != "error" || event.Error == "" {
 		t.Errorf("the last line is %s", last)
-	}
-}
-
-// TestOutputThatNobodyReads: commands that print end as they would, with their own
-// exit code and nothing but their own words; one that goes on until it is told ends.
-func TestOutputThatNobodyReads(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	for _, c := range []struct {
-		args []string
-		code int
-	}{
-		{[]string{"help"}, exitDone},
-		{[]string{"version"}, exitDone},
-		{[]string{"check", "-h"}, exitDone},
-		{[]string{"sandbox", "-h"}, exitDone},
-		{[]string{"check", s.config()}, exitDone},
-		{[]string{"keygen", "-out", filepath.Join(s.dir, "new.jks")}, exitDone},
-		{[]string{"sandbox", "-traffic", "50", "-flush", "50ms"}, exitDone},
-	} {
-		t.Run(strings.Join(c.args[:1], " "), func(t *testing.T) {
-			t.Parallel()
-			reader, writer, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer writer.Close()
-			_ = reader.Close()
-			p := (&site{t: t}).runAs(c.args, nil, func(cmd *exec.Cmd) { cmd.Stdout = writer })
-			if code := p.wait(patience); code != c.code {
-				t.Errorf("%q: exit code %d, want %d", c.args, code, c.code)
-			}
-			if strings.Contains(p.log(), "goroutine") || strings.Contains(p.log(), "pipe") {
-				t.Errorf("%q: %s", c.args, p.log())
-			}
-		})
-	}
-}
-
-// TestSandboxWithStalledOutput: whoever looks on and stops reading keeps the
-// sandbox neither from its calls nor from its end.
-func TestSandboxWithStalledOutput(t *testing.T) {
-	t.Parallel()
-	_, writer := fullPipe(t)
-	port := freePort(t)
-	p := (&site{t: t}).runAs([]string{"sandbox", "-flush", "50ms", "-port", strconv.Itoa(port)}, nil,
-		func(cmd *exec.Cmd) { cmd.Stdout = writer })
-	p.https = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	ask := func(method, path, what string) func() bool {
-		return func() bool {
-			a, err := p.send(t.Context(), method, path, "sandbox", []byte(what))
-			return err == nil && a.status == 200 && !strings.Contains(a.body, "=>")
-		}
-	}
-	eventually(t, patience, "the sandbox takes a post", ask("POST", "/audiences", body()))
-	eventually(t, patience, "its key is delivered", ask("GET", "/cache", ""))
-	if code := p.terminate(); code != exitDone {
-		t.Errorf("exit code %d", code)
 	}
 }
 

@@ -129,6 +129,34 @@ func TestRunbookQuotesTheProgram(t *testing.T) {
 	}
 }
 
+// TestNamedTestsExist: a guarantee names the tests that keep it.
+func TestNamedTestsExist(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	err := filepath.WalkDir(project, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, name := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(string(text), -1) {
+			there[name[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(document(t, "README.md"), -1)
+	if len(named) < 50 {
+		t.Errorf("only %d tests are named", len(named))
+	}
+	for _, name := range named {
+		if !there[name[1]] {
+			t.Errorf("there is no %s", name[1])
+		}
+	}
+}
+
 // fromElsewhere are quotations of the operating system, and what describes a form.
 var fromElsewhere = []string{"no space left on device", "address already in use", "tenant:workspace:environment:segment:verb => count"}
 

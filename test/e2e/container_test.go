@@ -21,6 +21,7 @@ const (
 	image     = "audiences:e2e"
 	container = "audiences-e2e"
 	volume    = "audiences-e2e-journal"
+	version   = "1.2.3-e2e"
 )
 
 // maxImageBytes is far above what a static binary and the CA certificates take:
@@ -87,7 +88,7 @@ func buildImage(t *testing.T) *engine {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	if _, err := output(e.command(ctx, "build", "--network", "none", "--tag", image, project)); err != nil {
+	if _, err := output(e.command(ctx, "build", "--network", "none", "--build-arg", "VERSION="+version, "--tag", image, project)); err != nil {
 		t.Fatalf("build the image: %v", err)
 	}
 	size := e.checkImage(t)
@@ -106,6 +107,7 @@ func (e *engine) checkImage(t *testing.T) (size int64) {
 			Env, Cmd, Entrypoint  []string
 			Volumes, ExposedPorts map[string]struct{}
 			Healthcheck           struct{ Test []string }
+			Labels                map[string]string
 		}
 	}
 	if err := json.Unmarshal([]byte(e.docker(t, "image", "inspect", image)), &images); err != nil {
@@ -125,6 +127,7 @@ func (e *engine) checkImage(t *testing.T) (size int64) {
 		"environment":  slices.Contains(c.Env, "AUDIENCES_JOURNAL_DIR=/var/lib/audiences"),
 		"volume":       keepsJournal,
 		"port":         exposes,
+		"version":      c.Labels["org.opencontainers.image.version"] == version,
 	} {
 		if !right {
 			t.Errorf("the image's %s is wrong: %+v", what, images[0])
@@ -156,12 +159,13 @@ func (e *engine) checkFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The engine itself adds empty files such as etc/hosts.
-		if header.Typeflag == tar.TypeReg && header.Size > 0 && (header.Mode&0o111 != 0 || header.Name != "etc/ssl/certs/ca-certificates.crt") {
+		harmless := header.Mode&0o111 == 0 && slices.Contains([]string{"LICENSE", "etc/ssl/certs/ca-certificates.crt"}, header.Name)
+		if header.Typeflag == tar.TypeReg && header.Size > 0 && !harmless {
 			programs = append(programs, header.Name)
 		}
 	}
 	if !slices.Equal(programs, []string{"audiences"}) {
-		t.Errorf("in the image beside the certificates: %q", programs)
+		t.Errorf("in the image beside the certificates and the licence: %q", programs)
 	}
 }
 
