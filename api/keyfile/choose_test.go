@@ -193,6 +193,7 @@ func TestChain(t *testing.T) {
 		{"mixed, twice", []*made{upper, leaf, root, lower, leaf, upper}, []*made{leaf, lower, upper, root}, 0},
 		{"a stranger", []*made{stranger, leaf, lower}, []*made{leaf, lower}, 1},
 		{"a gap", []*made{leaf, upper, root}, []*made{leaf}, 2},
+		{"a namesake alone", []*made{leaf, namesake}, []*made{leaf}, 1},
 		{"a namesake first", []*made{leaf, namesake, lower, upper}, []*made{leaf, lower, upper}, 1},
 	} {
 		text := pemPrivateKey(t, leaf.key)

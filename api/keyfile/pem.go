@@ -19,8 +19,6 @@ var (
 	pemBegin = regexp.MustCompile(`-{0,5}BEGIN [A-Z0-9 ]{1,40}--`)
 	pemStart = regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{1,40}-----`)
 	pemEnd   = regexp.MustCompile(`-----END [A-Z0-9 ]{1,40}-----`)
-
-	byteOrderMark = []byte("\ufeff")
 )
 
 // parsePEM takes the certificates and private keys in any order.
@@ -103,7 +101,7 @@ func pemBlock(text []byte) (*pem.Block, error) {
 		} else {
 			rest = nil
 		}
-		line = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue
 		}
