@@ -44,6 +44,7 @@ func TestServed(t *testing.T) {
 		{"pem-brainpool.pem", "CN=under-brain", 2},
 		{"pkcs12-others.p12", "CN=leaf", 3},
 		{"pkcs12-legacy-others.p12", "CN=leaf", 3},
+		{"pkcs12-legacy-ca.p12", "CN=server", 1},
 		{"pkcs12-mac-sha1.p12", "CN=leaf", 1},
 		{"pkcs12-mac-sha512.p12", "CN=leaf", 1},
 		{"pkcs12-prf-SHA1.p12", "CN=server", 1},

@@ -101,6 +101,7 @@ func TestChoice(t *testing.T) {
 		made  []func(*x509.Certificate)
 	}{
 		{"one, expired", 0, 0, time.Time{}, []func(*x509.Certificate){from(-9, -1)}},
+		{"one, valid", 0, 0, time.Time{}, []func(*x509.Certificate){from(-9, 9)}},
 		{"expired and valid", 1, 0, now.AddDate(0, 0, 9).Add(time.Nanosecond), []func(*x509.Certificate){from(-9, -1), from(-1, 9)}},
 		{"valid and expired", 0, 0, now.AddDate(0, 0, 9).Add(time.Nanosecond), []func(*x509.Certificate){from(-1, 9), from(-9, -1)}},
 		{"valid and not yet", 0, 0, now.AddDate(0, 0, 1), []func(*x509.Certificate){from(-9, 9), from(1, 90)}},
