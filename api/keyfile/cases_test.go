@@ -76,8 +76,10 @@ func TestServed(t *testing.T) {
 		if state := handshakeAny(t, own); !state.PeerCertificates[0].Equal(cert.Leaf) {
 			t.Errorf("%s: the client saw %s", c.file, state.PeerCertificates[0].Subject)
 		}
-		o.Password += "x"
-		if _, err := Load(filepath.Join("testdata", c.file), o); strings.HasSuffix(c.file, ".p12") && !errors.Is(err, ErrWrongPassword) {
+		if o.Password += "x"; !strings.HasSuffix(c.file, ".p12") || c.chain > 1 {
+			continue
+		}
+		if _, err := Load(filepath.Join("testdata", c.file), o); !errors.Is(err, ErrWrongPassword) {
 			t.Errorf("%s with a wrong password: %v", c.file, err)
 		}
 	}
