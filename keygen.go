@@ -23,7 +23,7 @@ func keygen(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	hosts := flags.String("hosts", "", "host names and addresses beside localhost, separated by commas")
 	days := flags.Int("days", 3650, "how many `days` the certificate is valid")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *days < 1 {
-		return fmt.Errorf("%w: audiences keygen [-out FILE] [-hosts a,b] [-days N]; AUDIENCES_KEY_PASSWORD is the password", errUsage)
+		return fmt.Errorf("%w: audiences keygen [-out FILE.jks|.p12|.pfx|.pem] [-hosts a,b] [-days N]; AUDIENCES_KEY_PASSWORD is the password", errUsage)
 	}
 	format, err := keyfile.FormatOf(*out)
 	if err != nil {

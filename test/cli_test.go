@@ -115,6 +115,10 @@ func TestCheck(t *testing.T) {
 	expired, broken := filepath.Join(s.dir, "expired.pem"), filepath.Join(s.dir, "broken.jks")
 	writeCertificate(t, expired, time.Now().Add(-time.Hour))
 	writeFile(t, broken, "\xfe\xed\xfe\xed\x00\x00")
+	years, err := filepath.Abs(filepath.Join(project, "api/keyfile/testdata/pkcs12-years.p12"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		what     string
 		settings map[string]any
@@ -126,6 +130,7 @@ func TestCheck(t *testing.T) {
 		{"no key file", map[string]any{"keyFile": "none.jks"}, exitWrong, []string{"FAULT", "none.jks"}},
 		{"cut key file", map[string]any{"keyFile": broken}, exitWrong, []string{"FAULT", "broken.jks"}},
 		{"expired", map[string]any{"keyFile": expired}, exitDone, []string{"WARNING", "expired"}},
+		{"entries of two years", map[string]any{"keyFile": years}, exitDone, []string{`entry "relay-2026"`, "to 2081-08-28"}},
 		{"no directory", map[string]any{"journalDir": "audiences.config/journal"}, exitWrong, []string{"FAULT", "audiences.config"}},
 		{"all at once", map[string]any{"keyFile": "none.jks", "journalDir": "audiences.config"}, exitWrong, []string{"none.jks", "audiences.config"}},
 	} {

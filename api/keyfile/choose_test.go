@@ -101,6 +101,7 @@ func TestChoice(t *testing.T) {
 		made  []func(*x509.Certificate)
 	}{
 		{"one, expired", 0, 0, time.Time{}, []func(*x509.Certificate){from(-9, -1)}},
+		{"one, valid", 0, 0, time.Time{}, []func(*x509.Certificate){from(-9, 9)}},
 		{"expired and valid", 1, 0, now.AddDate(0, 0, 9).Add(time.Nanosecond), []func(*x509.Certificate){from(-9, -1), from(-1, 9)}},
 		{"valid and expired", 0, 0, now.AddDate(0, 0, 9).Add(time.Nanosecond), []func(*x509.Certificate){from(-1, 9), from(-9, -1)}},
 		{"valid and not yet", 0, 0, now.AddDate(0, 0, 1), []func(*x509.Certificate){from(-9, 9), from(1, 90)}},
@@ -193,6 +194,7 @@ func TestChain(t *testing.T) {
 		{"mixed, twice", []*made{upper, leaf, root, lower, leaf, upper}, []*made{leaf, lower, upper, root}, 0},
 		{"a stranger", []*made{stranger, leaf, lower}, []*made{leaf, lower}, 1},
 		{"a gap", []*made{leaf, upper, root}, []*made{leaf}, 2},
+		{"a namesake alone", []*made{leaf, namesake}, []*made{leaf}, 1},
 		{"a namesake first", []*made{leaf, namesake, lower, upper}, []*made{leaf, lower, upper}, 1},
 	} {
 		text := pemPrivateKey(t, leaf.key)

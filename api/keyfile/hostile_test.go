@@ -98,6 +98,17 @@ func derHead(t *testing.T) []byte {
 	return safe[:len(safe)-0x0ff000]
 }
 
+// TestManyKeys: opening each would take its time.
+func TestManyKeys(t *testing.T) {
+	one := jksWithKey(t, 0, nil)[12:]
+	for n, want := range map[int]error{maxPrivateKeys: nil, maxPrivateKeys + 1: errTooManyInJKS} {
+		data := append(jksOf(2, uint32(n)), bytes.Repeat(one, n)...)
+		if err := walkJKS(append(data, make([]byte, 20)...)); !errors.Is(err, want) {
+			t.Errorf("%d keys: %v", n, err)
+		}
+	}
+}
+
 // TestShortEncryptedKey: keystore-go panics on one.
 func TestShortEncryptedKey(t *testing.T) {
 	data := append(jksOf(2, 1, 1), 0, 1, 'a')

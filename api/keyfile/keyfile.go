@@ -130,7 +130,7 @@ func parse(data []byte, o Options) ([]candidate, error) {
 		return parsePKCS12(data, o)
 	case encoding != "":
 		return nil, unsupported{"it is text in " + encoding, "iconv -f " + encoding + " -t UTF-8 -o NEW OLD"}
-	case pemBegin.Match(data):
+	case len(pemBlocks(data)) > 0:
 		return parsePEM(data)
 	}
 	return nil, ErrNotAKeyFile

@@ -13,21 +13,20 @@ import (
 )
 
 var (
-	// pemBegin finds the start of a block also where an editor or a join of files
-	// has damaged the line: what looks like one is either read or refused, but
-	// never passed over. Else a chain would be shorter without a word.
-	pemBegin = regexp.MustCompile(`-{0,5}BEGIN [A-Z0-9 ]{1,40}--`)
 	pemStart = regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{1,40}-----`)
+	pemBegin = regexp.MustCompile(`^BEGIN [A-Z0-9 ]{1,40}--`)
 	pemEnd   = regexp.MustCompile(`-----END [A-Z0-9 ]{1,40}-----`)
-
-	byteOrderMark = []byte("\ufeff")
 )
 
 // parsePEM takes the certificates and private keys in any order.
 func parsePEM(data []byte) ([]candidate, error) {
 	var certificates [][]byte
 	var keys []crypto.PrivateKey
-	for _, at := range pemBlocks(data) {
+	blocks := pemBlocks(data)
+	if len(blocks) > maxBlocks {
+		return nil, errTooManyInPEM
+	}
+	for _, at := range blocks {
 		block, err := pemBlock(data[at.start:at.end])
 		line := 1 + bytes.Count(data[:at.start], []byte("\n"))
 		if err != nil {
@@ -51,7 +50,7 @@ func parsePEM(data []byte) ([]candidate, error) {
 			return nil, fmt.Errorf("it holds certificates as %s at line %d, which is not supported; write that block anew with: openssl pkcs7 -print_certs -in OLD -out NEW", block.Type, line)
 		}
 		if len(certificates) > maxCertificates || len(keys) > maxPrivateKeys {
-			return nil, errors.New("it holds more certificates or keys than a server's key file should")
+			return nil, errTooManyInPEM
 		}
 	}
 	var found []candidate
@@ -61,25 +60,37 @@ func parsePEM(data []byte) ([]candidate, error) {
 	return found, nil
 }
 
+const maxBlocks = 2 * (maxCertificates + maxPrivateKeys)
+
+var errTooManyInPEM = errors.New("it holds more certificates, keys or other blocks than a server's key file should")
+
 type span struct{ start, end int }
 
-// pemBlocks are the places from each BEGIN to the next one.
+// pemBlocks are the places from each BEGIN to the next one. A BEGIN counts also
+// where an editor or a join of files has damaged its line: what looks like one is
+// either read or refused, but never passed over. Else a chain would be shorter
+// without a word.
 func pemBlocks(data []byte) []span {
 	var blocks []span
-	for start := 0; ; {
-		at := pemBegin.FindIndex(data[start:])
-		if at == nil {
-			return blocks
+	for at := 0; len(blocks) <= maxBlocks; { // parsePEM refuses more
+		next := bytes.Index(data[at:], []byte("BEGIN "))
+		if next < 0 {
+			break
+		}
+		start := at + next
+		at = start + len("BEGIN ")
+		if !pemBegin.Match(data[start:min(start+50, len(data))]) {
+			continue
+		}
+		for dashes := 0; dashes < 5 && start > 0 && data[start-1] == '-'; dashes++ {
+			start--
 		}
 		if len(blocks) > 0 {
-			blocks[len(blocks)-1].end = start + at[0]
+			blocks[len(blocks)-1].end = start
 		}
-		blocks = append(blocks, span{start + at[0], len(data)})
-		if len(blocks) > 2*(maxCertificates+maxPrivateKeys) {
-			return blocks // parsePEM refuses them
-		}
-		start += at[1]
+		blocks = append(blocks, span{start, len(data)})
 	}
+	return blocks
 }
 
 // pemBlock reads one, however its lines end and wherever they begin.
@@ -103,7 +114,7 @@ func pemBlock(text []byte) (*pem.Block, error) {
 		} else {
 			rest = nil
 		}
-		line = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+		line = bytes.TrimSpace(line)
 		if len(line) == 0 {
 			continue
 		}

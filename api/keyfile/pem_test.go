@@ -105,6 +105,7 @@ func TestPEMRefused(t *testing.T) {
 		"an END with few dashes":   replaced(strings.TrimSuffix(parts[1], "--")),
 		"quoted":                   "> " + strings.ReplaceAll(whole, "\n", "\n> "),
 		"PKCS7":                    replaced(strings.ReplaceAll(parts[1], "CERTIFICATE", "PKCS7")),
+		"too many other blocks":    strings.Repeat("-----BEGIN X-----\n-----END X-----\n", maxBlocks) + whole,
 		"line ends written out":    strings.ReplaceAll(whole, "\n", `\n`),
 	} {
 		if entry, err := Parse([]byte(text), Options{}); err == nil {

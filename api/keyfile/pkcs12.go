@@ -140,7 +140,12 @@ func (p *pfx) open(b box, password string) error {
 		return err
 	}
 	plain, err := decrypt(b.algorithm, b.data, password)
-	if err != nil {
+	switch {
+	case errors.Is(err, pkcs.ErrPBEDecryption) && p.hasMAC:
+		return errDamagedPKCS12
+	case errors.Is(err, pkcs.ErrPBEDecryption):
+		return errStorePassword
+	case err != nil:
 		return err
 	}
 	return p.safe(plain, 0)

@@ -51,8 +51,7 @@ type Source struct {
 	warned time.Time
 }
 
-// Open loads the file, which must be good at the start, and logs what is wrong
-// with its certificate.
+// Open loads the file, which must be good at the start.
 func Open(o SourceOptions) (*Source, error) {
 	s := &Source{options: o}
 	s.options.Options.Now = nil
@@ -67,8 +66,6 @@ func Open(o SourceOptions) (*Source, error) {
 	s.tried = sha256.Sum256(data)
 	s.seen = s.tried
 	s.current.Store(&entry)
-	s.options.Logger.Info().Str("file", o.Path).Str("certificate", Summary(entry, time.Now())).Msg("key file loaded")
-	s.warn()
 	s.register()
 	return s, nil
 }
@@ -98,9 +95,13 @@ func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return &s.current.Load().Certificate, nil
 }
 
-// Watch looks after the file until ctx ends.
+// Watch logs what is served and what is wrong with it, and looks after the file
+// until ctx ends.
 func (s *Source) Watch(ctx context.Context) {
-	s.record(s.Entry().Certificate.Leaf.Raw)
+	entry := s.Entry()
+	s.record(entry.Certificate.Leaf.Raw)
+	s.options.Logger.Info().Str("file", s.options.Path).Str("certificate", Summary(entry, time.Now())).Msg("key file loaded")
+	s.warn()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,7 +23,25 @@ type renewal struct {
 	record   string
 	source   *Source
 	registry *prometheus.Registry
-	log      bytes.Buffer // of Watch, read after synctest.Wait
+	log      logged
+}
+
+// logged is what a Source logs, for two goroutines.
+type logged struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logged) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // watch starts a Source with a new certificate for the days, until the test ends.
@@ -113,7 +132,7 @@ func TestRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := watch(t, 100)
 		old := r.after(time.Second)
-		if !r.isRecorded(old) {
+		if WasServed(r.record, r.path+"2", old.Raw) || WasServed(r.record+"2", r.path, old.Raw) || !r.isRecorded(old) {
 			t.Error("what is served from the start is not recorded")
 		}
 		if got := r.gauge("audiences_certificate_expires_timestamp_seconds"); got != float64(old.NotAfter.Unix()) {
@@ -276,17 +295,18 @@ func TestEntryTakesOver(t *testing.T) {
 	})
 }
 
-// TestWarningsGoOn: what is wrong with the certificate is said once a day.
+// TestWarningsGoOn: what is wrong with the certificate is said at the start and
+// then once a day.
 func TestWarningsGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := watch(t, 31) // 30 days before the end is a day from now
-		r.after(23 * time.Hour)
-		if n := r.warnings(); n != 0 {
-			t.Fatalf("%d warnings, 30 days before its end", n)
-		}
-		r.after(50 * time.Hour)
-		if n := r.warnings(); n != 2 {
-			t.Errorf("%d warnings at the ends of the second and third day", n)
+		r := watch(t, 20)
+		for _, c := range []struct {
+			wait time.Duration
+			want int
+		}{{0, 1}, {23 * time.Hour, 1}, {2 * time.Hour, 2}} {
+			if r.after(c.wait); r.warnings() != c.want {
+				t.Errorf("%d warnings %s later, want %d", r.warnings(), c.wait, c.want)
+			}
 		}
 	})
 }

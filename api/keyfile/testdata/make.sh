@@ -89,6 +89,8 @@ cat negative.crt pss.crt brain.crt root.crt intermediate.crt intermediate.crt >o
 openssl pkcs12 -export -in leaf.crt -inkey leaf.key -certfile others.crt -name server -passout pass:password -out pkcs12-others.p12
 openssl pkcs12 -export -legacy -in leaf.crt -inkey leaf.key -certfile others.crt -name server -passout pass:password -out pkcs12-legacy-others.p12
 pair pkcs12-legacy-trusted.p12 PKCS12 server EC -groupname secp256r1 -J-Dkeystore.pkcs12.legacy
+cp pkcs12-legacy-trusted.p12 pkcs12-legacy-ca.p12
+keytool -importcert -noprompt -keystore pkcs12-legacy-ca.p12 -storepass password -alias root -file root.crt -J-Dkeystore.pkcs12.legacy 2>/dev/null
 keytool -importcert -noprompt -keystore pkcs12-legacy-trusted.p12 -storepass password -alias old -file negative.crt -J-Dkeystore.pkcs12.legacy 2>/dev/null
 
 # Digests of the MAC and of the key derivation.
