@@ -12,6 +12,7 @@ import (
 
 	"audiences/api/keyfile"
 	"audiences/config"
+	"audiences/journal"
 )
 
 // errFaults ends a check that has printed what it found.
@@ -38,6 +39,7 @@ func check(_ context.Context, args []string, stdout, _ io.Writer) error {
 	} else {
 		report.ok("journal", cfg.JournalDir)
 	}
+	report.disk(cfg)
 	if report.faults > 0 {
 		return errFaults
 	}
@@ -71,6 +73,17 @@ func (r *report) keyFile(cfg config.Config) {
 	r.ok("key file", fmt.Sprintf("%s: %s, valid until %s", cfg.KeyFile, leaf.Subject, leaf.NotAfter.UTC().Format(time.DateOnly)))
 	for _, warning := range keyfile.Check(certificate, time.Now()) {
 		r.warn("key file", warning)
+	}
+}
+
+// disk looks at the size of the journal's disk.
+func (r *report) disk(cfg config.Config) {
+	warning, err := journal.CheckDisk(cfg.JournalDir, cfg.MinFreeDiskBytes)
+	if warning != "" {
+		r.warn("journal", warning)
+	}
+	if err != nil {
+		r.fault("journal", err)
 	}
 }
 

@@ -49,6 +49,8 @@ type room struct {
 	unit  int64 // bytes
 	least int64 // bytes: what the operator wants to be left
 
+	warning string // what an operator should know of the disk
+
 	free atomic.Int64 // at the last look, less what was written since
 	mark atomic.Int64 // changes are refused below it
 
@@ -76,11 +78,11 @@ func newRoom(usage func() (vfs.DiskUsage, error), least int64) (*room, error) {
 		return r, nil
 	case err != nil:
 		return nil, fmt.Errorf("read free space of journal's disk: %w", err)
-	case now.TotalBytes < leastDisk:
-		return nil, fmt.Errorf("journal's disk has %d MiB: it needs %d MiB at least", now.TotalBytes>>20, leastDisk>>20)
+	case tooSmall(now) != nil:
+		return nil, tooSmall(now)
 	}
 	r.unit = unitOf(now)
-	r.least = leastOf(now, least)
+	r.least, r.warning = leastOf(now, least), diskWarning(now, least)
 	return r, r.look()
 }
 
