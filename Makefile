@@ -8,6 +8,7 @@ ROUNDS ?= 50     # kills of make crash
 SEED   ?= 0      # of make crash; 0: another one each time
 EXECS  ?= 200000 # executions of each target of make fuzz
 FOR    ?= 30m    # how long make soak lasts
+MIB    ?= 64,128,512 # sizes of the volumes of make volumes
 
 # Run at a pinned version instead of being a dependency of the relay.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -79,6 +80,10 @@ overload: ## a minute of ten times what the relay can take
 memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 	go test ./test -run '^TestBoundedMemory$$' -memory.keys=10000000 -timeout 1h -count=1 -v
 
+.PHONY: volumes
+volumes: ## small volumes filled, drained and killed at thirty moments each; as root: MIB=64,128,512
+	go test -tags e2e ./test -run '^TestVolumes$$' -volumes.mib=$(strip $(MIB)) -volumes.kills=10 -timeout 2h -count=1 -v
+
 .PHONY: footprint
 footprint: ## 1,000,000 segments with nothing to do: memory of each
 	go test ./actors -run '^TestFootprint$$' -footprint.segments=1000000 -timeout 1h -count=1 -v
@@ -91,6 +96,7 @@ bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm
 	./test/e2e/install
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
+	go test -tags e2e ./test -run '^TestVolumes$$' -count=1 -timeout 20m -v
 
 .PHONY: clean
 clean: ## what make build and the test runs left here
