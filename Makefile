@@ -96,7 +96,7 @@ bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm
 	./test/e2e/install
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
-	go test -tags e2e ./test -run '^TestVolumes$$' -count=1 -timeout 20m -v
+	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
 
 .PHONY: clean
 clean: ## what make build and the test runs left here
