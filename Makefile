@@ -10,6 +10,7 @@ EXECS  ?= 200000 # executions of each target of make fuzz
 FOR    ?= 30m    # how long make soak lasts
 COUNT  ?= 250    # mutants of make mutants
 SHARD  ?= 1/1    # which part of them
+MIB    ?= 64,128,512 # sizes of the volumes of make volumes
 
 # What the binary says of itself; a checkout without tags has its commit for a version.
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -94,6 +95,10 @@ unread: ## a minute of posts while the reader of the log stalls, and has gone
 memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 	go test ./test -run '^TestBoundedMemory$$' -memory.keys=10000000 -timeout 1h -count=1 -v
 
+.PHONY: volumes
+volumes: ## small volumes filled, drained and killed at thirty moments each; as root: MIB=64,128,512
+	go test -tags e2e ./test -run '^TestVolumes$$' -volumes.mib=$(strip $(MIB)) -volumes.kills=10 -timeout 2h -count=1 -v
+
 .PHONY: footprint
 footprint: ## 1,000,000 segments with nothing to do: memory of each
 	go test ./actors -run '^TestFootprint$$' -footprint.segments=1000000 -timeout 1h -count=1 -v
@@ -110,6 +115,7 @@ bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl and a JRE
 	./test/e2e/install
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
+	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
 
 .PHONY: clean
 clean: ## what make build and the test runs left here

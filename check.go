@@ -105,7 +105,7 @@ func (r *report) keyFile(cfg config.Config) {
 // configuration, which a process is that has the journal's lock and listens on the
 // configuration's port; 0 when there is none.
 func (r *report) journal(cfg config.Config) (holder int) {
-	found := journal.Inspect(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile, Logger: zerolog.Nop()})
+	found := journal.Inspect(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile, MinFreeBytes: cfg.MinFreeDiskBytes, Logger: zerolog.Nop()})
 	for _, fault := range found.Faults {
 		r.fault("journal", fault)
 	}
@@ -115,7 +115,10 @@ func (r *report) journal(cfg config.Config) (holder int) {
 	if found.Lesser != nil {
 		r.warn("journal", fmt.Sprintf("%s: a start would set aside what is damaged, and go on with the rest: %v", cfg.JournalDir, found.Lesser))
 	}
-	if least := uint64(cfg.MinFreeDiskBytes); found.Free < least && len(found.Faults) == 0 {
+	switch least := uint64(cfg.MinFreeDiskBytes); {
+	case found.Room != "":
+		r.warn("journal", found.Room)
+	case found.Free < least && len(found.Faults) == 0:
 		r.warn("journal", fmt.Sprintf("%s: its disk has %d MiB left, less than minFreeDiskBytes (%d MiB): posts would be refused", cfg.JournalDir, found.Free>>20, least>>20))
 	}
 	switch {

@@ -47,7 +47,11 @@ func (c *compactions) Register(_ int, db pebble.DBForCompaction) { c.db = db }
 
 // Unregister is called by the store when it closes, and waits until none of its
 // methods is being called. A compaction under way goes on.
-func (c *compactions) Unregister() {
+func (c *compactions) Unregister() { c.end() }
+
+// end lets no more run. It must come before the context of a pending DB.Compact ends:
+// the store keeps in mind what it has picked, and panics where that is granted and gone.
+func (c *compactions) end() {
 	c.grants.Lock()
 	defer c.grants.Unlock()
 	c.ended = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -81,6 +82,30 @@ func checkAnswered(t *testing.T, got map[string]audience.Verb, n int64) {
 	}
 }
 
+// cutPower is a file system whose power goes at the n-th call that writes; cut is what
+// that left, nil before. The store makes such calls in several goroutines at once.
+func cutPower(memory *Memory, n int, random *rand.Rand) (cutting files, cut func() *Memory) {
+	var mu sync.Mutex
+	var left *Memory
+	calls := 0
+	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
+			return nil
+		}
+		if calls++; calls == n {
+			left = memory.CrashClone(random)
+		}
+		return nil
+	})
+	return files{errorfs.Wrap(memory.fs, injector)}, func() *Memory {
+		mu.Lock()
+		defer mu.Unlock()
+		return left
+	}
+}
+
 // TestPowerLossWhileOpening: an open that the power cuts short leaves something
 // that opens again, with all that was there.
 func TestPowerLossWhileOpening(t *testing.T) {
@@ -89,19 +114,13 @@ func TestPowerLossWhileOpening(t *testing.T) {
 	for n := range 60 {
 		random := rand.New(rand.NewPCG(uint64(n), 2))
 		memory := base.CrashClone(nil)
-		cut := &Memory{}
-		var calls atomic.Int64
-		counting := errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && calls.Add(1) == int64(n) {
-				cut.fs = memory.CrashClone(random).fs
-			}
-			return nil
-		})
-		j := open(t, Options{Dir: "j", files: files{errorfs.Wrap(memory.fs, counting)}})
+		cutting, cutAt := cutPower(memory, n, random)
+		j := open(t, Options{Dir: "j", files: cutting})
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if cut.fs == nil {
+		cut := cutAt()
+		if cut == nil {
 			continue // the opening makes fewer calls than that
 		}
 		again := open(t, Options{Dir: "j", Memory: cut, Logger: zerolog.New(zerolog.NewTestWriter(t))})
@@ -115,16 +134,9 @@ func TestPowerLossWhileOpening(t *testing.T) {
 func TestPowerLossWhileCreating(t *testing.T) {
 	for n := range 60 {
 		random := rand.New(rand.NewPCG(uint64(n), 3))
-		memory, cut := NewMemory(), &Memory{}
-		var calls atomic.Int64
-		counting := errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && calls.Add(1) == int64(n) {
-				cut.fs = memory.CrashClone(random).fs
-			}
-			return nil
-		})
-		open(t, Options{Dir: "a/b/j", files: files{errorfs.Wrap(memory.fs, counting)}})
-		if cut.fs != nil {
+		cutting, cutAt := cutPower(NewMemory(), n, random)
+		open(t, Options{Dir: "a/b/j", files: cutting})
+		if cut := cutAt(); cut != nil {
 			j := open(t, Options{Dir: "a/b/j", Memory: cut})
 			add(t, j, segment(tenant("a"), "s"), audience.Add, keys(1)...)
 		}

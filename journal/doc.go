@@ -16,6 +16,9 @@
 //	           the committer took at that read's place in the queue.
 //	counter    one. Carries out one Count at a time, on such a snapshot, while no read
 //	           waits for a reader.
+//	keeper     one. Looks at the disk and the directory once a second, and when a settle
+//	           waits for room; moves the mark, makes the ballast.
+//	tidy       none or one, begun by the keeper: has the store compact all that it has.
 //	Pebble's   flushes, compactions, WAL syncs; all end at Close.
 //
 // A long operation (Unpark, MoveTenant) is carried out in steps of at most 10,000
@@ -31,6 +34,16 @@
 //
 // A read never shows what is not durable: its snapshot is taken at its place in
 // the queue, but it is read after the fsync of the group that it arrived with.
+//
+// What an fsync has made durable must also be found: before the answers the paths are
+// looked up again, see home.
+//
+// # Room
+//
+// Deleting takes room before it gives any. So changes are refused while there is still
+// room to settle and compact what is there, settles wait while a compaction needs what
+// is left, and compactions leave the log its room: see room. Each file of the store tells
+// what it writes and whether that failed, see storeFiles.
 //
 // # Damage
 //

@@ -20,6 +20,7 @@ type Inspection struct {
 	Faults []error // why Open would refuse; Holder is not among them
 	Damage error   // the store is damaged: Open would set it aside and begin an empty one
 	Lesser error   // something beside the store is damaged: Open would set that aside and use the store
+	Room   string  // what to know of the room on its disk; "": nothing
 	Free   uint64  // bytes that this process may still write to the directory's disk
 }
 
@@ -90,7 +91,7 @@ func (j *Journal) inspectRoom(dir string, found *Inspection) error {
 	if err != nil {
 		return err
 	}
-	j.room = room
+	j.room, found.Room = room, room.warning
 	free, least := room.free.Load(), openUnits*room.unit
 	if ballast := newBallast(j.files, j.options.Dir, room.unit); ballast.there.Load() {
 		free += ballast.size

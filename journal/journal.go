@@ -114,6 +114,7 @@ func (j *Journal) Close() error {
 	}
 	j.closed = true
 	close(j.room.ended)
+	j.compactions.end()
 	j.unkeep()
 	j.queue.close() // the committer closes the others when it ends
 	j.running.Wait()

@@ -31,8 +31,8 @@ func newKeeper(j *Journal) *keeper {
 	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1), tidy: tidy{j: j}}
 }
 
-// Refuse is nil unless changes must not be taken now; the error wraps ErrDiskFull or
-// ErrMoved. It never waits for the disk.
+// Refuse is nil unless changes must not be taken now: ErrDiskFull or ErrMoved. It never
+// waits for the disk.
 func (j *Journal) Refuse() error {
 	if reason := j.keeper.refusal.Load(); reason != nil {
 		return *reason
@@ -80,7 +80,7 @@ func (k *keeper) look() {
 	moved := k.j.home.check()
 	switch {
 	case moved != nil:
-		k.refusal.Store(&moved)
+		k.refusal.Store(&errMoved)
 	case k.full:
 		k.refusal.Store(&errDiskFull)
 	default:
@@ -96,8 +96,8 @@ func (k *keeper) look() {
 	}
 }
 
-// errDiskFull is ErrDiskFull where a pointer to it is needed.
-var errDiskFull = ErrDiskFull
+// The reasons where a pointer to them is needed. Callers see them, so they name no path.
+var errDiskFull, errMoved = ErrDiskFull, ErrMoved
 
 // lookAtDisk moves the mark and decides whether the disk is nearly full. One that
 // does not tell is no reason to refuse, nor to take again: the last answer stands.
@@ -146,7 +146,7 @@ func (k *keeper) makeBallast() {
 func (k *keeper) found() error {
 	err := k.j.home.check()
 	if err != nil {
-		k.refusal.Store(&err) // callers need not wait for the next look
+		k.refusal.Store(&errMoved) // callers need not wait for the next look
 	}
 	return err
 }

@@ -103,6 +103,9 @@ func (j *Journal) makeRoom() (err error) {
 	if j.room, err = newRoom(usage, j.options.MinFreeBytes); err != nil {
 		return fmt.Errorf("open journal in %s: %w", dir, err)
 	}
+	if j.room.warning != "" {
+		j.log.Warn().Msg(j.room.warning)
+	}
 	j.ballast = newBallast(j.files, dir, j.room.unit)
 	least := openUnits * j.room.unit
 	if j.room.free.Load() < least+j.logSize() && j.ballast.giveUp() {

@@ -3,6 +3,7 @@ package journal
 import (
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -42,9 +43,12 @@ func losePower(t *testing.T, seed uint64, most int) (losses int) {
 		written(t, Options{Dir: "j", Memory: memory}) // then it is not the first log of the store
 	}
 	var answered atomic.Int64
-	var cuts []found // the log is written by one goroutine at a time; read after Close
+	var mu sync.Mutex // logs are written by one goroutine and removed by another
+	var cuts []found
 	cutter := rand.New(rand.NewPCG(seed, 10))
 	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
 		n := answered.Load() // before the power goes; 0: there may be no store yet
 		if strings.HasSuffix(op.Path, ".log") && op.Kind.ReadOrWrite() == errorfs.OpIsWrite && n > 0 && len(cuts) < most && cutter.IntN(2) == 0 {
 			cuts = append(cuts, found{memory.CrashClone(cutter), n})

@@ -49,6 +49,8 @@ type room struct {
 	unit  int64 // bytes
 	least int64 // bytes: what the operator wants to be left
 
+	warning string // what an operator should know of the disk
+
 	free atomic.Int64 // at the last look, less what was written since
 	mark atomic.Int64 // changes are refused below it
 
@@ -80,7 +82,7 @@ func newRoom(usage func() (vfs.DiskUsage, error), least int64) (*room, error) {
 		return nil, fmt.Errorf("journal's disk has %d MiB: it needs %d MiB at least", now.TotalBytes>>20, leastDisk>>20)
 	}
 	r.unit = unitOf(now)
-	r.least = leastOf(now, least)
+	r.least, r.warning = leastOf(now, least), diskWarning(now, least)
 	return r, r.look()
 }
 
@@ -95,6 +97,17 @@ func leastOf(disk vfs.DiskUsage, wanted int64) int64 {
 		return wanted
 	}
 	return int64(disk.TotalBytes / 8)
+}
+
+// diskWarning is "" where there is nothing to say.
+func diskWarning(disk vfs.DiskUsage, wanted int64) string {
+	switch least := leastOf(disk, wanted); {
+	case least != wanted:
+		return fmt.Sprintf("the journal's disk has %d MiB, less than minFreeDiskBytes (%d MiB): %d MiB are kept free instead", disk.TotalBytes>>20, wanted>>20, least>>20)
+	case uint64(wanted) > disk.TotalBytes/2:
+		return fmt.Sprintf("minFreeDiskBytes (%d MiB) is more than half of the journal's disk (%d MiB)", wanted>>20, disk.TotalBytes>>20)
+	}
+	return ""
 }
 
 func (r *room) limited() bool { return r.usage != nil }

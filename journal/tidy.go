@@ -26,7 +26,7 @@ func (t *tidy) begin(ctx context.Context, urgent bool) {
 		return
 	}
 	t.written.Store(0)
-	t.j.running.Go(func() {
+	t.j.running.Go(func() { // ends with ctx, which Close ends
 		began := time.Now()
 		t.run(ctx)
 		t.after.Store(time.Now().Add(5 * time.Since(began)).UnixNano())

@@ -308,3 +308,60 @@ func (v *volume) verify() {
 }
 
 func pause(milliseconds int) { <-time.After(time.Duration(milliseconds) * time.Millisecond) }
+
+// TestMountedOver: a relay whose volume is covered by another one, or taken out of the
+// tree, answers no 200 into what no start would find (I1). It delivers on, and goes on
+// when the cover is taken away.
+func TestMountedOver(t *testing.T) {
+	s := newSite(t, sandbox.Options{}, nil)
+	volume := filepath.Join(s.dir, "volume")
+	mount := func() {
+		t.Helper()
+		if err := syscall.Mount("tmpfs", volume, "tmpfs", 0, "size=64m"); err != nil {
+			t.Fatalf("mount a volume: %v", err)
+		}
+	}
+	unmount := func() {
+		t.Helper()
+		if err := syscall.Unmount(volume, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.Mkdir(volume, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mount()
+	mounted := 1
+	defer func() {
+		for range mounted {
+			unmount()
+		}
+	}()
+	s.configure(map[string]any{"journalDir": filepath.Join(volume, "journal")})
+	p := s.start()
+	p.ready()
+	posts := func(want int) {
+		t.Helper()
+		for range 5 {
+			a, err := p.post(t.Context(), change{segment: "s", keys: []string{"1"}})
+			if err != nil || a.status != want {
+				t.Fatalf("a post: %d %s, %v; want %d", a.status, a.body, err, want)
+			}
+		}
+	}
+	posts(http.StatusOK)
+	mount()
+	mounted++
+	posts(http.StatusServiceUnavailable)
+	unmount()
+	mounted--
+	eventually(t, patience, "posts are taken again", func() bool {
+		a, err := p.adminGet("/readyz")
+		return err == nil && a.status == http.StatusOK
+	})
+	posts(http.StatusOK)
+	unmount()
+	mounted--
+	posts(http.StatusServiceUnavailable)
+	p.kill()
+}
