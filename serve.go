@@ -118,6 +118,7 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		Accept:              s.relay.Accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
+		MaxKeysPerPost:      cfg.MaxKeysPerPost,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
 		Refuse:              s.disk.refuse,

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"iter"
+
 	"audiences/audience"
 )
 
@@ -40,8 +42,8 @@ type chunk struct {
 }
 
 // apply takes an accepted change in.
-func (b *batch) apply(verb audience.Verb, keys []audience.Key) {
-	for _, key := range keys {
+func (b *batch) apply(verb audience.Verb, keys iter.Seq[audience.Key]) {
+	for key := range keys {
 		if !b.hold(verb, key) {
 			b.backlog.leave(verb, key)
 		}

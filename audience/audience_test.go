@@ -113,12 +113,12 @@ func TestNothingSecretPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, tenant := NumericKey(123456789), NewTenant(token)
-	change := Change{Tenant: tenant, Segment: Segment{Tenant: tenant.ID, Name: "s"}, Verb: Add, Keys: []Key{key}}
+	change := Change{Tenant: tenant, Segment: Segment{Tenant: tenant.ID, Name: "s"}, Verb: Add, Keys: KeysOf(key)}
 	set := NewKeySet(1)
 	set.Add(key)
 	var out strings.Builder
 	logger := slog.New(slog.NewJSONHandler(&out, nil))
-	for _, v := range []any{token, key, tenant, change, set, []Key{key}, &change} {
+	for _, v := range []any{token, key, tenant, change, set, []Key{key}, KeysOf(key), &change} {
 		fmt.Fprintf(&out, "%v %+v %s %#v\n", v, v, v, v)
 		if text, err := json.Marshal(v); err == nil {
 			out.Write(text)

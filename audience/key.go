@@ -1,6 +1,7 @@
 package audience
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -42,31 +42,25 @@ func ParseKey(text string) (Key, error) {
 	if n, ok := canonicalInt(text); ok {
 		return Key{num: n}, nil
 	}
-	return textKey(text)
-}
-
-// ParseKeyBytes is ParseKey for text that will be overwritten. A numeric key
-// costs no allocation, nor does a text that is far too long.
-func ParseKeyBytes(text []byte) (Key, error) {
-	if n, ok := canonicalInt(text); ok {
-		return Key{num: n}, nil
-	}
-	if len(text) > MaxKeyLength*utf8.UTFMax {
-		return Key{}, ErrLongKey
-	}
-	return textKey(string(text))
-}
-
-func textKey(text string) (Key, error) {
-	switch {
-	case strings.TrimSpace(text) == "":
-		return Key{}, ErrBlankKey
-	case !utf8.ValidString(text):
-		return Key{}, ErrNotUTF8
-	case len(text) > MaxKeyLength && utf8.RuneCountInString(text) > MaxKeyLength:
-		return Key{}, ErrLongKey
+	if err := checkText([]byte(text)); err != nil {
+		return Key{}, err
 	}
 	return Key{str: text}, nil
+}
+
+// checkText refuses what is no key.
+func checkText(text []byte) error {
+	switch {
+	case len(text) > MaxKeyLength*utf8.UTFMax:
+		return ErrLongKey
+	case len(bytes.TrimSpace(text)) == 0:
+		return ErrBlankKey
+	case !utf8.Valid(text):
+		return ErrNotUTF8
+	case len(text) > MaxKeyLength && utf8.RuneCount(text) > MaxKeyLength:
+		return ErrLongKey
+	}
+	return nil
 }
 
 // NumericKey is the key whose text is the decimal form of n.

@@ -14,10 +14,10 @@ import (
 type Append struct {
 	Segment  audience.Segment
 	Verb     audience.Verb
-	Keys     []audience.Key // not touched by anybody once handed over
-	Describe bool           // also write the segment's descriptor; needed once, before or with its first key
-	Unpark   bool           // also delete the parked records of these keys: the newer change supersedes them
-	Done     chan<- error   // gets nil once the keys are durable; may be nil, else must have room
+	Keys     audience.Keys
+	Describe bool         // also write the segment's descriptor; needed once, before or with its first key
+	Unpark   bool         // also delete the parked records of these keys: the newer change supersedes them
+	Done     chan<- error // gets nil once the keys are durable; may be nil, else must have room
 }
 
 // Append never waits; the answer comes through Done.
@@ -26,7 +26,7 @@ func (j *Journal) Append(a Append) {
 	j.submit(operation{
 		tenants: tenantOnly(a.Segment.Tenant),
 		durable: true,
-		size:    len(a.Keys) * (headLength + 16),
+		size:    a.Keys.Len() * (headLength + 16),
 		done:    answer(a.Done),
 		stage: func(b *pebble.Batch) {
 			if a.Describe {
@@ -34,7 +34,7 @@ func (j *Journal) Append(a Append) {
 			}
 			verb, pending, parked := []byte{byte(a.Verb)}, head(prefixPending, id), head(prefixParked, id)
 			unpark := a.Unpark && j.parked.mayHave(id)
-			for _, key := range a.Keys {
+			for key := range a.Keys.All() {
 				pending = appendKey(pending[:headLength], key)
 				set(b, pending, verb)
 				if unpark {
