@@ -20,9 +20,9 @@ type Append struct {
 	Done     chan<- error // gets nil once the keys are durable; may be nil, else must have room
 }
 
-// Append never waits; the answer comes through Done.
+// Append never waits, though it puts many keys in order; the answer comes through Done.
 func (j *Journal) Append(a Append) {
-	id := idOf(a.Segment)
+	id, keys := idOf(a.Segment), inOrder(a.Keys)
 	j.submit(operation{
 		tenants: tenantOnly(a.Segment.Tenant),
 		durable: true,
@@ -34,7 +34,7 @@ func (j *Journal) Append(a Append) {
 			}
 			verb, pending, parked := []byte{byte(a.Verb)}, head(prefixPending, id), head(prefixParked, id)
 			unpark := a.Unpark && j.parked.mayHave(id)
-			for key := range a.Keys.All() {
+			for key := range keys {
 				pending = appendKey(pending[:headLength], key)
 				set(b, pending, verb)
 				if unpark {
