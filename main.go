@@ -41,7 +41,6 @@ func main() {
 	// net/http's client complains here of stray answers and quotes them, and they
 	// may hold keys (I7). Everything of ours goes through zerolog.
 	log.SetOutput(io.Discard)
-	tuneGC()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal ends ctx; with the handler gone, a second one ends the
 	// process at once, which loses nothing: what is answered is in the journal.

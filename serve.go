@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -54,6 +55,7 @@ type service struct {
 	split   *splitclient.Client
 	journal *journal.Journal
 	disk    *watermark
+	memory  *pressure
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -68,6 +70,12 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			s.closeOpened()
 		}
 	}()
+	room, err := findAllowance("/", logger)
+	if err != nil {
+		return nil, err
+	}
+	s.cfg = room.take(cfg, logger)
+	cfg = s.cfg
 	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
 		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
 	if err != nil {
@@ -81,7 +89,8 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit})
+		Logger: logger, Registerer: registry, Fatal: s.exit,
+		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable})
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +102,15 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.startParts(certificate, registry)
+	s.startParts(certificate, room, registry)
 	return s, nil
 }
 
 // startParts starts what cannot fail any more.
-func (s *service) startParts(certificate tls.Certificate, registry *prometheus.Registry) {
+func (s *service) startParts(certificate tls.Certificate, room allowance, registry *prometheus.Registry) {
 	cfg := s.cfg
 	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
+	s.memory = newPressure(room, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -109,6 +119,8 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		MaxConcurrentCalls:         cfg.MaxConcurrentCalls,
 		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
+		MaxKeysInMemory:            room.budget.KeysInMemory,
+		MaxActivating:              room.budget.Pages,
 		Logger:                     s.logger,
 		Registerer:                 registry,
 	})
@@ -121,7 +133,7 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		MaxKeysPerPost:      cfg.MaxKeysPerPost,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
-		Refuse:              s.disk.refuse,
+		Refuse:              s.refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
 	})
@@ -135,13 +147,11 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
 }
 
+// refuse is nil while changes are taken.
+func (s *service) refuse() error { return cmp.Or(s.disk.refuse(), s.memory.refuse()) }
+
 // ready is nil while changes are taken and all that was pending is back.
-func (s *service) ready() error {
-	if err := s.disk.refuse(); err != nil {
-		return err
-	}
-	return s.relay.Ready()
-}
+func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
 
 func (s *service) serving(what string, serve func() error) {
 	if err := serve(); err != nil {
@@ -170,6 +180,7 @@ func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	go s.disk.watch(watching)
+	go s.memory.watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()

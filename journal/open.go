@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,9 +20,8 @@ func Open(options Options) (*Journal, error) {
 	if options.Fatal == nil {
 		options.Fatal = func(err error) { panic(err) }
 	}
-	if options.CacheBytes == 0 {
-		options.CacheBytes = defaultCacheBytes
-	}
+	options.CacheBytes = cmp.Or(options.CacheBytes, defaultCacheBytes)
+	options.MemTableBytes = cmp.Or(options.MemTableBytes, defaultMemTableBytes)
 	files, dir, err := place(options)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)

@@ -10,8 +10,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// defaultCacheBytes is small: pending keys are read once, when a segment wakes.
-const defaultCacheBytes = 8 << 20
+// What the store takes of memory, unless there is less. The cache is small: pending
+// keys are read once, when a segment wakes.
+const (
+	defaultCacheBytes    = 8 << 20
+	defaultMemTableBytes = 16 << 20
+)
 
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
@@ -30,7 +34,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		Logger:                      storeLogger{j},
 		EventListener:               j.storeEvents(),
 		CacheSize:                   j.options.CacheBytes,
-		MemTableSize:                16 << 20,
+		MemTableSize:                uint64(j.options.MemTableBytes),
 		MaxOpenFiles:                200,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		MemTableStopWritesThreshold: 4,
