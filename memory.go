@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 
 	"github.com/rs/zerolog"
 
@@ -59,6 +60,9 @@ func (a allowance) take(configured config.Config, logger zerolog.Logger) config.
 	if a.limit == 0 {
 		return configured
 	}
+	if builtWithC() {
+		logger.Warn().Msg("this program was built with cgo: the store takes memory that the Go runtime does not know of, which may pass the limit; build it with CGO_ENABLED=0")
+	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(a.budget.Go)
 	}
@@ -72,6 +76,12 @@ func (a allowance) take(configured config.Config, logger zerolog.Logger) config.
 			Msg("the memory limit does not allow larger posts than these: beyond them 413")
 	}
 	return cfg
+}
+
+// builtWithC reports whether the store allocates with malloc.
+func builtWithC() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.ContainsFunc(info.Settings, func(s debug.BuildSetting) bool { return s.Key == "CGO_ENABLED" && s.Value == "1" })
 }
 
 // bounded lowers what the budget does not allow.

@@ -54,7 +54,7 @@ const (
 // process itself are given away; the rest is what a collector needs to keep up.
 func For(limit int64) (Budget, error) {
 	if limit < Least {
-		return Budget{}, fmt.Errorf("the memory limit is %.0f MiB, and the relay needs at least %d MiB", float64(limit)/(1<<20), Least>>20)
+		return Budget{}, fmt.Errorf("the memory limit is %d bytes, and the relay needs at least %d (%d MiB)", limit, Least, Least>>20)
 	}
 	b := Budget{Go: limit - max(limit/10, 6<<20)} // the kernel's part: sockets, page tables
 	b.Garbage = min(b.Go/8, usualGarbage)

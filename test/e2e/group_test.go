@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -75,7 +76,9 @@ func (g group) pick(version1, version2 string) string {
 // command is one that begins in the group. No process of the test itself is ever in it.
 func (g group) command(name string, args ...string) *exec.Cmd {
 	enter := `echo $$ > "$0" && exec "$@"`
-	return exec.Command("sh", append([]string{"-c", enter, filepath.Join(g.dir, "cgroup.procs"), name}, args...)...)
+	cmd := exec.Command("sh", append([]string{"-c", enter, filepath.Join(g.dir, "cgroup.procs"), name}, args...)...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // if the test binary dies (the -timeout of go test)
+	return cmd
 }
 
 // kills is how often the kernel ended a process of the group for memory.

@@ -86,7 +86,7 @@ type confined struct {
 	t     *testing.T
 	group group
 	cmd   *exec.Cmd
-	ended chan error
+	ended chan struct{}
 	log   *bytes.Buffer
 	again atomic.Int64 // posts that were answered 503
 }
@@ -111,11 +111,15 @@ func (s *confined) launch() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	cmd, ended := s.cmd, make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	cmd, ended := s.cmd, make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what became of it is asked for where it matters
+	}()
 	s.ended = ended
 	s.t.Cleanup(func() {
 		_ = cmd.Process.Kill() // it has ended, unless the test failed
+		<-ended
 	})
 }
 
@@ -147,8 +151,8 @@ func (s *confined) wait(ctx context.Context, isSo func() bool) error {
 	for !isSo() {
 		select {
 		case <-ticker.C:
-		case err := <-s.ended:
-			return fmt.Errorf("the relay ended: %v\n%s", err, tail(s.log.String()))
+		case <-s.ended:
+			return fmt.Errorf("the relay ended: %v\n%s", s.cmd.ProcessState, tail(s.log.String()))
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -188,8 +192,8 @@ func (s *confined) kill() {
 func (s *confined) terminate() {
 	s.t.Helper()
 	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	if err := <-s.ended; err != nil {
-		s.t.Errorf("after SIGTERM: %v\n%s", err, tail(s.log.String()))
+	if <-s.ended; s.cmd.ProcessState.ExitCode() != 0 {
+		s.t.Errorf("after SIGTERM: %v\n%s", s.cmd.ProcessState, tail(s.log.String()))
 	}
 }
 

@@ -59,6 +59,7 @@ func newSite(t *testing.T, settings map[string]any) *site {
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, ".")
 	build.Dir = project
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the image
 	if _, err := output(build); err != nil {
 		t.Fatalf("build the relay: %v", err)
 	}
