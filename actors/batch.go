@@ -103,6 +103,18 @@ func (b *batch) count(verb audience.Verb) (n int) {
 	return n
 }
 
+// weight is how many numeric keys take about as much memory as those of the batch.
+func (b *batch) weight() int {
+	n := b.adds.Weight() + b.deletes.Weight()
+	for part := range b.hunt.parts() {
+		n += part.Weight()
+	}
+	if b.flight != nil {
+		n += b.flight.keys.Weight()
+	}
+	return n
+}
+
 // full reports whether a whole call's worth of one verb is held: waiting for
 // more would not make the call any larger.
 func (b *batch) full() bool { return max(b.adds.Len(), b.deletes.Len()) >= b.maxChunk }

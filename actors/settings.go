@@ -76,7 +76,7 @@ type settings struct {
 	metrics  *metrics
 	ctx      context.Context // ends when calls under way are to be given up
 	calls    sync.WaitGroup  // calls under way
-	inMemory atomic.Int64    // keys in all batches; each segment adds its own changes
+	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
 }
 
 func newSettings(ctx context.Context, o Options) *settings {

@@ -123,6 +123,7 @@ func canonicalInt[text string | []byte](s text) (int64, bool) {
 type KeySet struct {
 	nums map[[8]byte]struct{}
 	strs map[string]struct{}
+	text int // bytes of all strs
 }
 
 // NewKeySet returns a set with room for n numeric keys.
@@ -136,6 +137,9 @@ func (s *KeySet) Add(k Key) bool {
 			s.strs = make(map[string]struct{})
 		}
 		s.strs[k.str] = struct{}{}
+		if s.Len() > before {
+			s.text += len(k.str)
+		}
 	} else {
 		if s.nums == nil {
 			s.nums = make(map[[8]byte]struct{})
@@ -150,6 +154,9 @@ func (s *KeySet) Remove(k Key) bool {
 	before := s.Len()
 	if k.str != "" {
 		delete(s.strs, k.str)
+		if s.Len() < before {
+			s.text -= len(k.str)
+		}
 	} else {
 		delete(s.nums, packed(k.num))
 	}
@@ -165,6 +172,14 @@ func (s *KeySet) Has(k Key) bool {
 	_, ok := s.nums[packed(k.num)]
 	return ok
 }
+
+// Weight is how many numeric keys take about as much memory as the set does: they
+// take [NumericBytes] each, and a text as much and its bytes.
+func (s *KeySet) Weight() int { return s.Len() + s.text/NumericBytes }
+
+// NumericBytes is what a numeric key takes in a set, in bytes
+// (BenchmarkKeySetMemory).
+const NumericBytes = 21
 
 // Len is the number of keys in the set.
 func (s *KeySet) Len() int { return len(s.nums) + len(s.strs) }

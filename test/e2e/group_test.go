@@ -39,6 +39,13 @@ func newGroup(t *testing.T, limit int64) group {
 			t.Error(err)
 		}
 	})
+	g.limit(t, limit)
+	return g
+}
+
+// limit sets the limit, or makes it less.
+func (g group) limit(t *testing.T, limit int64) {
+	t.Helper()
 	text := []byte(strconv.FormatInt(limit, 10))
 	err := os.WriteFile(filepath.Join(g.dir, g.pick("memory.limit_in_bytes", "memory.max")), text, 0o600)
 	if swap := filepath.Join(g.dir, g.pick("memory.memsw.limit_in_bytes", "memory.swap.max")); err == nil {
@@ -49,7 +56,6 @@ func newGroup(t *testing.T, limit int64) group {
 	if err != nil {
 		t.Fatalf("limit a control group: %v", err)
 	}
-	return g
 }
 
 // ownGroup is the group of version 1 that this process is in.

@@ -30,7 +30,6 @@ var (
 )
 
 const (
-	memoryEach     = 10_000 // keys of a segment, and of a post
 	memoryTenants  = 20
 	memoryClients  = 8
 	memoryPatience = 15 * time.Minute // for each step, at full size on a busy machine
@@ -47,26 +46,58 @@ func TestMemoryLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(text+" MiB", func(t *testing.T) {
-			s := newConfined(t, limit<<20)
-			s.start()
-			s.step("accepted while Split is down", s.fill)
-			s.kill()
-			s.launch()
-			s.kill()
-			s.start()
-			s.split.ClearFaults()
-			s.step("delivered after Split came back", s.delivered)
-			s.terminate()
-			s.judge(t)
-		})
+		for _, load := range []memoryLoad{
+			{name: "MPIDs", keys: *memoryKeys, each: 10_000, text: func(i int) string { return strconv.Itoa(-8_735_621_876_216_983_452 + i) }},
+			// A body of these is as large as the least limit allows, and so are pages and calls.
+			{name: "texts of 250 characters", keys: *memoryKeys / 10, each: 4_000, text: func(i int) string { return fmt.Sprintf("%0250d", i) }},
+		} {
+			t.Run(text+" MiB, "+load.name, func(t *testing.T) { s := newConfined(t, limit<<20, load); s.live() })
+		}
 	}
+}
+
+// memoryLoad is what is posted: so many keys, each segment's in one post.
+type memoryLoad struct {
+	name       string
+	keys, each int
+	text       func(i int) string
+}
+
+func (l memoryLoad) segments() int { return max(1, l.keys/l.each) }
+
+// live is the life of one relay in its group.
+func (s *confined) live() {
+	s.start()
+	s.step("accepted while Split is down", s.fill)
+	s.kill()
+	s.launch()
+	s.kill()
+	s.start()
+	s.split.ClearFaults()
+	s.step("delivered after Split came back", s.delivered)
+	s.terminate()
+	s.judge(s.t)
+}
+
+// TestMemoryLimitLowered: a relay also starts in little memory with what it left
+// behind when it had much, the store's unflushed logs included.
+func TestMemoryLimitLowered(t *testing.T) {
+	s := newConfined(t, 4<<30, memoryLoad{keys: 1_000_000, each: 10_000, text: strconv.Itoa})
+	s.start()
+	s.step("accepted with 4 GiB", s.fill)
+	s.kill()
+	s.group.limit(t, 64<<20)
+	s.start()
+	s.split.ClearFaults()
+	s.step("delivered with 64 MiB", s.delivered)
+	s.terminate()
+	s.judge(t)
 }
 
 // TestMemoryLimitTooLow: below what it can run in the relay ends with a sentence, and
 // is not ended by the kernel.
 func TestMemoryLimitTooLow(t *testing.T) {
-	s := newConfined(t, 32<<20)
+	s := newConfined(t, 32<<20, memoryLoad{})
 	var said bytes.Buffer
 	cmd := s.group.command(s.binary, s.config())
 	cmd.Stderr = &said
@@ -84,6 +115,7 @@ func TestMemoryLimitTooLow(t *testing.T) {
 type confined struct {
 	*site
 	t     *testing.T
+	load  memoryLoad
 	group group
 	cmd   *exec.Cmd
 	ended chan struct{}
@@ -91,9 +123,9 @@ type confined struct {
 	again atomic.Int64 // posts that were answered 503
 }
 
-func newConfined(t *testing.T, limit int64) *confined {
+func newConfined(t *testing.T, limit int64, load memoryLoad) *confined {
 	t.Helper()
-	s := &confined{t: t, group: newGroup(t, limit)}
+	s := &confined{t: t, load: load, group: newGroup(t, limit)}
 	s.site = newSite(t, map[string]any{
 		"segmentsFlushRateInSeconds": 1, "minFreeDiskBytes": 0, "splitTimeout": 5, "drainTimeout": 5,
 		"maxCallsPerSecond": 1000, "maxCallsPerSecondPerTenant": 1000,
@@ -208,7 +240,7 @@ func (s *confined) fill(ctx context.Context) error {
 	var posting sync.WaitGroup
 	for first := range memoryClients {
 		posting.Go(func() {
-			for n := first; n < s.segments(); n += memoryClients {
+			for n := first; n < s.load.segments(); n += memoryClients {
 				if err := s.postSegment(ctx, client, n); err != nil {
 					failed <- err
 					return
@@ -221,16 +253,14 @@ func (s *confined) fill(ctx context.Context) error {
 	return <-failed
 }
 
-func (s *confined) segments() int { return *memoryKeys / memoryEach }
-
 func tenantOf(n int) string  { return fmt.Sprint("token-", n%memoryTenants) }
 func segmentOf(n int) string { return fmt.Sprint("s", n) }
 
 // postSegment posts the keys of one segment, again after each 503.
 func (s *confined) postSegment(ctx context.Context, client *http.Client, n int) error {
-	keys := make([]string, memoryEach)
+	keys := make([]string, s.load.each)
 	for i := range keys {
-		keys[i] = strconv.Itoa(-8_735_621_876_216_983_452 + i)
+		keys[i] = s.load.text(i)
 	}
 	body, err := json.Marshal(map[string]any{
 		"apiToken": tenantOf(n), "environmentId": "env1", "verb": "add", "segment": segmentOf(n), "mpids": keys,
@@ -274,17 +304,17 @@ func (s *confined) postBody(ctx context.Context, client *http.Client, body []byt
 
 // delivered waits until Split has every key.
 func (s *confined) delivered(ctx context.Context) error {
-	err := s.wait(ctx, func() bool { return s.split.Counts().Keys >= *memoryKeys && s.whole() })
-	if err != nil {
-		return fmt.Errorf("%d keys were sent, %d are pending: %w", s.split.Counts().Keys, *memoryKeys, err)
+	all := s.load.segments() * s.load.each
+	if err := s.wait(ctx, func() bool { return s.split.Counts().Keys >= all && s.whole() }); err != nil {
+		return fmt.Errorf("%d keys of %d were sent: %w", s.split.Counts().Keys, all, err)
 	}
 	return nil
 }
 
 // whole reports whether each segment has all its keys.
 func (s *confined) whole() bool {
-	for n := range s.segments() {
-		if s.split.Size(tenantOf(n), "env1", segmentOf(n)) < memoryEach {
+	for n := range s.load.segments() {
+		if s.split.Size(tenantOf(n), "env1", segmentOf(n)) < s.load.each {
 			return false
 		}
 	}
