@@ -22,6 +22,7 @@ const (
 	refuseMemoryAt = 0.95
 	takeMemoryAt   = 0.92
 	feelEvery      = 100 * time.Millisecond
+	relieveEvery   = time.Second // at most: it costs a whole collection
 )
 
 // pressure has changes refused while the memory limit is nearly reached: before the
@@ -33,8 +34,9 @@ type pressure struct {
 	relieve func() // gives back what can be given back
 	logger  zerolog.Logger
 
-	high  atomic.Bool
-	blind bool // the last look failed
+	high     atomic.Bool
+	relieved time.Time
+	blind    bool // the last look failed
 }
 
 func newPressure(a allowance, logger zerolog.Logger, registerer prometheus.Registerer) *pressure {
@@ -78,18 +80,20 @@ func (p *pressure) watch(ctx context.Context) {
 	}
 }
 
-// look takes in how much is used. When that is too much for the first time it
-// gives back what it can, which may be enough. The last answer stands while the
-// usage cannot be read.
+// look takes in how much is used. When that has become too much it gives back what
+// it can, which may be enough, unless it has just done so. The last answer stands
+// while the usage cannot be read.
 func (p *pressure) look() {
 	used, err := p.used()
 	if err == nil && !p.high.Load() && p.over(used, refuseMemoryAt) {
-		p.high.Store(true) // while it is being given back
-		p.relieve()
-		used, err = p.used()
-		if err == nil && !p.over(used, refuseMemoryAt) {
-			p.high.Store(false)
-			return
+		p.high.Store(true) // also while it is being given back
+		if time.Since(p.relieved) >= relieveEvery {
+			p.relieved = time.Now()
+			p.relieve()
+			if used, err = p.used(); err == nil && !p.over(used, refuseMemoryAt) {
+				p.high.Store(false)
+				return
+			}
 		}
 		p.logger.Error().Int64("used", used).Int64("limit", p.limit).Msg("memory nearly full: changes are refused until there is room again; deliveries go on")
 	}

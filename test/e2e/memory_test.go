@@ -7,11 +7,11 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -94,17 +94,81 @@ func TestMemoryLimitLowered(t *testing.T) {
 	s.judge(t)
 }
 
+// TestMemoryLimitCrowd: as many lambdas as mParticle runs at once, each post on a
+// connection of its own, do not make the kernel end a relay with little memory: each
+// is answered 200 or 503, or finds no connection.
+func TestMemoryLimitCrowd(t *testing.T) {
+	const lambdas, posts = 1000, 5
+	s := newConfined(t, 64<<20, memoryLoad{keys: 1, each: 1, text: strconv.Itoa})
+	s.start()
+	var answers [600]atomic.Int64
+	var cut atomic.Int64
+	s.step("a thousand lambdas at once", func(ctx context.Context) error {
+		var posting sync.WaitGroup
+		for n := range lambdas {
+			posting.Go(func() {
+				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+				body := fmt.Appendf(nil, `{"apiToken":%q,"environmentId":"env1","verb":"add","segment":"s0","mpids":["%d"]}`, tenantOf(0), n)
+				for range posts {
+					status, _, err := s.postBody(ctx, client, body)
+					if err != nil {
+						cut.Add(1)
+						continue
+					}
+					answers[status].Add(1)
+				}
+			})
+		}
+		posting.Wait()
+		return s.wait(ctx, func() bool { return s.up() })
+	})
+	t.Logf("%d answered 200, %d 503, %d found no connection", answers[200].Load(), answers[503].Load(), cut.Load())
+	if answers[200].Load()+answers[503].Load()+cut.Load() != lambdas*posts {
+		t.Error("other answers came")
+	}
+	if answers[200].Load() == 0 {
+		t.Error("none was taken")
+	}
+	s.terminate()
+}
+
+// TestMemoryLimitShared: when others in the container take what is left, posts get 503
+// before the kernel ends anything, and are taken again by themselves when it is free.
+func TestMemoryLimitShared(t *testing.T) {
+	s := newConfined(t, 256<<20, memoryLoad{})
+	s.start()
+	file := fmt.Sprintf("/dev/shm/audiences-e2e-%d", os.Getpid()) // a tmpfs counts as memory
+	t.Cleanup(func() { _ = os.Remove(file) })                     // it is gone, unless the test failed
+	s.step("a file in a tmpfs grows", func(ctx context.Context) error {
+		return s.wait(ctx, func() bool {
+			if err := s.group.command("sh", "-c", `head -c 1000000 /dev/zero >> "$0"`, file).Run(); err != nil {
+				t.Fatal(err)
+			}
+			err := s.post("s0", "add", "1")
+			return err != nil && strings.Contains(err.Error(), "memory nearly full")
+		})
+	})
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	s.step("it is gone", func(ctx context.Context) error {
+		return s.wait(ctx, func() bool { return s.ready(ctx) && s.post("s0", "add", "1") == nil })
+	})
+	s.terminate()
+}
+
 // TestMemoryLimitTooLow: below what it can run in the relay ends with a sentence, and
 // is not ended by the kernel.
 func TestMemoryLimitTooLow(t *testing.T) {
 	s := newConfined(t, 32<<20, memoryLoad{})
-	var said bytes.Buffer
-	cmd := s.group.command(s.binary, s.config())
-	cmd.Stderr = &said
-	err := cmd.Run()
-	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok || exit.ExitCode() != 1 || !strings.Contains(said.String(), "the relay needs at least") {
-		t.Errorf("%v: %s", err, said.String())
+	s.launch()
+	select {
+	case <-s.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("it runs\n%s", tail(s.log.String()))
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(s.log.String(), "the relay needs at least") {
+		t.Errorf("code %d\n%s", code, s.log.String())
 	}
 	if n := s.group.kills(t); n > 0 {
 		t.Errorf("ended for memory %d times", n)
