@@ -1,7 +1,7 @@
 # The image of the relay: one static binary and the CA certificates that calls
 # to Split are verified with. Nothing in it can be logged into.
 #
-#   docker build -t audiences .
+#   docker build --build-arg VERSION=1.2.3 --build-arg REVISION=$(git rev-parse HEAD) -t audiences .
 #   docker run -d --name audiences --read-only -p 5010:5010 \
 #     -v audiences-journal:/var/lib/audiences -v "$PWD/etc:/etc/audiences:ro" audiences
 #
@@ -15,12 +15,22 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o /out/audiences . \
+ARG VERSION=
+ARG REVISION=
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /out/audiences . \
  && mkdir -m 0700 /out/journal
 
 FROM scratch
+ARG VERSION=
+ARG REVISION=
+LABEL org.opencontainers.image.title="audiences" \
+      org.opencontainers.image.description="A relay from mParticle audiences to Split segments" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/audiences /audiences
+COPY LICENSE /LICENSE
 # Made here with its owner, because a new named volume takes both from the image.
 COPY --from=build --chown=65532:65532 /out/journal /var/lib/audiences
 VOLUME /var/lib/audiences

@@ -8,6 +8,13 @@ ROUNDS ?= 50     # kills of make crash
 SEED   ?= 0      # of make crash; 0: another one each time
 EXECS  ?= 200000 # executions of each target of make fuzz
 FOR    ?= 30m    # how long make soak lasts
+COUNT  ?= 250    # mutants of make mutants
+SHARD  ?= 1/1    # which part of them
+
+# What the binary says of itself; a checkout without tags has its commit for a version.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+REVISION ?= $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 
 # Run at a pinned version instead of being a dependency of the relay.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -25,7 +32,11 @@ run: ## try it: relay and Split look-alike in one process
 
 .PHONY: build
 build: ## the binary, as it is in the image: ./audiences
-	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o audiences .
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o audiences .
+
+.PHONY: image
+image: ## the container image, with its version: audiences:latest
+	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t audiences .
 
 .PHONY: test
 test: ## all tests but those of e2e, with the race detector: minutes
@@ -83,12 +94,16 @@ memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 footprint: ## 1,000,000 segments with nothing to do: memory of each
 	go test ./actors -run '^TestFootprint$$' -footprint.segments=1000000 -timeout 1h -count=1 -v
 
+.PHONY: mutants
+mutants: ## break COUNT=250 lines one by one, and see whether the tests notice; goes on where it stopped; SHARD=1/4
+	go run ./test/mutants -count $(strip $(COUNT)) -shard $(strip $(SHARD))
+
 .PHONY: bench-neighbour
 bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
 	go test ./actors -run TestNoisyNeighbour -v -count=1
 
 .PHONY: e2e
-e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm
+e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl and a JRE
 	./test/e2e/install
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
 

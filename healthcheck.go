@@ -30,14 +30,9 @@ func healthcheck(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	if err != nil {
 		return err
 	}
-	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
-		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
-	if err != nil {
-		return err
-	}
 	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		TLSClientConfig:   exactly(certificate),
+		TLSClientConfig:   ownCertificate(cfg),
 	}}
 	url := "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)) + "/ping"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -57,15 +52,25 @@ func healthcheck(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	return err
 }
 
-// exactly trusts one certificate and no authority: the name in it is that of
-// the outside world, not 127.0.0.1, and it may well be self-signed.
-func exactly(certificate tls.Certificate) *tls.Config {
+// ownCertificate trusts what the relay says it serves, and the key file's
+// certificate, and no authority: the name in it is that of the outside world, not
+// 127.0.0.1, and it may well be self-signed. The record comes first: the key file
+// may be broken, or take a second to open.
+func ownCertificate(cfg config.Config) *tls.Config {
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, // #nosec G402 -- VerifyConnection below is stricter
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if !bytes.Equal(state.PeerCertificates[0].Raw, certificate.Certificate[0]) {
-				return errors.New("another certificate than the key file's is served")
+			served := state.PeerCertificates[0].Raw
+			if keyfile.WasServed(servedRecord(cfg), cfg.KeyFile, served) {
+				return nil
+			}
+			entry, err := keyfile.Load(cfg.KeyFile, keyOptions(cfg))
+			if err != nil {
+				return err
+			}
+			if !bytes.Equal(served, entry.Certificate.Leaf.Raw) {
+				return errors.New("another certificate is served than the relay's and the key file's")
 			}
 			return nil
 		},

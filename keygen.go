@@ -13,25 +13,30 @@ import (
 	"audiences/api/keyfile"
 )
 
-// keygen writes a self-signed P-256 key file. The password comes from the
+// keygen writes a self-signed P-256 key file, in the form that its name's ending
+// tells. The password comes from the
 // environment, because a command line can be read by everybody on the machine.
 func keygen(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("keygen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	out := flags.String("out", "audiences.jks", "the `file` to write; it must not exist yet")
+	out := flags.String("out", "audiences.jks", "the `file` to write, which must not exist yet; its ending decides the form: .jks, .p12 or .pfx, .pem")
 	hosts := flags.String("hosts", "", "host names and addresses beside localhost, separated by commas")
 	days := flags.Int("days", 3650, "how many `days` the certificate is valid")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *days < 1 {
 		return fmt.Errorf("%w: audiences keygen [-out FILE] [-hosts a,b] [-days N]; AUDIENCES_KEY_PASSWORD is the password", errUsage)
 	}
+	format, err := keyfile.FormatOf(*out)
+	if err != nil {
+		return fmt.Errorf("%w: write key file %s: %w", errUsage, *out, err)
+	}
 	password, ok := os.LookupEnv("AUDIENCES_KEY_PASSWORD")
 	if !ok {
 		password = "password"
 	}
-	if password == "" {
+	if password == "" && format != keyfile.PEM {
 		return fmt.Errorf("%w: AUDIENCES_KEY_PASSWORD is set and empty; a key file needs a password", errUsage)
 	}
-	options := keyfile.GenerateOptions{Password: password, ValidFor: time.Duration(*days) * 24 * time.Hour}
+	options := keyfile.GenerateOptions{Format: format, Password: password, ValidFor: time.Duration(*days) * 24 * time.Hour}
 	if *hosts != "" {
 		options.Hosts = strings.Split(*hosts, ",")
 	}
@@ -42,7 +47,10 @@ func keygen(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := errors.Join(keyfile.Generate(file, options), file.Close()); err != nil {
 		return fmt.Errorf("write key file: %w", errors.Join(err, os.Remove(*out)))
 	}
-	if !ok {
+	switch {
+	case format == keyfile.PEM:
+		fmt.Fprintln(stderr, "the private key is not encrypted; the file is readable for its owner alone")
+	case !ok:
 		fmt.Fprintln(stderr, `the password is "password"; set AUDIENCES_KEY_PASSWORD for another`)
 	}
 	_, err = fmt.Fprintln(stdout, *out)

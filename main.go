@@ -1,7 +1,8 @@
 // Command audiences takes mParticle's audience changes over HTTPS and brings
 // them to Split segments in few, large, correctly ordered calls.
 //
-// This file is the table of commands; each one is in a file of its own name.
+// This file is the process around the commands; each one is in a file of its own
+// name, and commands.go has their table.
 package main
 
 import (
@@ -11,24 +12,14 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"syscall"
+
+	"github.com/rs/zerolog"
 
 	"audiences/config"
 )
 
-const usage = `audiences: a relay from mParticle audiences to Split segments
-
-  audiences [serve] CONFIG        run the relay
-  audiences check CONFIG          look for faults in the configuration, key file and journal directory
-  audiences keygen [-out FILE]    write a self-signed key file
-  audiences healthcheck CONFIG    ask the relay of that configuration for /ping; exit code 0 or 1
-  audiences sandbox [-traffic N]  try it: relay and a Split look-alike in one process
-
-Every command says more with -h.
-`
-
-// Exit codes.
+// Exit codes. 128 and a signal's number come on top, see untilTold.
 const (
 	exitFailed = 1 // something went wrong while running
 	exitWrong  = 2 // the configuration or the command line is wrong
@@ -38,38 +29,33 @@ const (
 var errUsage = errors.New("usage")
 
 func main() {
+	shrugOff()
 	// net/http's client complains here of stray answers and quotes them, and they
 	// may hold keys (I7). Everything of ours goes through zerolog.
 	log.SetOutput(io.Discard)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends ctx; with the handler gone, a second one ends the
-	// process at once, which loses nothing: what is answered is in the journal.
-	context.AfterFunc(ctx, stop)
-	os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr), os.Stderr))
+	zerolog.ErrorHandler = func(error) {} // by default it writes to standard error, and waits
+	ctx, cancel := context.WithCancel(context.Background())
+	stderr := newLineWriter(openLog())
+	code := exitCode(run(ctx, os.Args[1:], output{os.Stdout, cancel}, stderr), stderr)
+	stderr.Flush(lastWords)
+	os.Exit(code)
 }
 
-// run is main without the process around it: it ends when the command is done or
-// ctx is. Configuration beyond the arguments comes from the environment.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	if len(args) == 0 {
-		return fmt.Errorf("%w: no command\n\n%s", errUsage, usage)
+// output is a standard output whose reader may have seen enough. That is no error,
+// and the exit code still tells how the command ended.
+type output struct {
+	file *os.File
+	gone func() // ends a command that goes on until it is told
+}
+
+// Write drops what nobody reads.
+func (o output) Write(text []byte) (int, error) {
+	n, err := o.file.Write(text)
+	if errors.Is(err, syscall.EPIPE) {
+		o.gone()
+		return len(text), nil
 	}
-	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) error{
-		"serve":       serve,
-		"check":       check,
-		"keygen":      keygen,
-		"healthcheck": healthcheck,
-		"sandbox":     sandboxCommand,
-	}
-	if command, ok := commands[args[0]]; ok {
-		return command(ctx, args[1:], stdout, stderr)
-	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		_, err := io.WriteString(stdout, usage)
-		return err
-	}
-	return serve(ctx, args, stdout, stderr) // the old server's command line: the configuration alone
+	return n, err
 }
 
 // exitCode tells a person what went wrong, and the caller's shell by number.
@@ -77,17 +63,9 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", err)
+	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", withUser(err))
 	if errors.As(err, new(config.Faults)) || errors.Is(err, errUsage) {
 		return exitWrong
 	}
 	return exitFailed
-}
-
-// oneArgument is the command line of the commands that take a configuration.
-func oneArgument(command string, args []string) (string, error) {
-	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
-		return "", fmt.Errorf("%w: audiences %s CONFIG", errUsage, command)
-	}
-	return args[0], nil
 }

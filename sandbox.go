@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"audiences/api/keyfile"
@@ -22,7 +23,7 @@ const sandboxToken = "sandbox"
 
 // sandboxCommand runs the relay and the Split look-alike in one process, with a
 // made-up key and a journal that lives as long as the command.
-func sandboxCommand(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func sandboxCommand(ctx context.Context, args []string, stdout io.Writer, stderr *lineWriter) error {
 	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	port := flags.Int("port", 0, "HTTPS `port`; 0: a free one")
@@ -32,13 +33,17 @@ func sandboxCommand(ctx context.Context, args []string, stdout, stderr io.Writer
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *perSecond < 0 || *perSecond > 1000 {
 		return fmt.Errorf("%w: audiences sandbox [-port PORT] [-flush 3s] [-traffic N] [-for 10m]", errUsage)
 	}
+	// The end of a terminal ends what was tried out in it, too.
+	ctx = untilTold(ctx, stderr, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	shown := newLineWriter(stdout) // the look-alike must not wait for whoever looks on
+	defer shown.Flush(lastWords)
 	dir, err := os.MkdirTemp("", "audiences-sandbox-")
 	if err != nil {
 		return fmt.Errorf("make sandbox directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
 
-	tally := &tally{out: stdout, began: time.Now()}
+	tally := &tally{out: shown, began: time.Now()}
 	split, err := sandbox.Start(sandbox.Options{OnCall: tally.call})
 	if err != nil {
 		return err
@@ -48,12 +53,12 @@ func sandboxCommand(ctx context.Context, args []string, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	s, err := start(cfg, newLogger(cfg, stderr))
+	s, err := start(cfg, newLogger(cfg, stderr), stderr)
 	if err != nil {
 		return err
 	}
 	url := fmt.Sprintf("https://127.0.0.1:%s/audiences", portOf(s.listener))
-	fmt.Fprintf(stdout, sandboxText, url, s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
+	fmt.Fprintf(shown, sandboxText, url, s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
 	if *perSecond > 0 {
 		trafficCtx, stop := context.WithTimeout(ctx, *lasting)
 		defer stop()

@@ -3,12 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,13 +20,16 @@ import (
 	"audiences/api"
 	"audiences/api/admin"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/splitclient"
 )
 
-// serve runs the relay until ctx ends, and then drains it.
-func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
+// serve runs the relay until ctx ends or a signal comes, and then drains it.
+func serve(ctx context.Context, args []string, _ io.Writer, stderr *lineWriter) error {
+	ctx = untilTold(ctx, stderr, os.Interrupt, syscall.SIGTERM)
+	logStrays := catchStrays()
 	path, err := oneArgument("serve", args)
 	if err != nil {
 		return err
@@ -35,10 +39,11 @@ func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	logger := newLogger(cfg, stderr)
+	logStrays(logger)
 	for _, warning := range cfg.Warnings {
 		logger.Warn().Msg(warning)
 	}
-	s, err := start(cfg, logger)
+	s, err := start(cfg, logger, stderr)
 	if err != nil {
 		return err
 	}
@@ -49,13 +54,15 @@ func serve(ctx context.Context, args []string, _, stderr io.Writer) error {
 type service struct {
 	cfg     config.Config
 	logger  zerolog.Logger
+	lines   *lineWriter // what logger writes to
 	api     *api.Server
 	admin   *admin.Server
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
-	disk    *watermark
 	memory  *pressure
+
+	certificate *keyfile.Source
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -63,8 +70,8 @@ type service struct {
 
 // start checks and opens everything before the first connection is taken. What
 // it opened is closed again if it fails.
-func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
-	s := &service{cfg: cfg, logger: logger, failed: make(chan error, 4)}
+func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *service, err error) {
+	s := &service{cfg: cfg, logger: logger, lines: lines, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			s.closeOpened()
@@ -76,20 +83,22 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 	}
 	s.cfg = room.take(cfg, logger)
 	cfg = s.cfg
-	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
-		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerDropped(lines, registry)
+	registerBuild(registry)
+	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.split, err = splitclient.New(splitclient.Options{
 		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit,
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit,
 		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable})
 	if err != nil {
 		return nil, err
@@ -102,14 +111,21 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.startParts(certificate, room, registry)
+	s.startParts(room, registry)
 	return s, nil
 }
 
+func keyOptions(cfg config.Config) keyfile.Options {
+	return keyfile.Options{Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()}
+}
+
+// servedRecord is where the relay keeps for health checks what it serves. It is
+// there while the journal is, with the same rights.
+func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+
 // startParts starts what cannot fail any more.
-func (s *service) startParts(certificate tls.Certificate, room allowance, registry *prometheus.Registry) {
+func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 	cfg := s.cfg
-	s.disk = newWatermark(s.journal.Free, cfg.MinFreeDiskBytes, s.logger, registry)
 	s.memory = newPressure(room, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
@@ -126,8 +142,8 @@ func (s *service) startParts(certificate tls.Certificate, room allowance, regist
 	})
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
-		Certificate:         certificate,
-		Accept:              s.relay.Accept,
+		GetCertificate:      s.certificate.GetCertificate,
+		Accept:              s.accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
 		MaxKeysPerPost:      cfg.MaxKeysPerPost,
@@ -138,7 +154,7 @@ func (s *service) startParts(certificate tls.Certificate, room allowance, regist
 		Registerer:          registry,
 	})
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
-	event := s.logger.Info().Str("https", s.listener.Addr().String())
+	event := s.logger.Info().EmbedObject(build()).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
 		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Logger: s.logger})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
@@ -147,8 +163,17 @@ func (s *service) startParts(certificate tls.Certificate, room allowance, regist
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
 }
 
+// accept hands a change to the actors, if the journal's disk has room for it.
+func (s *service) accept(change audience.Change, reply chan<- error) {
+	if err := s.journal.Admit(change.Keys); err != nil {
+		reply <- err
+		return
+	}
+	s.relay.Accept(change, reply)
+}
+
 // refuse is nil while changes are taken.
-func (s *service) refuse() error { return cmp.Or(s.disk.refuse(), s.memory.refuse()) }
+func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.refuse()) }
 
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
@@ -172,6 +197,7 @@ func (s *service) fail(err error) {
 // it has reported that, hence not by way of run.
 func (s *service) exit(err error) {
 	s.logger.Error().Err(err).Msg("the journal cannot be written: ending at once; what was answered is in it")
+	s.lines.Flush(lastWords)
 	os.Exit(exitFailed)
 }
 
@@ -179,8 +205,8 @@ func (s *service) exit(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	go s.disk.watch(watching)
 	go s.memory.watch(watching)
+	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():
 		return s.stop()

@@ -41,7 +41,10 @@ func start(t *testing.T, options Options) *fixture {
 	t.Helper()
 	f := &fixture{pipes: newPipes()}
 	options.AuthToken = "foo"
-	options.Certificate = certificate()
+	options.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+		served := certificate()
+		return &served, nil
+	}
 	if options.Accept == nil {
 		options.Accept = func(_ audience.Change, reply chan<- error) { reply <- nil }
 	}

@@ -17,8 +17,9 @@ type Options struct {
 	// AuthToken is what callers show in Authorization, raw or after "Bearer ".
 	// Empty: nobody is let in.
 	AuthToken string
-	// Certificate is what the TLS listener presents.
-	Certificate tls.Certificate
+	// GetCertificate is what the TLS listener presents to a client; it is asked at
+	// every handshake and must not wait. Required.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	// Accept hands a change to the actors. Exactly one value arrives on reply,
 	// which has room for it: nil once the change is durable, an error when that

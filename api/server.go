@@ -62,9 +62,9 @@ func New(options Options) *Server {
 	s.http = &http.Server{
 		Handler: s.echo,
 		TLSConfig: &tls.Config{
-			MinVersion:   tls.VersionTLS12,
-			NextProtos:   []string{"h2", "http/1.1"},
-			Certificates: []tls.Certificate{options.Certificate},
+			MinVersion:     tls.VersionTLS12,
+			NextProtos:     []string{"h2", "http/1.1"},
+			GetCertificate: options.GetCertificate,
 		},
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,

@@ -48,7 +48,7 @@ func (t Token) LogValue() slog.Value { return slog.StringValue("[token]") }
 func (t Token) MarshalText() ([]byte, error) { return []byte("[token]"), nil }
 
 // TenantID identifies a tenant without giving its token away: the first 16
-// bytes of a SHA-256 over the token. 128 bits, so that two tokens never share
+// bytes of a SHA-256 over a text of ours and the token (NewTenant). 128 bits, so that two tokens never share
 // an actor, a queue or a record (I9); people are shown the first 6 bytes.
 type TenantID [16]byte
 

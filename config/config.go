@@ -56,7 +56,9 @@ type Config struct {
 // file's directory, except those of the *_FILE variables: these are relative to
 // the working directory. The file may have at most 1 MiB, a secret file 64 KiB.
 //
-// An error is always of type [Faults].
+// An error is always of type [Faults]. Beside it the Config holds what was sound, and
+// defaults for the keys that have a fault, unless a fault is about no key: then the
+// file could not be read or is not JSON.
 func Load(path string, env func(string) (string, bool)) (Config, error) {
 	data, err := readFile(path, maxFileBytes)
 	if err != nil {
@@ -83,7 +85,7 @@ func parse(path string, data []byte, env func(string) (string, bool)) (Config, e
 	}
 	l.contradictions()
 	if len(l.faults) > 0 {
-		return Config{}, l.faults
+		return l.config, l.faults
 	}
 	l.warnings()
 	return l.config, nil

@@ -12,6 +12,10 @@ import (
 // waits. One operation that is larger goes alone.
 const maxGroup = 4 << 20
 
+// groupLimit is less on a small disk: what is half a memtable or more is not copied
+// into one, but gets a log and a table for itself.
+func (j *Journal) groupLimit() int { return min(maxGroup, int(j.memTable()/4)) }
+
 // operation is one thing asked of the committer. Exactly one of stage, read and
 // step is set, and done is called exactly once.
 type operation struct {
@@ -35,9 +39,11 @@ type operation struct {
 type committer struct {
 	j     *Journal
 	batch *pebble.Batch
-	group []func(error) // answers that wait for finish
-	sync  bool          // the group has an operation that has to be durable
-	mark  mark          // that batch begins with
+	group []answers // that wait for finish
+	sync  bool      // the group has an operation that has to be durable
+	mark  mark      // that batch begins with
+	limit int       // size in bytes at which batch is committed
+	given bool      // it gave up waiting for room, since the journal closes
 
 	// long is the operation in steps that is under way, if any. Operations that
 	// touch a tenant in held wait for its end in waiting, in order, so that they
@@ -47,8 +53,14 @@ type committer struct {
 	held    map[audience.TenantID]bool
 }
 
+// answers are those of one operation.
+type answers struct {
+	done    func(error)
+	durable bool // done(nil) says that the next start will find it
+}
+
 func newCommitter(j *Journal) *committer {
-	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}}
+	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}, limit: j.groupLimit()}
 	c.begin()
 	return c
 }
@@ -94,7 +106,7 @@ func (c *committer) seal() {
 // admit takes one operation in, or lets it wait for the long one.
 func (c *committer) admit(op operation) {
 	switch {
-	case c.j.failed.Load():
+	case c.ended():
 		op.done(ErrClosed)
 	case c.held[op.tenants[0]] || c.held[op.tenants[1]] || c.long != nil && op.step != nil:
 		c.waiting = append(c.waiting, op)
@@ -114,13 +126,13 @@ func (c *committer) hold(op operation) {
 }
 
 func (c *committer) stage(op operation) {
-	if c.batch.Len()+op.size > maxGroup {
+	if c.batch.Len()+op.size > c.limit {
 		c.finish()
 	}
 	op.stage(c.batch)
-	c.group = append(c.group, op.done)
+	c.group = append(c.group, answers{op.done, op.durable})
 	c.sync = c.sync || op.durable
-	if c.batch.Len() > maxGroup {
+	if c.batch.Len() > c.limit {
 		c.finish()
 	}
 }
@@ -129,12 +141,12 @@ func (c *committer) stage(op operation) {
 // written without an fsync to be seen by it; the reader starts after the fsync of
 // the group, so that it shows nothing that a power loss could take back.
 func (c *committer) look(op operation) {
-	if c.apply(pebble.NoSync); c.j.failed.Load() {
+	if c.apply(pebble.NoSync); c.ended() {
 		op.done(ErrClosed)
 		return
 	}
 	snapshot := c.j.db.NewSnapshot()
-	c.group = append(c.group, func(err error) {
+	c.group = append(c.group, answers{done: func(err error) {
 		if err != nil {
 			_ = snapshot.Close()
 			op.done(err)
@@ -148,14 +160,14 @@ func (c *committer) look(op operation) {
 			defer snapshot.Close()
 			op.read(snapshot)
 		})
-	})
+	}})
 }
 
 // step carries the long operation one step on. A step that fails writes nothing.
 func (c *committer) step() {
 	c.apply(pebble.NoSync)
 	more, err := false, error(ErrClosed)
-	if !c.j.failed.Load() {
+	if !c.ended() {
 		more, err = c.long.step(c.batch)
 	}
 	if err != nil {
@@ -167,12 +179,12 @@ func (c *committer) step() {
 		return
 	}
 	done := c.long.done
-	c.group = append(c.group, func(failure error) {
+	c.group = append(c.group, answers{durable: true, done: func(failure error) {
 		if failure == nil {
 			failure = err
 		}
 		done(failure)
-	})
+	}})
 	c.release()
 }
 
@@ -193,20 +205,27 @@ func (c *committer) finish() {
 		return
 	}
 	start, size := time.Now(), c.batch.Len()
-	err := error(nil)
 	if c.sync {
 		c.j.pace.follow(len(c.group))
 		c.write(pebble.Sync) // also when empty, for what apply wrote before
 	} else {
 		c.apply(pebble.NoSync)
 	}
-	if c.j.failed.Load() {
-		err = ErrClosed
+	var failed, lost error // the latter concerns those that have to be durable
+	if c.ended() {
+		failed = ErrClosed
 	} else {
 		c.j.metrics.committed(time.Since(start), len(c.group), size, c.sync)
+		if c.sync {
+			lost = c.j.keeper.found() // after the fsync, before the answers
+		}
 	}
-	for _, done := range c.group {
-		done(err)
+	for _, a := range c.group {
+		if a.durable && failed == nil {
+			a.done(lost)
+		} else {
+			a.done(failed)
+		}
 	}
 	clear(c.group)
 	c.group, c.sync = c.group[:0], false
@@ -219,18 +238,25 @@ func (c *committer) apply(durability *pebble.WriteOptions) {
 	}
 }
 
-// write writes the batch. A write that fails ends in Journal.fail through the
-// store's logger, while the call itself still answers nil: callers look at failed.
+// write writes the batch, once the disk has room for it. A write that fails ends in
+// Journal.fail through the store's files or its logger, while the call itself may still
+// answer nil: callers look at ended.
 func (c *committer) write(durability *pebble.WriteOptions) {
-	if !c.j.failed.Load() {
+	size := int64(c.batch.Len())
+	c.given = c.given || !c.j.room.await(size, func() bool { return c.j.keeper.relieve(size) })
+	if !c.ended() {
+		c.j.keeper.tidy.written.Add(size)
 		if err := c.j.db.Apply(c.batch, durability); err != nil {
 			c.j.fail(err)
 		}
 	}
-	if durability.Sync && !c.j.failed.Load() {
+	if durability.Sync && !c.ended() {
 		c.mark.durable = c.mark.group
 	}
 	c.mark.group++
 	_ = c.batch.Close()
 	c.begin()
 }
+
+// ended reports that nothing can be written any more.
+func (c *committer) ended() bool { return c.given || c.j.failed.Load() }

@@ -2,6 +2,8 @@ package journal
 
 import (
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -24,14 +26,21 @@ type compactions struct {
 	grants sync.Mutex
 	ended  bool // guarded by grants: the store is closing and must not be called
 
+	begun  sync.Once
+	failed atomic.Bool // the compaction under way has failed
+
 	mu   sync.Mutex
 	busy bool // guarded by mu: a compaction is under way, or none may be yet
 }
 
 func newCompactions() *compactions { return &compactions{busy: true} }
 
-// begin lets compactions run; the store must be open.
-func (c *compactions) begin() { c.Done() }
+// begin lets compactions run; the store must be open. The second time it does nothing.
+func (c *compactions) begin() { c.begun.Do(c.next) }
+
+// afterFailedCompaction is how long there is none after one that failed: the store would
+// try again at once, a thousand times a second.
+const afterFailedCompaction = time.Second
 
 // Register is called by the store, with its lock held.
 func (c *compactions) Register(_ int, db pebble.DBForCompaction) { c.db = db }
@@ -56,6 +65,15 @@ func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
 
 // Done is called by the store at the end of a compaction, without its lock.
 func (c *compactions) Done() {
+	if c.failed.Swap(false) {
+		time.AfterFunc(afterFailedCompaction, c.next)
+		return
+	}
+	c.next()
+}
+
+// next lets another one run.
+func (c *compactions) next() {
 	c.grants.Lock()
 	defer c.grants.Unlock()
 	if c.ended {

@@ -6,12 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/wal"
 )
 
 // files is the file system that a journal lies on: the disk, or memory.
@@ -30,40 +28,6 @@ func (onDisk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
 		return nil, err
 	}
 	return vfs.Default.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
-}
-
-// storeFiles is the file system as the store sees it, for one opening of it.
-type storeFiles struct {
-	files
-	logs *logCheck
-}
-
-// Open checks a WAL file before the store replays it. Only here it is known which
-// of them are replayed: others may lie about, torn or damaged, that are in tables already.
-func (f storeFiles) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
-	if number, _, ok := wal.ParseLogFilename(f.PathBase(name)); ok {
-		content, err := f.read(name)
-		if err == nil {
-			err = f.logs.check(logFile{number: uint32(number), content: content})
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return f.FS.Open(name, options...)
-}
-
-// Create makes a file. A marker file names the
-// MANIFEST to open with; Pebble syncs the directory after it made both, so that a
-// power loss in between could leave the marker without what it names, and a
-// sound store would look damaged. Here all that was made before it is durable first.
-func (f storeFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if strings.HasPrefix(f.PathBase(name), "marker.") {
-		if err := f.syncDir(f.PathDir(name)); err != nil {
-			return nil, err
-		}
-	}
-	return f.FS.Create(name, category)
 }
 
 // makeDir makes the directory and those above it, each durable in its parent.

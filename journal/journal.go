@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
@@ -29,6 +30,13 @@ type Options struct {
 	CacheBytes    int64                 // size of the store's block cache; 0: 8 MiB
 	MemTableBytes int64                 // size of one of the store's memtables, of which there are at most 4; 0: 16 MiB
 
+	// MinFreeBytes is what changes leave of the disk (Refuse), for others who use it. What
+	// settling and compacting need is kept in any case. 0: no more than that.
+	MinFreeBytes int64
+	// MaxOpenFiles is how many files the store may hold open, tables above all; it opens
+	// and closes them as needed beyond that. 0: 200.
+	MaxOpenFiles int
+
 	files files // in place of the disk or Memory; for tests of this package
 }
 
@@ -47,6 +55,9 @@ type Journal struct {
 	setAside string
 	rest     *time.Timer // ends the store's rest from compactions
 
+	compactions   *compactions
+	failedFlushes atomic.Int32 // in a row
+
 	queue   *queue[operation]
 	reads   *queue[func()]
 	counts  *queue[func()] // reads that come after all others
@@ -55,13 +66,24 @@ type Journal struct {
 	quiet   quiet // limits how often the store may repeat itself in the log
 	running sync.WaitGroup
 
+	room    *room
+	ballast *ballast
+	home    *home // nil in memory
+	keeper  *keeper
+	opened  atomic.Bool        // a write that fails from here on is the end
+	unkeep  context.CancelFunc // ends the keeper
+
 	listing sync.RWMutex // held by Segments, Tenants and Usage, which Close must not cut off
 	closed  bool         // guarded by listing
 }
 
 // start starts the goroutines of an opened journal.
 func (j *Journal) start() {
+	j.opened.Store(true)
 	j.running.Go(newCommitter(j).run)
+	ctx, unkeep := context.WithCancel(context.Background())
+	j.unkeep = unkeep
+	j.running.Go(func() { j.keeper.run(ctx) })
 	for range readers {
 		j.running.Go(func() { carryOut(j.reads) })
 	}
@@ -92,6 +114,8 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.closed = true
+	close(j.room.ended)
+	j.unkeep()
 	j.queue.close() // the committer closes the others when it ends
 	j.running.Wait()
 	j.rest.Stop()
@@ -116,6 +140,14 @@ func (j *Journal) Usage() uint64 {
 		return 0
 	}
 	return j.db.Metrics().DiskSpaceUsage()
+}
+
+// tables is the size of what the store has to compact, what is not in a table yet
+// included.
+func (j *Journal) tables() int64 {
+	metrics := j.db.Metrics()
+	total := metrics.Total()
+	return total.TablesSize + int64(metrics.MemTable.Size)
 }
 
 // submit hands an operation to the committer.

@@ -14,6 +14,7 @@ type metrics struct {
 	bytes         prometheus.Counter
 	queue         prometheus.Gauge
 	setAside      prometheus.Gauge
+	free          prometheus.Gauge
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -40,6 +41,10 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		setAside: with.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_journal_set_aside",
 			Help: "Damaged stores that were set aside in the journal's directory and wait for an operator.",
+		}),
+		free: with.NewGauge(prometheus.GaugeOpts{
+			Name: "audiences_disk_free_bytes",
+			Help: "Bytes that the relay may still write to the journal's disk, once a second.",
 		}),
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Open opens the journal in Options.Dir, or makes a new one. It refuses, and
@@ -21,7 +22,8 @@ func Open(options Options) (*Journal, error) {
 		options.Fatal = func(err error) { panic(err) }
 	}
 	options.CacheBytes = cmp.Or(options.CacheBytes, defaultCacheBytes)
-	options.MemTableBytes = cmp.Or(options.MemTableBytes, defaultMemTableBytes)
+	options.MemTableBytes = cmp.Or(options.MemTableBytes, largestUnit)
+	options.MaxOpenFiles = cmp.Or(options.MaxOpenFiles, defaultOpenFiles)
 	files, dir, err := place(options)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -55,16 +57,10 @@ func lock(f files, dir string) (closer interface{ Close() error }, err error) {
 	return closer, nil
 }
 
-// leastFree is the room in bytes that Open asks for: what a log holds goes into a
-// table then. On a full disk the store would try to write its MANIFEST for ever.
-const leastFree = 16 << 20
-
 // open does what needs the lock.
 func (j *Journal) open() error {
-	if free, err := j.Free(); err != nil {
+	if err := j.makeRoom(); err != nil {
 		return err
-	} else if free < leastFree {
-		return fmt.Errorf("open journal in %s: its disk has %d MiB left, and opening needs %d MiB", j.options.Dir, free>>20, leastFree>>20)
 	}
 	known, err := j.checkIn()
 	if err != nil {
@@ -87,7 +83,49 @@ func (j *Journal) open() error {
 		return errors.Join(err, j.db.Close())
 	}
 	j.parked = readParkedSet(j.db)
+	j.keeper = newKeeper(j)
+	j.keeper.look() // before the first change
 	return nil
+}
+
+// openUnits is the room that Open needs at least: a new log, a new MANIFEST and the
+// files beside them.
+const openUnits = 2
+
+// makeRoom sees to the room that Open needs: what the logs hold goes into tables then.
+// A store that the last process left in the middle of a compaction gives room back
+// once it is open, so the ballast is enough.
+func (j *Journal) makeRoom() (err error) {
+	dir := j.options.Dir
+	usage := func() (vfs.DiskUsage, error) { return j.files.GetDiskUsage(dir) }
+	if j.room, err = newRoom(usage, j.options.MinFreeBytes); err != nil {
+		return fmt.Errorf("open journal in %s: %w", dir, err)
+	}
+	j.ballast = newBallast(j.files, dir, j.room.unit)
+	least := openUnits * j.room.unit
+	if j.room.free.Load() < least+j.logSize() && j.ballast.giveUp() {
+		j.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for the start")
+		if err := j.room.look(); err != nil {
+			return err
+		}
+	}
+	if free := j.room.free.Load(); free < least {
+		return fmt.Errorf("open journal in %s: its disk has %d KiB left, and opening needs %d KiB", dir, free>>10, least>>10)
+	}
+	return nil
+}
+
+// logSize is the size of all logs; there is none in a new journal.
+func (j *Journal) logSize() (size int64) {
+	names, _ := j.files.List(j.storeDir())
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log") {
+			if info, err := j.files.Stat(j.files.PathJoin(j.storeDir(), name)); err == nil {
+				size += info.Size()
+			}
+		}
+	}
+	return size
 }
 
 // checkIn makes all the checks that come before the store, and for a new journal
@@ -169,13 +207,28 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 			err = fmt.Errorf("open store: %w: %v", pebble.ErrCorruption, r)
 		}
 	}()
-	compactions, options := newCompactions(), j.storeOptions(mustExist)
-	options.Experimental.CompactionScheduler = compactions
+	if j.home, err = j.newHome(); err != nil {
+		return err
+	}
+	j.compactions = newCompactions()
+	options := j.storeOptions(mustExist)
+	options.Experimental.CompactionScheduler = j.compactions
 	if j.db, err = pebble.Open(j.storeDir(), options); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	j.rest = time.AfterFunc(compactAfter, compactions.begin)
+	j.rest = time.AfterFunc(compactAfter, j.compactions.begin)
 	return nil
+}
+
+// newHome is nil but on disk.
+func (j *Journal) newHome() (*home, error) {
+	if j.options.Memory != nil || j.options.files.FS != nil {
+		return nil, nil
+	}
+	if err := j.files.makeDir(j.storeDir()); err != nil {
+		return nil, fmt.Errorf("create journal's store: %w", err)
+	}
+	return newHome(j.storeDir())
 }
 
 // checkStore looks at what Pebble would not report: a version that is newer than

@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"audiences/audience"
 )
 
@@ -194,35 +192,5 @@ func TestIdleTenantsGo(t *testing.T) {
 		if k.Tenant == idle {
 			t.Error("the idle one is still there")
 		}
-	}
-}
-
-// fullDisk is a file system with this many bytes left.
-type fullDisk struct {
-	vfs.FS
-	left uint64
-}
-
-func (d fullDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
-	return vfs.DiskUsage{AvailBytes: d.left}, nil
-}
-
-// TestFullDisk: Open refuses it in words, before it writes anything, and takes the
-// same journal when there is room again.
-func TestFullDisk(t *testing.T) {
-	memory := NewMemory()
-	seg := written(t, Options{Dir: "j", Memory: memory})
-	for _, dir := range []string{"j", "new"} {
-		_, err := Open(Options{Dir: dir, files: files{fullDisk{memory.fs, leastFree - 1}}})
-		if err == nil || !strings.Contains(err.Error(), "its disk has 15 MiB left") {
-			t.Errorf("%s: %v", dir, err)
-		}
-	}
-	if made, err := (files{memory.fs}).exists("new/FORMAT"); made || err != nil {
-		t.Errorf("something was written: %v", err)
-	}
-	j := open(t, Options{Dir: "j", files: files{fullDisk{memory.fs, leastFree}}})
-	if len(pending(t, j, seg)) != 1 || j.SetAside() != "" {
-		t.Error("the journal is not what it was")
 	}
 }

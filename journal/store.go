@@ -2,6 +2,7 @@ package journal
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -10,12 +11,15 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// What the store takes of memory, unless there is less. The cache is small: pending
-// keys are read once, when a segment wakes.
-const (
-	defaultCacheBytes    = 8 << 20
-	defaultMemTableBytes = 16 << 20
-)
+// defaultCacheBytes is small: pending keys are read once, when a segment wakes.
+const defaultCacheBytes = 8 << 20
+
+// defaultOpenFiles is enough for the tables of some tens of millions of keys.
+const defaultOpenFiles = 200
+
+// memTable is the size of a memtable: as large as the disk has room for, or as there
+// is memory for.
+func (j *Journal) memTable() int64 { return min(j.room.unit, j.options.MemTableBytes) }
 
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
@@ -27,20 +31,23 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	comparer := *pebble.DefaultComparer
 	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
 	options := &pebble.Options{
-		FS:                          storeFiles{j.files, &logCheck{}},
+		FS:                          storeFiles{j.files, &logCheck{}, j},
 		Comparer:                    &comparer,
 		FormatMajorVersion:          storeFormat,
 		ErrorIfNotExists:            mustExist,
 		Logger:                      storeLogger{j},
 		EventListener:               j.storeEvents(),
 		CacheSize:                   j.options.CacheBytes,
-		MemTableSize:                uint64(j.options.MemTableBytes),
-		MaxOpenFiles:                200,
+		MemTableSize:                uint64(j.memTable()),
+		MaxOpenFiles:                j.options.MaxOpenFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		MemTableStopWritesThreshold: 4,
 		// A table that cannot be read must not stop the intake of everybody (I8):
 		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
 		L0StopWritesThreshold: 1 << 20,
+	}
+	if j.room.unit < largestUnit { // a small disk has no room for so many logs
+		options.MemTableStopWritesThreshold = 2
 	}
 	if j.options.Memory == nil { // where an fsync costs something
 		options.WALMinSyncInterval = j.pace.interval
@@ -51,6 +58,15 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 
 func (j *Journal) storeEvents() *pebble.EventListener {
 	return &pebble.EventListener{
+		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
+		CompactionEnd: func(info pebble.CompactionInfo) {
+			j.compactions.failed.Store(info.Err != nil)
+			if errors.Is(info.Err, errNoRoom) {
+				j.room.stuck.Store(true) // the store waits for half a minute
+			}
+			j.room.compacting(0)
+		},
+		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },
 		BackgroundError: func(err error) {
 			if j.quiet.allows() {
 				j.log.Error().Err(err).Msg("the journal's store cannot do its housekeeping")
@@ -62,6 +78,29 @@ func (j *Journal) storeEvents() *pebble.EventListener {
 			}
 		},
 	}
+}
+
+// mostFailedFlushes come in a row before the journal is given up: without flushes the
+// next change waits for ever. With what failed waits after each, that is five seconds.
+const mostFailedFlushes = 50
+
+func (j *Journal) flushed(err error) {
+	switch {
+	case err == nil:
+		j.failedFlushes.Store(0)
+	case j.failedFlushes.Add(1) >= mostFailedFlushes && j.opened.Load():
+		j.fail(fmt.Errorf("write journal: flush: %w", err))
+	}
+}
+
+// inputSize is the most that a compaction may write: it merges and drops.
+func inputSize(info pebble.CompactionInfo) (size int64) {
+	for _, level := range info.Input {
+		for _, table := range level.Tables {
+			size += int64(table.Size)
+		}
+	}
+	return size
 }
 
 // storeLogger passes on what Pebble says. Pebble does not expect Fatalf to return:

@@ -22,12 +22,15 @@ type Append struct {
 
 // Append never waits, though it puts many keys in order; the answer comes through Done.
 func (j *Journal) Append(a Append) {
-	id, keys := idOf(a.Segment), inOrder(a.Keys)
+	id, keys, room, done := idOf(a.Segment), inOrder(a.Keys), roomFor(a.Keys), answer(a.Done)
 	j.submit(operation{
 		tenants: tenantOnly(a.Segment.Tenant),
 		durable: true,
-		size:    a.Keys.Len() * (headLength + 16),
-		done:    answer(a.Done),
+		size:    int(room / 2),
+		done: func(err error) {
+			j.room.promises.release(room)
+			done(err)
+		},
 		stage: func(b *pebble.Batch) {
 			if a.Describe {
 				set(b, head(prefixDescriptor, id), encodeDescriptor(a.Segment))

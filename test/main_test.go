@@ -23,6 +23,12 @@ import (
 // project is the root of the sources, seen from the directory of this package.
 const project = ".."
 
+// What the relay under test was told of itself when it was built.
+const (
+	builtVersion  = "9.8.7-test"
+	builtRevision = "0123abcd"
+)
+
 // binary is the relay under test, built once for all tests.
 var binary string
 
@@ -36,7 +42,7 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "audiences")
-	build := exec.Command("go", "build", "-o", binary, ".")
+	build := exec.Command("go", "build", "-ldflags", "-X main.version="+builtVersion+" -X main.revision="+builtRevision, "-o", binary, ".")
 	build.Dir = project
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the image
 	if out, err := build.CombinedOutput(); err != nil {

@@ -129,8 +129,15 @@ func (s *site) launchWith(env []string) *process {
 // test is killed; what it logged is shown if the test failed.
 func (s *site) run(args, env []string) *process {
 	s.t.Helper()
+	return s.runAs(args, env, func(*exec.Cmd) {})
+}
+
+// runAs is run with a last word on the command.
+func (s *site) runAs(args, env []string, prepare func(*exec.Cmd)) *process {
+	s.t.Helper()
 	p := &process{t: s.t, cmd: relay(context.Background(), s.t, args, env), listens: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = (*outWatch)(p), (*logWatch)(p)
+	prepare(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

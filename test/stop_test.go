@@ -136,27 +136,6 @@ func TestStopWhileSplitHangs(t *testing.T) {
 	deliveredInOrder(t, s)
 }
 
-// TestSecondSignalEndsAtOnce, and still loses nothing (I3).
-func TestSecondSignalEndsAtOnce(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, sandbox.Options{History: true}, map[string]any{"drainTimeout": "1h", "splitTimeout": "10m"})
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
-	p := s.start()
-	postInOrder(p)
-	p.signal(syscall.SIGTERM)
-	stopping(t, p)
-	eventually(t, patience, "a further signal ends the process", func() bool {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails when it has ended
-		select {
-		case <-p.ended:
-			return true
-		default:
-			return false
-		}
-	})
-	deliveredInOrder(t, s)
-}
-
 // postInOrder posts changes whose order matters.
 func postInOrder(p *process) {
 	p.t.Helper()

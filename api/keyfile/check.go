@@ -3,9 +3,9 @@ package keyfile
 import (
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,24 +14,28 @@ import (
 // time enough to order and install a new one.
 const soon = 30 * 24 * time.Hour
 
-// Summary is one line for people: kind of key, names, dates and the whole days
-// left. The certificate must come from [Load] or [Parse].
-func Summary(cert tls.Certificate, now time.Time) string {
+// Summary is one line for people: the entry's name, kind of key, names, dates and
+// the whole days left.
+func Summary(entry Entry, now time.Time) string {
+	cert := entry.Certificate
 	leaf := cert.Leaf
-	return fmt.Sprintf("%s, %s, for %s, valid from %s to %s, %d days left, chain of %d",
-		keyKind(leaf), leaf.Subject, names(leaf), date(leaf.NotBefore), date(leaf.NotAfter), days(leaf.NotAfter.Sub(now)), len(cert.Certificate))
+	alias := ""
+	if entry.Alias != "" {
+		alias = fmt.Sprintf("entry %.60q, ", entry.Alias)
+	}
+	return fmt.Sprintf("%s%s, %s, for %s, valid from %s to %s, %d days left, chain of %d",
+		alias, keyKind(leaf), leaf.Subject, names(leaf), date(leaf.NotBefore), date(leaf.NotAfter), days(leaf.NotAfter.Sub(now)), len(cert.Certificate))
 }
 
-// Check returns what makes clients refuse the certificate or soon will, one
-// sentence each, nil if nothing does. It does not build a chain of trust: which
-// roots the clients have is not known here. The certificate must come from [Load]
-// or [Parse].
-func Check(cert tls.Certificate, now time.Time) []string {
-	var warnings []string
+// Check returns what makes clients refuse the certificate or soon will, and what
+// is odd about its choice, one sentence each, nil if nothing is. It does not build
+// a chain of trust: which roots the clients have is not known here.
+func Check(entry Entry, now time.Time) []string {
+	cert, warnings := entry.Certificate, slices.Clone(entry.Notes)
 	for i, der := range cert.Certificate {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			warnings = append(warnings, fmt.Sprintf("certificate %d of the chain cannot be read: %v", i+1, err))
+			warnings = append(warnings, fmt.Sprintf("certificate %d of the chain is sent as it is; it cannot be parsed here: %v", i+1, err))
 			continue
 		}
 		if warning := checkDates(c, now); warning != "" {

@@ -2,6 +2,7 @@ package keyfile
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"time"
 )
 
-func generated(t *testing.T, o GenerateOptions) tls.Certificate {
+func generated(t *testing.T, o GenerateOptions) Entry {
 	t.Helper()
 	var file bytes.Buffer
 	if err := Generate(&file, o); err != nil {
@@ -28,7 +29,7 @@ func generated(t *testing.T, o GenerateOptions) tls.Certificate {
 func TestGenerate(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	cert := generated(t, GenerateOptions{Now: func() time.Time { return now }})
-	leaf := cert.Leaf
+	leaf := cert.Certificate.Leaf
 	if !slices.Equal(leaf.DNSNames, []string{"localhost"}) || names(leaf) != "localhost 127.0.0.1 ::1" || leaf.IsCA || keyKind(leaf) != "ECDSA P-256" {
 		t.Errorf("made for %s, %s", names(leaf), keyKind(leaf))
 	}
@@ -36,17 +37,50 @@ func TestGenerate(t *testing.T) {
 		t.Errorf("valid from %s to %s, want %s", leaf.NotBefore, leaf.NotAfter, want)
 	}
 	other := generated(t, GenerateOptions{Hosts: []string{"relay.example.com", "*.example.org", "10.0.0.7", "localhost", "::1"}, Password: "pässwörd", ValidFor: time.Hour})
-	if got := names(other.Leaf); got != "localhost relay.example.com *.example.org 127.0.0.1 ::1 10.0.0.7" {
+	if got := names(other.Certificate.Leaf); got != "localhost relay.example.com *.example.org 127.0.0.1 ::1 10.0.0.7" {
 		t.Errorf("made for %s", got)
 	}
-	handshake(t, other, other.Leaf, tls.VersionTLS13)
-	handshake(t, other, other.Leaf, tls.VersionTLS12)
+	handshake(t, other.Certificate, other.Certificate.Leaf, tls.VersionTLS13)
+	handshake(t, other.Certificate, other.Certificate.Leaf, tls.VersionTLS12)
+}
+
+// TestGenerateForms: every form is read back, by the ending of its name, and is
+// told by its content.
+func TestGenerateForms(t *testing.T) {
+	for name, begins := range map[string]string{
+		"x": "\xfe\xed\xfe\xed", "x.jks": "\xfe\xed\xfe\xed", "x.JKS": "\xfe\xed\xfe\xed", "x.keystore": "\xfe\xed\xfe\xed",
+		"x.p12": "\x30", "x.pfx": "\x30", "x.pkcs12": "\x30", "a.jks.p12": "\x30",
+		"x.pem": "-----BEGIN CERTIFICATE-----\n", "x.Pem": "-----BEGIN CERTIFICATE-----\n",
+	} {
+		format, err := FormatOf(name)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, password := range []string{"", "correct horse", "pässwörd"} {
+			var file bytes.Buffer
+			if err := Generate(&file, GenerateOptions{Format: format, Password: password}); err != nil || !strings.HasPrefix(file.String(), begins) {
+				t.Errorf("%s: %v, %.20q", name, err, file.String())
+			}
+			entry, err := Parse(file.Bytes(), Options{Password: cmp.Or(password, "password")})
+			if err != nil || len(Check(entry, time.Now())) > 0 {
+				t.Errorf("%s: read back: %v", name, err)
+				continue
+			}
+			handshake(t, entry.Certificate, entry.Certificate.Leaf, tls.VersionTLS13)
+		}
+	}
+	for _, name := range []string{"x.der", "x.key", "x.crt", "x.txt", "x."} {
+		if _, err := FormatOf(name); err == nil {
+			t.Errorf("%s tells a form", name)
+		}
+	}
 }
 
 func TestGenerateRefuses(t *testing.T) {
 	for _, o := range []GenerateOptions{
 		{Hosts: []string{"https://h"}}, {Hosts: []string{"h:443"}}, {Hosts: []string{""}}, {Hosts: []string{"a..b"}},
-		{ValidFor: -time.Hour}, {Password: "\u20ac"},
+		{ValidFor: -time.Hour}, {Password: "\u20ac"}, {Format: PKCS12, Password: "\U0001f511"},
 	} {
 		var file bytes.Buffer
 		if err := Generate(&file, o); err == nil || file.Len() > 0 {
@@ -62,7 +96,7 @@ func TestShippedKeyFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if end := time.Date(2036, 12, 31, 0, 0, 0, 0, time.UTC); cert.Leaf.NotAfter.Before(end) || keyKind(cert.Leaf) != "ECDSA P-256" {
+	if end := time.Date(2036, 12, 31, 0, 0, 0, 0, time.UTC); cert.Certificate.Leaf.NotAfter.Before(end) || keyKind(cert.Certificate.Leaf) != "ECDSA P-256" {
 		t.Error(Summary(cert, time.Now()))
 	}
 }
@@ -83,9 +117,9 @@ func TestCheck(t *testing.T) {
 		t.Error(summary)
 	}
 	nameless := cert
-	copied := *cert.Leaf
+	copied := *cert.Certificate.Leaf
 	copied.DNSNames, copied.IPAddresses = nil, nil
-	nameless.Leaf = &copied
+	nameless.Certificate.Leaf = &copied
 	if warnings := Check(nameless, made); len(warnings) != 1 {
 		t.Error(warnings)
 	}

@@ -48,6 +48,13 @@ func TestHostileLengths(t *testing.T) {
 		"that many, empty":           jksWithKey(t, 170_000, make([]byte, 1_020_000)),
 		"length of a certificate":    jksWithKey(t, 1, []byte{0, 0, 0xff, 0xff, 0xff, 0xf0}),
 		"many empty sequences":       filled(derHead(t), []byte{0x30, 0}),
+		"many keys":                  filled(jksOf(2, 1024), []byte{0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6, 0x30, 4, 0x30, 0, 0x04, 0, 0, 0, 0, 0}),
+		"open sequences, deep":       filled(nil, []byte{0x30, 0x80}),
+		"open sequences inside":      filled(derHead(t), []byte{0x30, 0x80}),
+		"short lines in PEM":         append(filled([]byte("-----BEGIN CERTIFICATE-----\n"), []byte("A\n"))[:maxFileBytes-30], []byte("-----END CERTIFICATE-----\n")...),
+		"one long line in PEM":       append(filled([]byte("-----BEGIN CERTIFICATE-----\n"), []byte("AAAA"))[:maxFileBytes-30], []byte("-----END CERTIFICATE-----\n")...),
+		"beginnings in PEM":          filled(nil, []byte("-----BEGIN X-----")),
+		"dashes":                     filled([]byte("-----BEGIN X"), []byte("-")),
 		"many certificates in PEM":   filled(nil, []byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")),
 	} {
 		bytes, err := allocated(data)
@@ -129,19 +136,24 @@ func TestIterationBomb(t *testing.T) {
 
 // FuzzParse: whatever the bytes, a certificate that can be served or an error.
 func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.*")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
+	for _, pattern := range []string{"testdata/*.*", "testdata/cases/*"} {
+		files, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(data, "password")
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if filepath.Base(file) != "gnutls-chain.p12" { // its 2.4 million rounds take a second
+				f.Add(data, optionsFor(file).Password)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte, password string) {
-		cert, err := Parse(data, Options{Password: password})
+		entry, err := Parse(data, Options{Password: password})
+		cert := entry.Certificate
 		if err == nil && (cert.Leaf == nil || len(cert.Certificate) == 0 || cert.PrivateKey == nil) {
 			t.Fatal("an incomplete certificate")
 		}

@@ -2,8 +2,6 @@ package keyfile
 
 import (
 	"bytes"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/asn1"
 	"encoding/binary"
 	"errors"
@@ -12,60 +10,50 @@ import (
 	keystore "github.com/pavlo-v-chernykh/keystore-go/v4"
 )
 
+var errTooManyInJKS = errors.New("it is damaged, or holds more keys or certificates than a server's key file should")
+
 var errStorePassword = fmt.Errorf("%w: check keyPassword", ErrWrongPassword)
 
-// parseJKS opens the first private key, by alias, that can be opened and used.
-// When none can, what stood in the way of the first is the error.
-func parseJKS(data []byte, o Options) (tls.Certificate, error) {
+// parseJKS opens every private key.
+func parseJKS(data []byte, o Options) ([]candidate, error) {
 	if err := walkJKS(data); err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
 	password, err := jksPassword(o.Password)
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
 	keyPassword, err := jksPassword(o.KeyPassword)
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
 	store := keystore.New(keystore.WithOrderedAliases(), keystore.WithCaseExactAliases())
 	if err := store.Load(bytes.NewReader(data), password); err != nil {
 		// The structure is known to be whole, so it is the digest, which takes in
 		// the password.
-		return tls.Certificate{}, errStorePassword
+		return nil, errStorePassword
 	}
-	first := ErrNoPrivateKey
+	var found []candidate
 	for _, alias := range store.Aliases() {
-		if !store.IsPrivateKeyEntry(alias) {
-			continue
-		}
-		cert, err := openEntry(store, alias, keyPassword)
-		if err == nil {
-			return cert, nil
-		}
-		if first == ErrNoPrivateKey {
-			first = fmt.Errorf("entry %.60q: %w", alias, err)
+		if store.IsPrivateKeyEntry(alias) {
+			found = append(found, openEntry(store, alias, keyPassword))
 		}
 	}
-	return tls.Certificate{}, first
+	return found, nil
 }
 
-func openEntry(store keystore.KeyStore, alias string, password []byte) (tls.Certificate, error) {
+func openEntry(store keystore.KeyStore, alias string, password []byte) candidate {
+	c := candidate{alias: alias, wholeFile: true}
 	entry, err := store.GetPrivateKeyEntry(alias, password)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("%w: its private key does not open; if it has a password of its own, set keyEntryPassword", ErrWrongPassword)
+		c.err = fmt.Errorf("%w: its private key does not open; if it has a password of its own, set keyEntryPassword", ErrWrongPassword)
+		return c
 	}
-	key, err := parsePKCS8(entry.PrivateKey)
-	if err != nil {
-		return tls.Certificate{}, err
+	for _, certificate := range entry.CertificateChain {
+		c.certificates = append(c.certificates, certificate.Content)
 	}
-	chain := make([]*x509.Certificate, len(entry.CertificateChain))
-	for i, c := range entry.CertificateChain {
-		if chain[i], err = x509.ParseCertificate(c.Content); err != nil {
-			return tls.Certificate{}, fmt.Errorf("certificate %d of its chain is damaged: %w", i+1, err)
-		}
-	}
-	return assemble(key, chain)
+	c.key, c.err = parsePKCS8(entry.PrivateKey)
+	return c
 }
 
 // jksPassword converts for keystore-go, which takes each byte for one character:
@@ -74,12 +62,14 @@ func jksPassword(s string) ([]byte, error) {
 	password := make([]byte, 0, len(s))
 	for _, r := range s {
 		if r > 0xff {
-			return nil, errors.New("the password has characters that are not supported for JKS; convert the store to PKCS12")
+			return nil, errJKSPassword
 		}
 		password = append(password, byte(r))
 	}
 	return password, nil
 }
+
+var errJKSPassword = unsupported{"it is JKS, and the password has characters beyond U+00FF (put it into AUDIENCES_KEY_PASSWORD; the new one has to be ASCII)", keytoolJKS}
 
 // walkJKS checks every length against what is left of the file, every count
 // against a bound, and every encrypted key for its least size. keystore-go checks
@@ -115,6 +105,7 @@ func walkJKS(data []byte) error {
 type walker struct {
 	rest         []byte
 	certificates int
+	keys         int
 	short        bool
 }
 
@@ -150,6 +141,9 @@ func (w *walker) entry(version uint32) error {
 	w.bytes(8) // time of creation
 	certificates := uint32(1)
 	if tag == 1 {
+		if w.keys++; w.keys > maxPrivateKeys {
+			return errTooManyInJKS
+		}
 		key := w.bytes(int64(w.uint32()))
 		certificates = w.uint32()
 		if !w.short && !isEncryptedKey(key) {
@@ -157,7 +151,7 @@ func (w *walker) entry(version uint32) error {
 		}
 	}
 	if w.certificates += int(min(certificates, maxCertificates+1)); w.certificates > maxCertificates {
-		return errors.New("it is damaged, or holds more certificates than a server's key file should")
+		return errTooManyInJKS
 	}
 	for range certificates {
 		if version == 2 {

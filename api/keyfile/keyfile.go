@@ -3,9 +3,8 @@
 // name (keytool writes PKCS12 into files called .jks), or PEM. The content tells
 // which. It also makes new key files.
 //
-// Where a file holds several private keys, the choice must not depend on chance:
-// it is the first one, in the order of the aliases (PEM: in the order of the
-// file), that opens with the password and has its certificate in the file.
+// Where a file holds several entries, the one that is valid now is taken (see
+// choose). [Source] looks at the file again while the server runs.
 //
 // A file is not trusted while it is being read: its size and the lengths and
 // work factors that it claims are bounded before any parser sees them.
@@ -18,7 +17,6 @@ import (
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -26,6 +24,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 )
 
 const (
@@ -48,6 +47,8 @@ var (
 type Options struct {
 	Password    string // of the store; PEM needs none
 	KeyPassword string // of the private key in a JKS store; "": the same as Password
+
+	Now func() time.Time // decides which of several entries is taken; nil: time.Now
 }
 
 // String hides the passwords (I7).
@@ -62,19 +63,22 @@ func (Options) LogValue() slog.Value { return slog.StringValue("[passwords]") }
 // MarshalText hides the passwords (I7).
 func (Options) MarshalText() ([]byte, error) { return []byte("[passwords]"), nil }
 
-// Load reads the file at path, of at most 1 MiB. The chain of the result is in the
-// order that TLS wants, the server's own certificate first and parsed into Leaf.
-// Dates are not judged: that is for [Check].
-func Load(path string, o Options) (tls.Certificate, error) {
+// Load reads the file at path, of at most 1 MiB, and takes of its entries the one
+// to serve. Dates are judged for that choice alone: what is expired is loaded, and
+// [Check] says so.
+func Load(path string, o Options) (Entry, error) {
 	data, err := read(path)
-	if err == nil {
-		var cert tls.Certificate
-		if cert, err = Parse(data, o); err == nil {
-			return cert, nil
-		}
+	if err != nil {
+		return Entry{}, faultOf(path, err)
 	}
-	return tls.Certificate{}, fmt.Errorf("read key file %s: %w", path, err)
+	entry, err := Parse(data, o)
+	if err != nil {
+		return Entry{}, faultOf(path, err)
+	}
+	return entry, nil
 }
+
+func faultOf(path string, err error) error { return fmt.Errorf("read key file %s: %w", path, err) }
 
 func read(path string) ([]byte, error) {
 	file, err := os.Open(path)
@@ -97,71 +101,40 @@ func withoutPath(err error) error {
 }
 
 // Parse is Load for the content of a file.
-func Parse(data []byte, o Options) (tls.Certificate, error) {
+func Parse(data []byte, o Options) (Entry, error) {
 	if o.KeyPassword == "" {
 		o.KeyPassword = o.Password
 	}
-	switch {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	found, err := parse(data, o)
+	if err != nil {
+		return Entry{}, err
+	}
+	return choose(found, o.Now())
+}
+
+// parse tells the form by the content.
+func parse(data []byte, o Options) ([]candidate, error) {
+	switch encoding := textEncoding(data); {
 	case len(data) > maxFileBytes:
-		return tls.Certificate{}, fmt.Errorf("it is larger than %d bytes, too large for a key file", maxFileBytes)
+		return nil, fmt.Errorf("it is larger than %d bytes, too large for a key file", maxFileBytes)
 	case len(data) == 0:
-		return tls.Certificate{}, errors.New("it is empty")
+		return nil, errors.New("it is empty")
 	case bytes.HasPrefix(data, []byte{0xfe, 0xed, 0xfe, 0xed}):
 		return parseJKS(data, o)
 	case bytes.HasPrefix(data, []byte{0xce, 0xce, 0xce, 0xce}):
-		return tls.Certificate{}, errors.New("it is a JCEKS keystore, which only Java reads; convert it with: keytool -importkeystore -srckeystore OLD -destkeystore NEW -deststoretype PKCS12")
+		return nil, unsupported{"it is a JCEKS keystore", keytoolJCEKS}
 	case data[0] == 0x30: // a DER sequence
 		return parsePKCS12(data, o)
-	case bytes.Contains(data, []byte("-----BEGIN ")):
+	case encoding != "":
+		return nil, unsupported{"it is text in " + encoding, "iconv -f " + encoding + " -t UTF-8 -o NEW OLD"}
+	case pemBegin.Match(data):
 		return parsePEM(data)
 	}
-	return tls.Certificate{}, ErrNotAKeyFile
+	return nil, ErrNotAKeyFile
 }
-
-// assemble finds the key's own certificate among those given, and the chain above
-// it by the issuers' names; certificates that have nothing to do with it stay out.
-func assemble(key crypto.PrivateKey, given []*x509.Certificate) (tls.Certificate, error) {
-	public, err := publicKey(key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	if len(given) == 0 {
-		return tls.Certificate{}, errNoCertificate
-	}
-	rest := append([]*x509.Certificate(nil), given...)
-	next := take(&rest, func(c *x509.Certificate) bool { return public.Equal(c.PublicKey) })
-	if next == nil {
-		return tls.Certificate{}, ErrNoMatch
-	}
-	cert := tls.Certificate{PrivateKey: key, Leaf: next}
-	for next != nil {
-		cert.Certificate = append(cert.Certificate, next.Raw)
-		lower := next
-		next = take(&rest, func(c *x509.Certificate) bool { return issued(c, lower) })
-	}
-	return cert, nil
-}
-
-// take removes the first certificate that fits and returns it, nil if none does.
-func take(from *[]*x509.Certificate, fits func(*x509.Certificate) bool) *x509.Certificate {
-	for i, c := range *from {
-		if fits(c) {
-			*from = append((*from)[:i], (*from)[i+1:]...)
-			return c
-		}
-	}
-	return nil
-}
-
-// issued goes by names and key identifiers, not by signatures: judging the chain
-// is the client's business, and it may accept algorithms that we would not.
-func issued(upper, lower *x509.Certificate) bool {
-	selfSigned := bytes.Equal(lower.RawIssuer, lower.RawSubject)
-	return !selfSigned && bytes.Equal(lower.RawIssuer, upper.RawSubject) &&
-		(len(lower.AuthorityKeyId) == 0 || len(upper.SubjectKeyId) == 0 || bytes.Equal(lower.AuthorityKeyId, upper.SubjectKeyId))
-}
-
-var errNoCertificate = errors.New("it holds a private key but no certificate for it")
 
 var errKeyKind = errors.New("its private key is of a kind that TLS cannot use here; RSA, ECDSA (P-256, P-384, P-521) and Ed25519 are possible")
 

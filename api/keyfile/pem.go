@@ -3,64 +3,128 @@ package keyfile
 import (
 	"bytes"
 	"crypto"
-	"crypto/tls"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
+var (
+	// pemBegin finds the start of a block also where an editor or a join of files
+	// has damaged the line: what looks like one is either read or refused, but
+	// never passed over. Else a chain would be shorter without a word.
+	pemBegin = regexp.MustCompile(`-{0,5}BEGIN [A-Z0-9 ]{1,40}--`)
+	pemStart = regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{1,40}-----`)
+	pemEnd   = regexp.MustCompile(`-----END [A-Z0-9 ]{1,40}-----`)
+
+	byteOrderMark = []byte("\ufeff")
+)
+
 // parsePEM takes the certificates and private keys in any order.
-func parsePEM(data []byte) (tls.Certificate, error) {
-	var certificates []*x509.Certificate
+func parsePEM(data []byte) ([]candidate, error) {
+	var certificates [][]byte
 	var keys []crypto.PrivateKey
-	rest := data
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
+	for _, at := range pemBlocks(data) {
+		block, err := pemBlock(data[at.start:at.end])
+		line := 1 + bytes.Count(data[:at.start], []byte("\n"))
+		if err != nil {
+			return nil, fmt.Errorf("its PEM block at line %d: %w", line, err)
 		}
 		switch {
-		case block.Type == "CERTIFICATE":
-			c, err := x509.ParseCertificate(block.Bytes)
-			if err != nil {
-				return tls.Certificate{}, fmt.Errorf("its certificate number %d is damaged: %w", len(certificates)+1, err)
+		case block.Type == "CERTIFICATE" || block.Type == "X509 CERTIFICATE" || block.Type == "TRUSTED CERTIFICATE":
+			var certificate asn1.RawValue // without what openssl puts behind a trusted one
+			_, err := asn1.Unmarshal(block.Bytes, &certificate)
+			if _, subject := certificateNames(certificate.FullBytes); err != nil || subject == nil {
+				return nil, fmt.Errorf("its certificate at line %d is damaged", line)
 			}
-			certificates = append(certificates, c)
+			certificates = append(certificates, certificate.FullBytes)
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
 			key, err := pemKey(block)
 			if err != nil {
-				return tls.Certificate{}, err
+				return nil, err
 			}
 			keys = append(keys, key)
+		case block.Type == "PKCS7" || block.Type == "CMS":
+			return nil, fmt.Errorf("it holds certificates as %s at line %d, which is not supported; write that block anew with: openssl pkcs7 -print_certs -in OLD -out NEW", block.Type, line)
 		}
 		if len(certificates) > maxCertificates || len(keys) > maxPrivateKeys {
-			return tls.Certificate{}, errors.New("it holds more certificates or keys than a server's key file should")
+			return nil, errors.New("it holds more certificates or keys than a server's key file should")
 		}
 	}
-	switch {
-	case bytes.Contains(rest, []byte("-----BEGIN ")):
-		return tls.Certificate{}, ErrTruncated
-	case len(keys) == 0:
-		return tls.Certificate{}, ErrNoPrivateKey
+	var found []candidate
+	for _, key := range keys {
+		found = append(found, candidate{key: key, certificates: certificates, wholeFile: true})
 	}
-	return firstMatch(keys, certificates)
+	return found, nil
 }
 
-// firstMatch assembles the first key that can be used, or says why the first cannot.
-func firstMatch(keys []crypto.PrivateKey, certificates []*x509.Certificate) (tls.Certificate, error) {
-	var first error
-	for _, key := range keys {
-		cert, err := assemble(key, certificates)
-		if err == nil {
-			return cert, nil
+type span struct{ start, end int }
+
+// pemBlocks are the places from each BEGIN to the next one.
+func pemBlocks(data []byte) []span {
+	var blocks []span
+	for start := 0; ; {
+		at := pemBegin.FindIndex(data[start:])
+		if at == nil {
+			return blocks
 		}
-		if first == nil {
-			first = err
+		if len(blocks) > 0 {
+			blocks[len(blocks)-1].end = start + at[0]
 		}
+		blocks = append(blocks, span{start + at[0], len(data)})
+		if len(blocks) > 2*(maxCertificates+maxPrivateKeys) {
+			return blocks // parsePEM refuses them
+		}
+		start += at[1]
 	}
-	return tls.Certificate{}, first
+}
+
+// pemBlock reads one, however its lines end and wherever they begin.
+func pemBlock(text []byte) (*pem.Block, error) {
+	start, end := pemStart.FindIndex(text), pemEnd.FindIndex(text)
+	switch {
+	case end == nil && !bytes.Contains(text, []byte("END ")):
+		return nil, ErrTruncated
+	case start == nil || end == nil:
+		return nil, errors.New("its first or last line is damaged")
+	}
+	var clean bytes.Buffer
+	clean.Grow(len(text) + 4)
+	clean.Write(text[:start[1]])
+	clean.WriteByte('\n')
+	headers := false
+	for rest := text[start[1]:end[0]]; len(rest) > 0; {
+		line := rest
+		if at := bytes.IndexAny(rest, "\r\n"); at >= 0 {
+			line, rest = rest[:at], rest[at+1:]
+		} else {
+			rest = nil
+		}
+		line = bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+		if len(line) == 0 {
+			continue
+		}
+		isHeader := bytes.Contains(line, []byte(": "))
+		if headers && !isHeader {
+			clean.WriteByte('\n') // the one blank line that matters
+		}
+		headers = isHeader
+		clean.Write(line)
+		clean.WriteByte('\n')
+	}
+	clean.Write(text[end[0]:end[1]])
+	clean.WriteByte('\n')
+	block, _ := pem.Decode(clean.Bytes())
+	switch {
+	case block == nil && bytes.Contains(text, []byte(`\n`)):
+		return nil, errors.New(`its line ends are written out as \n; make lines of them`)
+	case block == nil:
+		return nil, errors.New("it is damaged")
+	}
+	return block, nil
 }
 
 func pemKey(block *pem.Block) (crypto.PrivateKey, error) {
@@ -68,7 +132,7 @@ func pemKey(block *pem.Block) (crypto.PrivateKey, error) {
 	var err error
 	switch {
 	case block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
-		return nil, errors.New("its PEM private key is encrypted, which is not supported; put key and certificate into PKCS12 with: openssl pkcs12 -export -inkey KEY -in CERTIFICATES -out NEW")
+		return nil, unsupported{"its PEM private key is encrypted", opensslExport}
 	case len(block.Bytes) > maxKeyBytes:
 		return nil, errKeyKind
 	case block.Type == "RSA PRIVATE KEY":
@@ -82,4 +146,22 @@ func pemKey(block *pem.Block) (crypto.PrivateKey, error) {
 		return nil, fmt.Errorf("its private key is damaged: %w", err)
 	}
 	return key, nil
+}
+
+// textEncoding names what encoding a text is in that is not one of bytes; "": it
+// is none of those.
+func textEncoding(data []byte) string {
+	switch {
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe, 0, 0}) || bytes.HasPrefix(data, []byte{0, 0, 0xfe, 0xff}):
+		return "UTF-32"
+	case bytes.HasPrefix(data, []byte{0xff, 0xfe}):
+		return "UTF-16LE"
+	case bytes.HasPrefix(data, []byte{0xfe, 0xff}):
+		return "UTF-16BE"
+	case !bytes.Contains(data, []byte("B\x00E\x00G\x00I\x00N")):
+		return ""
+	case data[0] == 0:
+		return "UTF-16BE"
+	}
+	return "UTF-16LE"
 }

@@ -7,87 +7,120 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // maxIterations bounds the work that a file may ask for, all its keys and boxes
 // together: a damaged count would keep the start busy for hours. The JDK refuses
-// more than this for a single key; real files have 2,048 to 600,000.
-const maxIterations = 5_000_000
+// more than half of this for a single key; real files have 2,048 to 600,000 for
+// each of their parts, and GnuTLS makes a part of every certificate.
+const maxIterations = 10_000_000
+
+// maxNesting bounds safes within safes, which RFC 7292 allows and nobody writes.
+const maxNesting = 4
 
 var (
 	oidData            = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 1}
+	oidSignedData      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
 	oidEncryptedData   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
 	oidKeyBag          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 1}
 	oidEncryptedKeyBag = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 2}
+	oidCertificateBag  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 3}
+	oidSafeBag         = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 6}
+	oidX509Certificate = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 22, 1}
 	oidFriendlyName    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 20}
 )
 
 var (
-	errDamagedPKCS12    = errors.New("it is damaged, or not a PKCS12 keystore")
-	errTooManyInPKCS12  = errors.New("it is damaged, or holds more than a server's key file should")
-	errTooMuchWork      = fmt.Errorf("it asks for more than %d rounds of key derivation; it is damaged or was made to do harm", maxIterations)
-	errIndefiniteLength = errors.New("it is PKCS12 in the BER form, which is not supported; convert it with: keytool -importkeystore -srckeystore OLD -destkeystore NEW -deststoretype PKCS12")
+	errDamagedPKCS12   = errors.New("it is damaged, or not a PKCS12 keystore")
+	errTooManyInPKCS12 = errors.New("it is damaged, or holds more than a server's key file should")
+	errTooMuchWork     = fmt.Errorf("it asks for more than %d rounds of key derivation; it is damaged or was made to do harm", maxIterations)
+	errBER             = convertPKCS12("it is PKCS12 in the BER form (as NSS, BouncyCastle and EJBCA write it)")
 )
 
-// pfx is what of a PKCS12 file can be seen without its password (RFC 7292,
-// section 4): usually the private keys, each encrypted, and one encrypted box of
-// certificates.
+// pfx is what of a PKCS12 file can be seen (RFC 7292, section 4): at first
+// without its password, then with what is in its boxes. It is no decoder of
+// anything encrypted; see pkcs12.go for those.
 type pfx struct {
-	hasMAC bool
-	keys   []keyBag        // by alias
-	others []asn1.RawValue // bags that are not keys
-	boxes  []asn1.RawValue // encrypted content
+	hasMAC       bool
+	mac          macData
+	parts        int
+	keys         []keyBag
+	boxes        []box
+	certificates [][]byte
 
 	iterations int
 }
 
+// keyBag is one private key. One that is not encrypted has no algorithm.
 type keyBag struct {
-	alias string
-	der   asn1.RawValue
+	alias     string
+	algorithm pkix.AlgorithmIdentifier
+	data      []byte
+	der       asn1.RawValue // the whole bag
+}
+
+// box is a part of the file that is encrypted as a whole: usually certificates.
+type box struct {
+	algorithm pkix.AlgorithmIdentifier
+	data      []byte
+	der       asn1.RawValue // the whole part
 }
 
 // walkPKCS12 checks the outline and the work factors. What is inside encrypted
-// boxes can ask for work of its own; to get that far, a file must have been made
-// by somebody who knows the password.
+// boxes is walked with safe; to get that far, a file must have been made by
+// somebody who knows the password.
 func walkPKCS12(data []byte) (*pfx, error) {
-	if len(data) > 1 && data[1] == 0x80 {
-		return nil, errIndefiniteLength
-	}
 	var outline struct {
 		Version int
 		Safe    contentInfo
 		MAC     asn1.RawValue `asn1:"optional"`
 	}
-	switch rest, err := asn1.Unmarshal(data, &outline); {
-	case err != nil && isCutOff(data):
+	if isCutOff(data) {
 		return nil, ErrTruncated
-	case err != nil || len(rest) > 0 || !outline.Safe.Type.Equal(oidData):
+	}
+	switch rest, err := asn1.Unmarshal(data, &outline); {
+	case err != nil:
+		return nil, damagedOrBER(err)
+	case outline.Version != 3 || len(rest) > 0:
+		return nil, errDamagedPKCS12
+	case outline.Safe.Type.Equal(oidSignedData):
+		return nil, convertPKCS12("it is PKCS12 with a signature in place of a password")
+	case !outline.Safe.Type.Equal(oidData):
 		return nil, errDamagedPKCS12
 	}
 	p := &pfx{hasMAC: len(outline.MAC.FullBytes) > 0}
-	if err := p.mac(outline.MAC.FullBytes); err != nil {
+	if p.hasMAC {
+		if _, err := asn1.Unmarshal(outline.MAC.FullBytes, &p.mac); err != nil {
+			return nil, damagedOrBER(err)
+		}
+		p.count(p.mac.Iterations)
+		p.countDerivation(p.mac.Digest.Algorithm.Parameters.FullBytes, 0)
+	}
+	safe, err := octets(outline.Safe.Content.Bytes)
+	if err != nil {
 		return nil, err
 	}
-	var safe []byte
-	if _, err := asn1.Unmarshal(outline.Safe.Content.Bytes, &safe); err != nil {
-		return nil, errDamagedPKCS12
+	parts, err := sequence(safe)
+	p.parts = len(parts)
+	for _, part := range parts {
+		err = cmp.Or(err, p.part(part))
 	}
-	items, err := sequence(safe)
-	for _, item := range items {
-		err = cmp.Or(err, p.item(item))
-	}
-	switch {
-	case err != nil:
+	if err = cmp.Or(err, p.bounds()); err != nil {
 		return nil, err
-	case p.iterations > maxIterations:
-		return nil, errTooMuchWork
-	case len(items) == 0:
-		return nil, ErrNoPrivateKey
-	case len(p.keys) > maxPrivateKeys:
-		return nil, errTooManyInPKCS12
 	}
-	slices.SortStableFunc(p.keys, func(a, b keyBag) int { return cmp.Compare(a.alias, b.alias) })
 	return p, nil
+}
+
+// bounds is an error when the file holds or asks for too much.
+func (p *pfx) bounds() error {
+	switch {
+	case p.iterations > maxIterations:
+		return errTooMuchWork
+	case len(p.keys) > maxPrivateKeys || len(p.certificates) > maxCertificates:
+		return errTooManyInPKCS12
+	}
+	return nil
 }
 
 type contentInfo struct {
@@ -104,76 +137,100 @@ type macData struct {
 	Iterations int `asn1:"optional,default:1"`
 }
 
-func (p *pfx) mac(der []byte) error {
-	if !p.hasMAC {
-		return nil
+func (p *pfx) part(der asn1.RawValue) error {
+	var info contentInfo
+	if _, err := asn1.Unmarshal(der.FullBytes, &info); err != nil {
+		return damagedOrBER(err)
 	}
-	var mac macData
-	if _, err := asn1.Unmarshal(der, &mac); err != nil {
-		return errDamagedPKCS12
+	switch {
+	case info.Type.Equal(oidData):
+		content, err := octets(info.Content.Bytes)
+		if err != nil {
+			return err
+		}
+		return p.safe(content, 0)
+	case !info.Type.Equal(oidEncryptedData):
+		return convertPKCS12("a part of it is encrypted for a certificate, not with a password")
 	}
-	p.count(mac.Iterations)
-	p.countDerivation(mac.Digest.Algorithm.Parameters.FullBytes, 0)
+	var encrypted struct {
+		Version int
+		Content struct {
+			Type      asn1.ObjectIdentifier
+			Algorithm pkix.AlgorithmIdentifier
+			Data      asn1.RawValue `asn1:"tag:0,optional"`
+		}
+	}
+	if _, err := asn1.Unmarshal(info.Content.Bytes, &encrypted); err != nil {
+		return damagedOrBER(err)
+	}
+	content := encrypted.Content
+	if content.Data.IsCompound {
+		return errBER // a string in pieces
+	}
+	p.countDerivation(content.Algorithm.Parameters.FullBytes, 0)
+	p.boxes = append(p.boxes, box{content.Algorithm, content.Data.Bytes, der})
 	return nil
 }
 
-func (p *pfx) item(der asn1.RawValue) error {
-	var info contentInfo
-	if _, err := asn1.Unmarshal(der.FullBytes, &info); err != nil {
-		return errDamagedPKCS12
-	}
-	if info.Type.Equal(oidEncryptedData) {
-		var box struct {
-			Version int
-			Content struct {
-				Type      asn1.ObjectIdentifier
-				Algorithm pkix.AlgorithmIdentifier
-			}
-		}
-		if _, err := asn1.Unmarshal(info.Content.Bytes, &box); err != nil {
-			return errDamagedPKCS12
-		}
-		p.countDerivation(box.Content.Algorithm.Parameters.FullBytes, 0)
-		p.boxes = append(p.boxes, der)
-		return nil
-	}
-	var content []byte
-	if _, err := asn1.Unmarshal(info.Content.Bytes, &content); err != nil {
-		return errDamagedPKCS12
-	}
-	bags, err := sequence(content)
+// safe takes in the bags of one part.
+func (p *pfx) safe(der []byte, depth int) error {
+	bags, err := sequence(der)
 	for _, bag := range bags {
-		err = cmp.Or(err, p.bag(bag))
+		err = cmp.Or(err, p.bag(bag, depth))
 	}
 	return err
 }
 
-func (p *pfx) bag(der asn1.RawValue) error {
+func (p *pfx) bag(der asn1.RawValue, depth int) error {
 	var bag struct {
 		ID         asn1.ObjectIdentifier
 		Value      asn1.RawValue `asn1:"tag:0,explicit"`
 		Attributes asn1.RawValue `asn1:"optional"`
 	}
 	if _, err := asn1.Unmarshal(der.FullBytes, &bag); err != nil {
-		return errDamagedPKCS12
+		return damagedOrBER(err)
 	}
 	switch {
-	case bag.ID.Equal(oidEncryptedKeyBag):
-		var key struct{ Algorithm pkix.AlgorithmIdentifier }
-		if _, err := asn1.Unmarshal(bag.Value.Bytes, &key); err != nil {
-			return errDamagedPKCS12
-		}
-		p.countDerivation(key.Algorithm.Parameters.FullBytes, 0)
-		fallthrough
-	case bag.ID.Equal(oidKeyBag):
-		if len(bag.Value.Bytes) > maxKeyBytes {
+	case bag.ID.Equal(oidKeyBag) || bag.ID.Equal(oidEncryptedKeyBag):
+		key := keyBag{alias: friendlyName(bag.Attributes.Bytes), data: bag.Value.Bytes, der: der}
+		if len(key.data) > maxKeyBytes {
 			return errKeyKind
 		}
-		p.keys = append(p.keys, keyBag{friendlyName(bag.Attributes.Bytes), der})
-	default:
-		p.others = append(p.others, der)
+		if bag.ID.Equal(oidEncryptedKeyBag) {
+			var encrypted struct {
+				Algorithm pkix.AlgorithmIdentifier
+				Data      []byte
+			}
+			if _, err := asn1.Unmarshal(key.data, &encrypted); err != nil {
+				return damagedOrBER(err)
+			}
+			key.algorithm, key.data = encrypted.Algorithm, encrypted.Data
+			p.countDerivation(key.algorithm.Parameters.FullBytes, 0)
+		}
+		p.keys = append(p.keys, key)
+	case bag.ID.Equal(oidCertificateBag):
+		var certificate certificateBag
+		if _, err := asn1.Unmarshal(bag.Value.Bytes, &certificate); err != nil {
+			return damagedOrBER(err)
+		}
+		if certificate.Type.Equal(oidX509Certificate) {
+			p.certificates = append(p.certificates, certificate.Data)
+		}
+	case bag.ID.Equal(oidSafeBag) && depth < maxNesting:
+		return p.safe(bag.Value.Bytes, depth+1)
 	}
 	return nil
+}
+
+type certificateBag struct {
+	Type asn1.ObjectIdentifier
+	Data []byte `asn1:"tag:0,explicit"`
+}
+
+// sortKeys puts the keys in the order of their aliases, which the choice among
+// equals follows.
+func (p *pfx) sortKeys() {
+	slices.SortStableFunc(p.keys, func(a, b keyBag) int { return cmp.Compare(a.alias, b.alias) })
 }
 
 // friendlyName is what keytool calls the alias; "" if there is none.
@@ -222,7 +279,10 @@ func (p *pfx) count(iterations int) {
 // of it at once, encoding/asn1 would set aside room for a million of them.
 func sequence(der []byte) ([]asn1.RawValue, error) {
 	var whole asn1.RawValue
-	if _, err := asn1.Unmarshal(der, &whole); err != nil || whole.Tag != asn1.TagSequence {
+	if _, err := asn1.Unmarshal(der, &whole); err != nil {
+		return nil, damagedOrBER(err)
+	}
+	if whole.Tag != asn1.TagSequence {
 		return nil, errDamagedPKCS12
 	}
 	var elements []asn1.RawValue
@@ -230,13 +290,38 @@ func sequence(der []byte) ([]asn1.RawValue, error) {
 		var element asn1.RawValue
 		var err error
 		if rest, err = asn1.Unmarshal(rest, &element); err != nil {
-			return nil, errDamagedPKCS12
+			return nil, damagedOrBER(err)
 		}
 		if elements = append(elements, element); len(elements) > maxCertificates {
 			return nil, errTooManyInPKCS12
 		}
 	}
 	return elements, nil
+}
+
+// octets is the content of an OCTET STRING.
+func octets(der []byte) ([]byte, error) {
+	var value asn1.RawValue
+	switch _, err := asn1.Unmarshal(der, &value); {
+	case err != nil:
+		return nil, damagedOrBER(err)
+	case value.Class != asn1.ClassUniversal || value.Tag != asn1.TagOctetString:
+		return nil, errDamagedPKCS12
+	case value.IsCompound:
+		return nil, errBER // a string in pieces
+	}
+	return value.Bytes, nil
+}
+
+// damagedOrBER tells the two apart by the words of encoding/asn1, which has no
+// other way to say what it met.
+func damagedOrBER(err error) error {
+	for _, mark := range []string{"indefinite length", "non-minimal length", "leading zeros in length", "not minimally-encoded"} {
+		if strings.Contains(err.Error(), mark) {
+			return errBER
+		}
+	}
+	return errDamagedPKCS12
 }
 
 // isCutOff reports whether the outermost length exceeds the data.
@@ -251,5 +336,5 @@ func isCutOff(data []byte) bool {
 			length = min(length<<8|int(b), maxFileBytes)
 		}
 	}
-	return 2+digits+length > len(data)
+	return length != 0x80 && 2+digits+length > len(data)
 }

@@ -1,77 +1,191 @@
 package keyfile
 
 import (
+	"cmp"
 	"crypto"
-	"crypto/tls"
-	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/emmansun/gmsm/pkcs"
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 )
 
-// parsePKCS12 leaves the decoding to go-pkcs12. That reads stores with a single
-// private key, so one with several is first taken apart into one store for each
-// (see pfx.alone).
-func parsePKCS12(data []byte, o Options) (tls.Certificate, error) {
+var (
+	oidPBMAC1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
+	oidPBKDF2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
+)
+
+// macDigests are those that go-pkcs12 verifies, by object identifier.
+var macDigests = map[string]bool{
+	"1.3.14.3.2.26":          true, // SHA-1
+	"2.16.840.1.101.3.4.2.1": true, // SHA-256
+	"2.16.840.1.101.3.4.2.3": true, // SHA-512
+	"1.2.840.113549.2.7":     true, // the same three as HMAC, in PBMAC1
+	"1.2.840.113549.2.9":     true,
+	"1.2.840.113549.2.11":    true,
+}
+
+// digestNames are for people; what is not here is shown by its number.
+var digestNames = map[string]string{
+	"1.2.840.113549.2.5":     "MD5",
+	"2.16.840.1.101.3.4.2.4": "SHA-224", "1.2.840.113549.2.8": "SHA-224",
+	"2.16.840.1.101.3.4.2.2": "SHA-384", "1.2.840.113549.2.10": "SHA-384",
+	"2.16.840.1.101.3.4.2.5": "SHA-512/224", "1.2.840.113549.2.12": "SHA-512/224",
+	"2.16.840.1.101.3.4.2.6": "SHA-512/256", "1.2.840.113549.2.13": "SHA-512/256",
+	"2.16.840.1.101.3.4.2.8": "SHA3-256",
+}
+
+// parsePKCS12 leaves to libraries whatever is done with the password. go-pkcs12
+// verifies the file's MAC and opens what is encrypted in the old ways; gmsm/pkcs
+// opens PBES2, with every digest of the SHA-2 family. Neither is handed the file
+// as a whole: go-pkcs12 reads one key and two parts, and refuses all when the
+// standard library cannot parse a certificate that is not even ours.
+func parsePKCS12(data []byte, o Options) ([]candidate, error) {
 	store, err := walkPKCS12(data)
-	switch {
-	case err != nil:
-		return tls.Certificate{}, err
-	case !store.hasMAC && o.Password != "":
-		return tls.Certificate{}, errors.New("its PKCS12 content has no MAC, without which the password cannot be checked; make it anew without -nomac")
-	}
-	cert, err := decodePKCS12(data, o.Password)
-	if len(store.keys) < 2 || errors.Is(err, ErrWrongPassword) {
-		return cert, err
-	}
-	// The MAC has been verified by now: decoding gets that far before it objects
-	// to the second key.
-	var first error
-	for _, bag := range store.keys {
-		alone, err := store.alone(bag, o.Password)
-		if err != nil {
-			return tls.Certificate{}, err
-		}
-		cert, err := decodePKCS12(alone, o.Password)
-		if err == nil {
-			return cert, nil
-		}
-		if first == nil {
-			first = fmt.Errorf("entry %.60q: %w", bag.alias, err)
-		}
-	}
-	return tls.Certificate{}, first
-}
-
-func decodePKCS12(data []byte, password string) (tls.Certificate, error) {
-	key, leaf, others, err := pkcs12.DecodeChain(data, password)
 	if err != nil {
-		return tls.Certificate{}, pkcs12Error(err)
+		return nil, err
 	}
-	// Which certificate comes first in the file says nothing.
-	return assemble(crypto.PrivateKey(key), append([]*x509.Certificate{leaf}, others...))
+	if err := store.verify(data, o.Password); err != nil {
+		return nil, err
+	}
+	for _, box := range store.boxes {
+		err = cmp.Or(err, store.open(box, o.Password))
+	}
+	if err = cmp.Or(err, store.bounds()); err != nil {
+		return nil, err
+	}
+	store.sortKeys()
+	var found []candidate
+	for _, bag := range store.keys {
+		key, err := bag.open(o.Password)
+		found = append(found, candidate{alias: bag.alias, key: key, certificates: store.certificates, err: err})
+	}
+	return found, nil
 }
 
-// pkcs12Error words the decoder's error for people. Most of its errors are known
-// by their text alone.
-func pkcs12Error(err error) error {
-	text := err.Error()
-	_, unsupported := errors.AsType[pkcs12.NotImplementedError](err)
+// verify checks the MAC, and with it the password.
+func (p *pfx) verify(data []byte, password string) error {
+	switch {
+	case !p.hasMAC && password == "":
+		return nil
+	case !p.hasMAC:
+		return convertPKCS12("it is PKCS12 without a MAC, by which the password is checked")
+	case strings.ContainsFunc(password, func(r rune) bool { return r > 0xffff }):
+		return convertPKCS12("it is PKCS12, and the password has characters beyond U+FFFF")
+	}
+	for _, digest := range p.macAlgorithms() {
+		if !macDigests[digest] {
+			return convertPKCS12("it is PKCS12 with a MAC by " + cmp.Or(digestNames[digest], digest))
+		}
+	}
+	// Both functions verify the MAC and then want another number of parts than
+	// there are, by which they stop before they decode anything.
+	var err error
+	if p.parts == 1 {
+		//lint:ignore SA1019 what is deprecated in it is not reached
+		_, err = pkcs12.ToPEM(data, password)
+	} else {
+		_, err = pkcs12.DecodeTrustStore(data, password)
+	}
 	switch {
 	case errors.Is(err, pkcs12.ErrIncorrectPassword):
 		return errStorePassword
-	case unsupported:
-		return fmt.Errorf("its PKCS12 content is of a kind that is not supported (%w); make it anew with keytool or openssl", err)
-	case text == "pkcs12: private key missing":
-		return ErrNoPrivateKey
-	case text == "pkcs12: certificate missing":
-		return errNoCertificate
-	case strings.HasPrefix(text, "pkcs12: error decrypting PKCS#8"):
-		return errors.New("its private key does not open with the password of the store; in PKCS12 both must be the same")
-	case strings.HasPrefix(text, "pkcs12: error parsing PKCS#8"):
-		return fmt.Errorf("%w (%w)", errKeyKind, err)
+	case isNotImplemented(err) && strings.Contains(err.Error(), "expected exactly"):
+		return nil
 	}
-	return fmt.Errorf("its PKCS12 content is damaged: %w", err)
+	return fmt.Errorf("%w (%w)", errDamagedPKCS12, err)
+}
+
+// macAlgorithms are the digests that the MAC is made with: one, or the two of
+// PBMAC1 (RFC 9579).
+func (p *pfx) macAlgorithms() []string {
+	algorithm := p.mac.Digest.Algorithm
+	if !algorithm.Algorithm.Equal(oidPBMAC1) {
+		return []string{algorithm.Algorithm.String()}
+	}
+	var parameters struct{ Derivation, MAC pkix.AlgorithmIdentifier }
+	if _, err := asn1.Unmarshal(algorithm.Parameters.FullBytes, &parameters); err != nil {
+		return nil // go-pkcs12 says what is wrong
+	}
+	digests := []string{parameters.MAC.Algorithm.String()}
+	if prf := pseudoRandomFunction(parameters.Derivation); prf != "" {
+		digests = append(digests, prf)
+	}
+	return digests
+}
+
+// pseudoRandomFunction is what PBKDF2 is made with; "": the default, or it cannot
+// be told.
+func pseudoRandomFunction(derivation pkix.AlgorithmIdentifier) string {
+	var parameters struct {
+		Salt       asn1.RawValue
+		Iterations int
+		KeyLength  int                      `asn1:"optional"`
+		PRF        pkix.AlgorithmIdentifier `asn1:"optional"`
+	}
+	if _, err := asn1.Unmarshal(derivation.Parameters.FullBytes, &parameters); err != nil || parameters.PRF.Algorithm == nil {
+		return ""
+	}
+	return parameters.PRF.Algorithm.String()
+}
+
+// open takes in what is in a box.
+func (p *pfx) open(b box, password string) error {
+	if !pkcs.IsPBES2(b.algorithm) {
+		certificates, err := legacyBox(b, password)
+		p.certificates = append(p.certificates, certificates...)
+		return err
+	}
+	plain, err := decrypt(b.algorithm, b.data, password)
+	if err != nil {
+		return err
+	}
+	return p.safe(plain, 0)
+}
+
+func (k keyBag) open(password string) (crypto.PrivateKey, error) {
+	switch {
+	case k.algorithm.Algorithm == nil:
+		return parsePKCS8(k.data)
+	case !pkcs.IsPBES2(k.algorithm):
+		return legacyKey(k, password)
+	}
+	plain, err := decrypt(k.algorithm, k.data, password)
+	if errors.Is(err, pkcs.ErrPBEDecryption) {
+		return nil, errOtherPassword
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parsePKCS8(plain)
+}
+
+var errOtherPassword = errors.New("its private key does not open with the password of the store; in PKCS12 both must be the same")
+
+// decrypt opens PBES2 (RFC 8018). The password is taken as UTF-8, as all do but
+// for the MAC. scrypt, which can ask for any amount of memory, is left out.
+func decrypt(algorithm pkix.AlgorithmIdentifier, data []byte, password string) (plain []byte, err error) {
+	var parameters pkcs.PBES2Params
+	if _, err := asn1.Unmarshal(algorithm.Parameters.FullBytes, &parameters); err != nil {
+		return nil, damagedOrBER(err)
+	}
+	if !parameters.KeyDerivationFunc.Algorithm.Equal(oidPBKDF2) {
+		return nil, convertPKCS12("it is PKCS12 with a key derivation other than PBKDF2")
+	}
+	if _, err := pkcs.GetCipher(parameters.EncryptionScheme); err != nil {
+		return nil, convertPKCS12(fmt.Sprintf("it is PKCS12 with the cipher %s", parameters.EncryptionScheme.Algorithm))
+	}
+	defer func() {
+		if recover() != nil { // crypto/cipher panics on a length that is not a block's
+			plain, err = nil, errDamagedPKCS12
+		}
+	}()
+	plain, _, err = parameters.Decrypt([]byte(password), data)
+	if err != nil && !errors.Is(err, pkcs.ErrPBEDecryption) {
+		return nil, convertPKCS12("it is PKCS12 with a key derivation by " + cmp.Or(digestNames[pseudoRandomFunction(parameters.KeyDerivationFunc)], "a digest that is not known here"))
+	}
+	return plain, err
 }

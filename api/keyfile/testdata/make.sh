@@ -3,6 +3,7 @@
 # keytool (JDK 17) and openssl (3.0). Run it in this directory; everything it
 # writes is worthless outside the tests. All passwords are "password" unless said
 # otherwise. The files are kept in the repository, so that tests need neither tool.
+# Those in cases/ were made elsewhere, by GnuTLS, NSS and others.
 set -eu
 rm -f ./*.jks ./*.p12 ./*.pem ./*.der
 days=20000
@@ -75,5 +76,48 @@ openssl pkcs12 -export -in leaf.crt -inkey leaf.key -certfile ca.crt -name serve
 openssl pkcs12 -export -legacy -in rsa.crt -inkey rsa.key -name server -passout pass:password -out pkcs12-legacy.p12
 openssl pkcs12 -export -in ed.crt -inkey ed.key -passout pass:password -out pkcs12-ed25519.p12
 openssl pkcs12 -export -in leaf.crt -inkey leaf.key -passout pass:password -nomac -out pkcs12-no-mac.p12
+
+# Certificates of others that crypto/x509 does not parse, or hardly: a negative
+# serial number (from cases/), and keys on other curves and for RSA-PSS.
+sed -n '/BEGIN CERT/,/END CERT/p' cases/negchain.pem | awk '/BEGIN/ {n++} n == 2' >negative.crt
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:brainpoolP256r1 -nodes -keyout brain.key -out brain.crt -subj /CN=brainpool -days $days 2>/dev/null
+openssl req -x509 -newkey rsa-pss -pkeyopt rsa_keygen_bits:2048 -nodes -keyout pss.key -out pss.crt -subj /CN=pss -days $days 2>/dev/null
+request under-brain
+sign under-brain brain 'subjectAltName=DNS:localhost'
+cat under-brain.crt brain.crt under-brain.key >pem-brainpool.pem
+cat negative.crt pss.crt brain.crt root.crt intermediate.crt intermediate.crt >others.crt
+openssl pkcs12 -export -in leaf.crt -inkey leaf.key -certfile others.crt -name server -passout pass:password -out pkcs12-others.p12
+openssl pkcs12 -export -legacy -in leaf.crt -inkey leaf.key -certfile others.crt -name server -passout pass:password -out pkcs12-legacy-others.p12
+pair pkcs12-legacy-trusted.p12 PKCS12 server EC -groupname secp256r1 -J-Dkeystore.pkcs12.legacy
+keytool -importcert -noprompt -keystore pkcs12-legacy-trusted.p12 -storepass password -alias old -file negative.crt -J-Dkeystore.pkcs12.legacy 2>/dev/null
+
+# Digests of the MAC and of the key derivation.
+for digest in sha1 sha224 sha384 sha512 sha512-256; do
+    openssl pkcs12 -export -in leaf.crt -inkey leaf.key -passout pass:password -macalg $digest -out pkcs12-mac-$digest.p12
+done
+for digest in SHA1 SHA224 SHA384 SHA512; do
+    pbe=PBEWithHmac${digest}AndAES_256
+    pair pkcs12-prf-$digest.p12 PKCS12 server EC -groupname secp256r1 -J-Dkeystore.pkcs12.keyProtectionAlgorithm=$pbe -J-Dkeystore.pkcs12.certProtectionAlgorithm=$pbe
+done
+
+# Entries of two years in one store.
+for store in jks-years.jks pkcs12-years.p12 pkcs12-legacy-years.p12; do
+    type=JKS more=
+    case $store in pkcs12*) type=PKCS12 ;; esac
+    case $store in *legacy*) more=-J-Dkeystore.pkcs12.legacy ;; esac
+    keytool -genkeypair -keystore $store -storetype $type -storepass password -alias relay-2025 -keyalg EC -groupname secp256r1 \
+        -dname CN=relay-2025 -ext $san -startdate 2025/01/01 -validity 365 $more 2>/dev/null
+    pair $store $type relay-2026 EC -groupname secp256r1 $more
+done
+
+# Passwords: none, in Latin-1, beyond it, beyond the basic plane.
+openssl pkcs12 -export -in leaf.crt -inkey leaf.key -passout pass: -out pkcs12-no-password.p12
+openssl pkcs12 -export -legacy -in leaf.crt -inkey leaf.key -passout pass: -out pkcs12-legacy-no-password.p12
+openssl pkcs12 -export -in leaf.crt -inkey leaf.key -passout 'pass:pässwörd' -out pkcs12-latin.p12
+openssl pkcs12 -export -in leaf.crt -inkey leaf.key -passout 'pass:pass€word' -out pkcs12-euro.p12
+openssl pkcs12 -export -in leaf.crt -inkey leaf.key -passout 'pass:🔑password' -out pkcs12-emoji.p12
+
+# Encrypted for nobody: keys and certificates in the clear, under a MAC.
+openssl pkcs12 -export -in leaf.crt -inkey leaf.key -keypbe NONE -certpbe NONE -passout pass:password -out pkcs12-clear.p12
 rm -f ./*.key ./*.csr ./*.crt ext
 chmod 644 ./*.jks ./*.p12 ./*.pem

@@ -1,0 +1,176 @@
+package keyfile
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/rs/zerolog"
+)
+
+const (
+	// lookEvery is how often the file is looked at. What differs is taken when two
+	// looks in a row have found the same, so that a file half written is not: a
+	// renewal is served within twice this.
+	lookEvery = 2 * time.Second
+	// warnEvery is how often what is wrong with the certificate is said again.
+	warnEvery = 24 * time.Hour
+)
+
+// SourceOptions say which file a Source serves.
+type SourceOptions struct {
+	Path    string
+	Options Options // Now is ignored: it is the clock
+	// Record is the file that is to hold the fingerprints of what is served, see
+	// [WasServed]; "": none.
+	Record string
+
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept and not registered
+}
+
+// Source is the certificate of a key file that may be renewed while the server
+// runs. A new file that cannot be loaded changes nothing but the log and a metric:
+// what was loaded last is served until one comes that can.
+//
+// The file is read each time and compared by its content: times and inodes do not
+// tell a copy that keeps them, nor the links that Kubernetes swaps.
+type Source struct {
+	options SourceOptions
+	current atomic.Pointer[Entry]
+	refused atomic.Bool // the file on disk cannot be loaded
+
+	// Watch alone touches these.
+	seen   [sha256.Size]byte // at the last look
+	tried  [sha256.Size]byte // what was loaded or refused last
+	warned time.Time
+}
+
+// Open loads the file, which must be good at the start, and logs what is wrong
+// with its certificate.
+func Open(o SourceOptions) (*Source, error) {
+	s := &Source{options: o}
+	s.options.Options.Now = nil
+	data, err := read(o.Path)
+	if err != nil {
+		return nil, faultOf(o.Path, err)
+	}
+	entry, err := Parse(data, s.options.Options)
+	if err != nil {
+		return nil, faultOf(o.Path, err)
+	}
+	s.tried = sha256.Sum256(data)
+	s.seen = s.tried
+	s.current.Store(&entry)
+	s.options.Logger.Info().Str("file", o.Path).Str("certificate", Summary(entry, time.Now())).Msg("key file loaded")
+	s.warn()
+	s.register()
+	return s, nil
+}
+
+func (s *Source) register() {
+	factory := promauto.With(s.options.Registerer)
+	factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "audiences_certificate_expires_timestamp_seconds",
+		Help: "When the certificate that is served ends, in seconds since 1970.",
+	}, func() float64 { return float64(s.Entry().Certificate.Leaf.NotAfter.Unix()) })
+	factory.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "audiences_key_file_refused",
+		Help: "1 while the key file on disk cannot be loaded and an earlier one is served.",
+	}, func() float64 {
+		if s.refused.Load() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// Entry is what is served now.
+func (s *Source) Entry() Entry { return *s.current.Load() }
+
+// GetCertificate is for a tls.Config. It never waits.
+func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return &s.current.Load().Certificate, nil
+}
+
+// Watch looks after the file until ctx ends.
+func (s *Source) Watch(ctx context.Context) {
+	s.record(s.Entry().Certificate.Leaf.Raw)
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.look(time.Now())
+		}
+	}
+}
+
+// look takes the file if it has settled and is another than the one tried last,
+// or if the time has come for another of its entries.
+func (s *Source) look(now time.Time) {
+	if now.Sub(s.warned) >= warnEvery {
+		s.warn()
+	}
+	data, err := read(s.options.Path)
+	sum := sha256.Sum256(data)
+	if err != nil {
+		sum = sha256.Sum256([]byte(err.Error()))
+	}
+	settled := sum == s.seen
+	s.seen = sum
+	until := s.Entry().Until
+	due := !until.IsZero() && !now.Before(until) && !s.refused.Load()
+	if !settled || sum == s.tried && !due {
+		return
+	}
+	s.tried = sum
+	var entry Entry
+	if err == nil {
+		entry, err = Parse(data, s.options.Options)
+	}
+	s.refused.Store(err != nil)
+	if err != nil {
+		s.options.Logger.Warn().Err(faultOf(s.options.Path, err)).Msg("the key file was changed and cannot be loaded; the certificate before it is served on")
+		return
+	}
+	s.swap(entry)
+}
+
+func (s *Source) swap(entry Entry) {
+	before := s.Entry().Certificate
+	if slices.EqualFunc(before.Certificate, entry.Certificate.Certificate, slices.Equal) {
+		s.current.Store(&entry)
+		s.options.Logger.Info().Str("file", s.options.Path).Msg("key file loaded again: the certificate is the same")
+		return
+	}
+	// A probe may meet either of them while it reads the record.
+	s.record(entry.Certificate.Leaf.Raw, before.Leaf.Raw)
+	s.current.Store(&entry)
+	s.options.Logger.Info().Str("file", s.options.Path).Str("certificate", Summary(entry, time.Now())).Msg("key file loaded: the certificate was renewed")
+	s.warn()
+}
+
+// warn logs what makes clients refuse the certificate, now or soon.
+func (s *Source) warn() {
+	s.warned = time.Now()
+	for _, warning := range Check(s.Entry(), s.warned) {
+		s.options.Logger.Warn().Str("file", s.options.Path).Msg(warning)
+	}
+}
+
+func (s *Source) record(certificates ...[]byte) {
+	if s.options.Record == "" {
+		return
+	}
+	if err := writeRecord(s.options.Record, s.options.Path, certificates); err != nil {
+		s.options.Logger.Warn().Err(err).Msg("health checks go by the key file alone")
+	}
+}

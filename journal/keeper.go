@@ -1,0 +1,169 @@
+package journal
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"audiences/audience"
+)
+
+// lookEvery is how often the disk and the directory are looked at.
+const lookEvery = time.Second
+
+// keeper has changes refused while the disk is nearly full, or while the journal's
+// files are not where they should be. Nothing else stops then: what is delivered
+// makes room, and what can still be read is delivered.
+type keeper struct {
+	j       *Journal
+	log     zerolog.Logger
+	refusal atomic.Pointer[error] // why changes are refused; nil: they are taken
+	urgent  chan struct{}         // a settle waits for room
+	tidy    tidy
+
+	// What follows belongs to the goroutine of run.
+	full, blind, moved bool
+}
+
+func newKeeper(j *Journal) *keeper {
+	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1), tidy: tidy{j: j}}
+}
+
+// Refuse is nil unless changes must not be taken now; the error wraps ErrDiskFull or
+// ErrMoved. It never waits for the disk.
+func (j *Journal) Refuse() error {
+	if reason := j.keeper.refusal.Load(); reason != nil {
+		return *reason
+	}
+	return nil
+}
+
+// Admit is Refuse for a change of these keys, and reserves the room that it takes of
+// the disk: however fast changes come, they cannot overrun the mark between two
+// looks. Append uses up what Admit reserved.
+func (j *Journal) Admit(keys audience.Keys) error {
+	if err := j.Refuse(); err != nil {
+		return err
+	}
+	return j.room.admit(roomFor(keys))
+}
+
+// run looks until ctx ends. A journal in memory has neither a disk nor a directory.
+func (k *keeper) run(ctx context.Context) {
+	if !k.j.room.limited() && k.j.home == nil {
+		return
+	}
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		short := false
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.urgent:
+			short = true
+		case <-ticker.C:
+			k.j.room.promises.age()
+		}
+		k.look()
+		if k.full || short {
+			k.tidy.begin(ctx, short)
+		}
+	}
+}
+
+// look takes in what there is, and decides.
+func (k *keeper) look() {
+	k.lookAtDisk()
+	moved := k.j.home.check()
+	switch {
+	case moved != nil:
+		k.refusal.Store(&moved)
+	case k.full:
+		k.refusal.Store(&errDiskFull)
+	default:
+		k.refusal.Store(nil)
+	}
+	if k.moved == (moved != nil) {
+		return
+	}
+	if k.moved = moved != nil; k.moved {
+		k.log.Error().Err(moved).Str("journal", k.j.options.Dir).Msg("changes are refused, as no start would find them: bring the directory back, or stop the relay, which delivers what it still has")
+	} else {
+		k.log.Info().Str("journal", k.j.options.Dir).Msg("the journal's directory is back with all that was written: changes are taken")
+	}
+}
+
+// errDiskFull is ErrDiskFull where a pointer to it is needed.
+var errDiskFull = ErrDiskFull
+
+// lookAtDisk moves the mark and decides whether the disk is nearly full. One that
+// does not tell is no reason to refuse, nor to take again: the last answer stands.
+func (k *keeper) lookAtDisk() {
+	room := k.j.room
+	if !room.limited() {
+		return
+	}
+	err := room.look()
+	if err != nil && !k.blind {
+		k.log.Warn().Err(err).Msg("the journal's disk does not tell how much is free")
+	}
+	if k.blind = err != nil; k.blind {
+		return
+	}
+	room.setMark(k.j.tables())
+	k.makeBallast()
+	k.j.metrics.free.Set(float64(room.free.Load()))
+	spare, mark := room.forChanges(), room.mark.Load()
+	full := spare < 0 || k.full && spare < mark/20 // at 5 % more it takes changes again
+	if full == k.full {
+		return
+	}
+	if k.full = full; full {
+		k.log.Error().Int64("free", room.free.Load()).Int64("least", mark).Msg("disk nearly full: changes are refused until there is room again; deliveries go on")
+	} else {
+		k.log.Info().Int64("free", room.free.Load()).Int64("least", mark).Msg("the disk has room again: changes are taken")
+	}
+}
+
+// makeBallast makes it anew where that leaves room for changes.
+func (k *keeper) makeBallast() {
+	room, ballast := k.j.room, k.j.ballast
+	if ballast.there.Load() || room.forChanges() < ballast.size+room.unit {
+		return
+	}
+	if err := ballast.make(); err != nil {
+		k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
+		return
+	}
+	room.wrote(ballast.size)
+}
+
+// found is nil while what was made durable is where the next start will look for it.
+// It is called by the committer.
+func (k *keeper) found() error {
+	err := k.j.home.check()
+	if err != nil {
+		k.refusal.Store(&err) // callers need not wait for the next look
+	}
+	return err
+}
+
+// relieve is called by the committer where there is too little room for n bytes; true:
+// there is more now.
+func (k *keeper) relieve(n int64) bool {
+	select {
+	case k.urgent <- struct{}{}:
+	default:
+	}
+	room := k.j.room
+	if !room.stuck.Load() && !room.dry(n) || !k.j.ballast.giveUp() {
+		return false
+	}
+	k.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for what is settled")
+	_ = room.look() // where that fails, the next one tells
+	room.stuck.Store(false)
+	return true
+}

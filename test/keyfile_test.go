@@ -1,0 +1,120 @@
+package test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"audiences/sandbox"
+)
+
+// servedOn is the serial number of the certificate that a port presents.
+func servedOn(t *testing.T, port int) string {
+	t.Helper()
+	conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
+// newKey makes a key file with the program.
+func newKey(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if code, _, stderr := run(t, nil, "keygen", "-out", path); code != exitDone {
+		t.Fatalf("keygen: %d %s", code, stderr)
+	}
+	return path
+}
+
+// TestKeyFileIsRenewedWhileItRuns: the supervisor's probe passes before, during and
+// after, also while the file is broken or gone; and it passes for no other server.
+func TestKeyFileIsRenewedWhileItRuns(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sandbox.Options{}, nil)
+	key, port := newKey(t, s.dir, "key.p12"), freePort(t)
+	s.configure(map[string]any{"port": port, "keyFile": key})
+	healthy := func(when string) {
+		t.Helper()
+		if code, stdout, stderr := run(t, nil, "healthcheck", s.config()); code != exitDone {
+			t.Errorf("healthcheck %s: %d %s%s", when, code, stdout, stderr)
+		}
+	}
+	p := s.start("serve")
+	first := servedOn(t, port)
+	healthy("before")
+	for _, next := range []string{"next.p12", "next.pem", "next.jks"} { // the content tells the form
+		if err := os.Rename(newKey(t, s.dir, next), key); err != nil {
+			t.Fatal(err)
+		}
+		healthy("right after " + next)
+		eventually(t, 30*time.Second, "serve "+next, func() bool {
+			healthy("during " + next)
+			return servedOn(t, port) != first
+		})
+		healthy("after " + next)
+		first = servedOn(t, port)
+	}
+	whole, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, key, string(whole[:len(whole)/2]))
+	healthy("with half a file")
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	healthy("without the file")
+	if servedOn(t, port) != first {
+		t.Error("another certificate is served")
+	}
+	writeFile(t, key, string(whole))
+	healthy("with the file back")
+	if code := p.terminate(); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+
+	other := newSite(t, sandbox.Options{}, nil)
+	other.configure(map[string]any{"port": port, "keyFile": newKey(t, other.dir, "other.jks")})
+	q := other.start("serve")
+	if code, _, stderr := run(t, nil, "healthcheck", s.config()); code != exitFailed || !strings.Contains(stderr, "certificate") {
+		t.Errorf("another relay on the port: healthcheck ends with %d %s", code, stderr)
+	}
+	if code := q.terminate(); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestKeygenForms: the ending decides; every form is for the owner alone and is
+// what the relay can start with.
+func TestKeygenForms(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sandbox.Options{}, nil)
+	for name, begins := range map[string]string{"a.jks": "\xfe\xed\xfe\xed", "b": "\xfe\xed\xfe\xed", "c.p12": "0", "d.PFX": "0", "e.pem": "-----BEGIN CERTIFICATE-----"} {
+		path := newKey(t, s.dir, name)
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(text), begins) {
+			t.Errorf("%s: %v, begins with %.4q", name, err, text)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v, want 0600", name, info.Mode(), err)
+		}
+		s.configure(map[string]any{"keyFile": path})
+		if code, stdout, _ := run(t, nil, "check", s.config()); code != exitDone || strings.Contains(stdout, "WARNING") && strings.Contains(stdout, "key file") {
+			t.Errorf("%s: check ends with %d\n%s", name, code, stdout)
+		}
+	}
+	path := filepath.Join(s.dir, "f.der")
+	if code, _, stderr := run(t, nil, "keygen", "-out", path); code != exitWrong || !strings.Contains(stderr, ".pem") {
+		t.Errorf("an ending that tells no form: %d %s", code, stderr)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("it was written all the same")
+	}
+}

@@ -1,0 +1,226 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"audiences/audience"
+	"audiences/sandbox"
+)
+
+// TestEveryCommandExplainsItself: the usage text promises it. An answer to a
+// question goes to standard output and is no error.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	t.Parallel()
+	_, usage, _ := run(t, nil, "help")
+	commands := regexp.MustCompile(`(?m)^  audiences \[?([a-z]+)`).FindAllStringSubmatch(usage, -1)
+	if len(commands) < 6 {
+		t.Fatalf("%q in\n%s", commands, usage)
+	}
+	for _, command := range commands {
+		for _, args := range [][]string{{command[1], "-h"}, {command[1], "--help"}, {"help", command[1]}, {command[1], "x", "-help"}} {
+			code, stdout, stderr := run(t, nil, args...)
+			if code != exitDone || stderr != "" || !strings.Contains(stdout, "audiences ") || len(stdout) < 80 {
+				t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
+			}
+		}
+	}
+	if _, stdout, _ := run(t, nil, "keygen", "-h"); !strings.Contains(stdout, "-days") || !strings.Contains(stdout, "3650") {
+		t.Errorf("keygen does not tell its flags:\n%s", stdout)
+	}
+	if code, _, _ := run(t, nil, "help", "nonsense"); code != exitWrong {
+		t.Errorf("help for what does not exist: exit code %d", code)
+	}
+}
+
+// TestVersion: the binary says what it was built from, in all the places that the
+// documents name, and the recipes that build it say so to the linker.
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"version"}, {"--version"}, {"-version"}} {
+		code, stdout, stderr := run(t, nil, args...)
+		if code != exitDone || !strings.Contains(stdout, builtVersion) || !strings.Contains(stdout, builtRevision) || stderr != "" {
+			t.Errorf("%q: exit code %d, %s%s", args, code, stdout, stderr)
+		}
+	}
+	if code, _, _ := run(t, nil, "version", "x"); code != exitWrong {
+		t.Errorf("exit code %d", code)
+	}
+	p := newSite(t, sandbox.Options{}, nil).start()
+	if !logged(p, "version", builtVersion) || !logged(p, "revision", builtRevision) {
+		t.Errorf("the log of a start does not tell the version:\n%s", p.log())
+	}
+	a, err := p.adminGet("/metrics")
+	if err != nil || !regexp.MustCompile(`(?m)^audiences_build_info\{goversion="go[^"]+",revision="`+builtRevision+`",version="`+regexp.QuoteMeta(builtVersion)+`"\} 1$`).MatchString(a.body) {
+		t.Errorf("no audiences_build_info, %v", err)
+	}
+	for file, says := range map[string][]string{
+		"Makefile":   {"-X main.version=$(VERSION)", "-X main.revision=$(REVISION)", "--build-arg VERSION=$(VERSION)"},
+		"Dockerfile": {"-X main.version=$VERSION", "-X main.revision=$REVISION", `org.opencontainers.image.version="$VERSION"`},
+	} {
+		text := document(t, file)
+		for _, words := range says {
+			if !strings.Contains(text, words) {
+				t.Errorf("%s does not have %s", file, words)
+			}
+		}
+	}
+}
+
+// TestFingerprintIsMadeAsDocumented: who has a token can find its lines in the log.
+func TestFingerprintIsMadeAsDocumented(t *testing.T) {
+	t.Parallel()
+	command := regexp.MustCompile(`(?m)^printf .*$`).FindString(document(t, "docs/adr/002-tenant-is-token.md"))
+	if command == "" {
+		t.Fatal("the decision has no command")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, shell := range []string{"sh", "bash"} {
+		cmd := exec.CommandContext(ctx, shell, "-c", command)
+		cmd.Env = append(os.Environ(), "TOKEN="+apiToken)
+		made, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := audience.ParseToken(apiToken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := strings.TrimSpace(string(made)), audience.NewTenant(token).ID.String(); got != want {
+			t.Errorf("%s: %s, want %s", shell, got, want)
+		}
+	}
+}
+
+// TestRunbookQuotesTheProgram: what the runbook has an operator look for in the log
+// stands in the program. It holds the document against the code, not the code
+// against the document: who changes a message changes it in both.
+func TestRunbookQuotesTheProgram(t *testing.T) {
+	t.Parallel()
+	sources := sourceText(t)
+	quoted := 0
+	for line := range strings.Lines(document(t, "docs/runbook.md")) {
+		if !strings.Contains(line, "**You see**") && !strings.Contains(line, "the log says") && !strings.HasPrefix(line, "| ") {
+			continue
+		}
+		for _, quote := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(line, -1) {
+			for part := range strings.SplitSeq(quote[1], "...") {
+				part = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(part), "audiences: "))
+				if strings.Count(part, " ") < 2 || strings.HasPrefix(part, "curl ") || slices.Contains(fromElsewhere, part) {
+					continue
+				}
+				quoted++
+				if !strings.Contains(sources, part) {
+					t.Errorf("nothing in the program says %q", part)
+				}
+			}
+		}
+	}
+	if quoted < 15 {
+		t.Errorf("only %d quotations were found", quoted)
+	}
+}
+
+// fromElsewhere are quotations of the operating system, and what describes a form.
+var fromElsewhere = []string{"no space left on device", "address already in use", "tenant:workspace:environment:segment:verb => count"}
+
+// sourceText is the text of all Go files that are no tests.
+func sourceText(t *testing.T) string {
+	t.Helper()
+	var all strings.Builder
+	err := filepath.WalkDir(project, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all.Write(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.String()
+}
+
+func document(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(project, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestLinksLead: a document that another one points to is there, and so is the
+// heading.
+func TestLinksLead(t *testing.T) {
+	t.Parallel()
+	documents, err := filepath.Glob(filepath.Join(project, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decisions, err := filepath.Glob(filepath.Join(project, "docs", "adr", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents = append(documents, decisions...)
+	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+		documents = append(documents, filepath.Join(project, name))
+	}
+	for _, from := range documents {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(link[1], "://") {
+				continue
+			}
+			file, heading, _ := strings.Cut(link[1], "#")
+			to := from
+			if file != "" {
+				to = filepath.Join(filepath.Dir(from), file)
+			}
+			target, err := os.ReadFile(to)
+			if info, statErr := os.Stat(to); statErr == nil && info.IsDir() {
+				err = nil
+			}
+			if err != nil || heading != "" && !slices.Contains(headings(string(target)), heading) {
+				t.Errorf("%s: the link to %s leads nowhere", from, link[1])
+			}
+		}
+	}
+}
+
+// headings are the names by which links reach the headings of a document.
+func headings(text string) (names []string) {
+	for line := range strings.Lines(text) {
+		if title := strings.TrimLeft(line, "#"); title != line {
+			title = strings.ToLower(strings.TrimSpace(title))
+			title = regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(title, "")
+			names = append(names, strings.ReplaceAll(title, " ", "-"))
+		}
+	}
+	return names
+}
+
+// TestParkedIsToldByName: the same segment in two environments is two segments, and
+// the log tells them apart.
+func TestParkedIsToldByName(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sandbox.Options{}, nil)
+	s.split.Fault(sandbox.Rule{Kind: sandbox.Forbidden, Segment: "sTwice"})
+	p := s.start()
+	for _, env := range []string{"envOne", "envTwo"} {
+		p.mustPost(change{environment: env, segment: "sTwice", keys: []string{"1"}})
+		eventually(t, patience, fmt.Sprint("the log names ", env), func() bool { return logged(p, "environment", env) && logged(p, "segment", "sTwice") })
+	}
+}
