@@ -117,6 +117,10 @@ e2e: ## the container and the lambda's own client; as root, installs docker.io, 
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
 	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
 
+.PHONY: containers
+containers: ## 10,000,000 pending keys under memory limits of 64 to 256 MiB, killed and started again; as root
+	go test -tags e2e ./test/e2e -run '^TestMemoryLimit' -memory.keys=10000000 -memory.limits=64,96,128,256 -count=1 -timeout 2h -v
+
 .PHONY: clean
 clean: ## what make build and the test runs left here
 	rm -f audiences *.test *.prof *.out

@@ -42,6 +42,7 @@ func check(_ context.Context, args []string, stdout, _ io.Writer) error {
 	for _, warning := range cfg.Warnings {
 		r.warn("configuration", warning)
 	}
+	r.memory(cfg)
 	if r.sound("keyFile", "keyPassword", "keyEntryPassword") {
 		r.keyFile(cfg)
 	}
@@ -86,6 +87,19 @@ func (r *report) fault(what string, err error) {
 // fault without a key is that there is no configuration at all.
 func (r *report) sound(keys ...string) bool {
 	return !slices.ContainsFunc(r.wrong, func(f config.Fault) bool { return f.Key == "" || slices.Contains(keys, f.Key) })
+}
+
+// memory says what a memory limit makes of the configuration, if there is one.
+func (r *report) memory(cfg config.Config) {
+	room, err := findAllowance("/", zerolog.Nop())
+	switch lowered := bounded(cfg, room.budget); {
+	case err != nil:
+		r.fault("memory", err)
+	case lowered.MaxBodyBytes < cfg.MaxBodyBytes || lowered.MaxKeysPerPost < cfg.MaxKeysPerPost:
+		r.note("memory", fmt.Sprintf("the limit of %d MiB allows posts of %d bytes and %d keys at most", room.limit>>20, lowered.MaxBodyBytes, lowered.MaxKeysPerPost))
+	case room.limit > 0:
+		r.ok("memory", fmt.Sprintf("limit of %d MiB", room.limit>>20))
+	}
 }
 
 func (r *report) keyFile(cfg config.Config) {

@@ -1,45 +1,46 @@
 package main
 
 import (
-	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+
+	"audiences/memory"
 )
 
 // How much garbage may pile up before it is collected: a part of what is in use,
-// but never less than leastGarbage.
+// but never less than the least.
 //
 // Go's default of 100 % is for heaps full of pointers. Here nearly everything is
 // sets of numbers and pages of the journal, which cost next to nothing to mark, and
 // memory is what a container is short of: hence gcPercent. But of a small heap,
 // and a relay that keeps up has one, half is so little that a busy relay would
-// collect dozens of times a second: hence the least.
+// collect dozens of times a second: hence the least, which only a memory limit
+// makes less.
 const (
 	gcPercent    = 50
-	leastGarbage = 64 << 20 // bytes
+	usualGarbage = 64 << 20 // bytes
 )
 
-// tuneGC leaves an operator's own GOGC alone.
-func tuneGC() {
-	if os.Getenv("GOGC") == "" {
-		setGCPercent()
-	}
+func leastGarbage(b memory.Budget) int64 {
+	least := int64(usualGarbage)
+	lower(&least, b.Garbage)
+	return least
 }
 
-// setGCPercent sets the percentage for what is in use now, and again after every
+// tuneGC sets the percentage for what is in use now, and again after every
 // collection: that is when the runtime lets go of the sentinel.
-func setGCPercent() {
-	debug.SetGCPercent(percentOf(inUse()))
+func tuneGC(least int64) {
+	debug.SetGCPercent(percentOf(inUse(), least))
 	sentinel := new([64]byte)
-	runtime.AddCleanup(sentinel, func(struct{}) { setGCPercent() }, struct{}{})
+	runtime.AddCleanup(sentinel, tuneGC, least)
 }
 
 // percentOf is the percentage for so many bytes in use. The runtime collects at
 // 4 MiB of heap with 100 %, and in proportion, whatever less is in use.
-func percentOf(inUse uint64) int {
+func percentOf(inUse uint64, least int64) int {
 	const runtimeLeast = 4 << 20
-	return max(gcPercent, int(100*leastGarbage/max(inUse, runtimeLeast)))
+	return max(gcPercent, int(100*uint64(least)/max(inUse, runtimeLeast)))
 }
 
 // inUse is what the last collection left, in bytes; 0 before the first one.

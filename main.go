@@ -34,7 +34,6 @@ func main() {
 	// may hold keys (I7). Everything of ours goes through zerolog.
 	log.SetOutput(io.Discard)
 	zerolog.ErrorHandler = func(error) {} // by default it writes to standard error, and waits
-	tuneGC()
 	ctx, cancel := context.WithCancel(context.Background())
 	stderr := newLineWriter(openLog())
 	code := exitCode(run(ctx, os.Args[1:], output{os.Stdout, cancel}, stderr), stderr)

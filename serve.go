@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -59,6 +60,7 @@ type service struct {
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
+	memory  *pressure
 
 	certificate *keyfile.Source
 
@@ -75,6 +77,12 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 			s.closeOpened()
 		}
 	}()
+	room, err := findAllowance("/", logger)
+	if err != nil {
+		return nil, err
+	}
+	s.cfg = room.take(cfg, logger)
+	cfg = s.cfg
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerDropped(lines, registry)
@@ -90,7 +98,8 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit})
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit,
+		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable})
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +111,7 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 			return nil, fmt.Errorf("open admin address: %w", err)
 		}
 	}
-	s.startParts(registry)
+	s.startParts(room, registry)
 	return s, nil
 }
 
@@ -115,8 +124,9 @@ func keyOptions(cfg config.Config) keyfile.Options {
 func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
 
 // startParts starts what cannot fail any more.
-func (s *service) startParts(registry *prometheus.Registry) {
+func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 	cfg := s.cfg
+	s.memory = newPressure(room, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -125,6 +135,8 @@ func (s *service) startParts(registry *prometheus.Registry) {
 		MaxConcurrentCalls:         cfg.MaxConcurrentCalls,
 		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
+		MaxKeysInMemory:            room.budget.KeysInMemory,
+		MaxActivating:              room.budget.Pages,
 		Logger:                     s.logger,
 		Registerer:                 registry,
 	})
@@ -134,9 +146,10 @@ func (s *service) startParts(registry *prometheus.Registry) {
 		Accept:              s.accept,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
+		MaxKeysPerPost:      cfg.MaxKeysPerPost,
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
-		Refuse:              s.journal.Refuse,
+		Refuse:              s.refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
 	})
@@ -159,13 +172,11 @@ func (s *service) accept(change audience.Change, reply chan<- error) {
 	s.relay.Accept(change, reply)
 }
 
+// refuse is nil while changes are taken.
+func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.refuse()) }
+
 // ready is nil while changes are taken and all that was pending is back.
-func (s *service) ready() error {
-	if err := s.journal.Refuse(); err != nil {
-		return err
-	}
-	return s.relay.Ready()
-}
+func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
 
 func (s *service) serving(what string, serve func() error) {
 	if err := serve(); err != nil {
@@ -194,6 +205,7 @@ func (s *service) exit(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
+	go s.memory.watch(watching)
 	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():

@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"iter"
+
 	"audiences/audience"
 )
 
@@ -40,8 +42,8 @@ type chunk struct {
 }
 
 // apply takes an accepted change in.
-func (b *batch) apply(verb audience.Verb, keys []audience.Key) {
-	for _, key := range keys {
+func (b *batch) apply(verb audience.Verb, keys iter.Seq[audience.Key]) {
+	for key := range keys {
 		if !b.hold(verb, key) {
 			b.backlog.leave(verb, key)
 		}
@@ -97,6 +99,18 @@ func (b *batch) count(verb audience.Verb) (n int) {
 	}
 	if b.hunt != nil && b.hunt.verb == verb {
 		n += b.hunt.len()
+	}
+	return n
+}
+
+// weight is how many numeric keys take about as much memory as those of the batch.
+func (b *batch) weight() int {
+	n := b.adds.Weight() + b.deletes.Weight()
+	for part := range b.hunt.parts() {
+		n += part.Weight()
+	}
+	if b.flight != nil {
+		n += b.flight.keys.Weight()
 	}
 	return n
 }

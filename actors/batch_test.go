@@ -38,7 +38,7 @@ func (w *world) accept(verb audience.Verb, keys []audience.Key) {
 		w.accepted[key], w.journal[key] = verb, verb
 		delete(w.parked, key) // the newer change supersedes it
 	}
-	w.batch.apply(verb, keys)
+	w.batch.apply(verb, slices.Values(keys))
 }
 
 func (w *world) read() {
@@ -337,8 +337,8 @@ func (w *world) compare() {
 
 func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
 	b := batch{maxChunk: 1, maxHeld: 10}
-	b.apply(audience.Add, []audience.Key{audience.NumericKey(1), audience.NumericKey(2)})
-	b.apply(audience.Delete, []audience.Key{audience.NumericKey(3), audience.NumericKey(4)})
+	b.apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(1), audience.NumericKey(2)}))
+	b.apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(3), audience.NumericKey(4)}))
 	var verbs []audience.Verb
 	for b.held() > 0 {
 		verbs = append(verbs, b.cut(b.nextVerb()).verb)

@@ -155,8 +155,9 @@ func (b *bubble) accept(changes ...numbered) {
 		if b.model[c.place] == nil {
 			b.model[c.place] = map[string]bool{}
 		}
+		var keys audience.Packer
 		for _, n := range c.keys {
-			full.Keys = append(full.Keys, audience.NumericKey(n))
+			keys.Put(audience.NumericKey(n))
 			b.accepted[n] = time.Now()
 			if c.verb == audience.Add {
 				b.model[c.place][strconv.FormatInt(n, 10)] = true
@@ -164,6 +165,7 @@ func (b *bubble) accept(changes ...numbered) {
 				delete(b.model[c.place], strconv.FormatInt(n, 10))
 			}
 		}
+		full.Keys = keys.Keys()
 		b.relay.Accept(full, answers)
 	}
 	for range changes {

@@ -144,7 +144,7 @@ func wireChange(tenant audience.Tenant, segment int, verb audience.Verb, key int
 			Name:        fmt.Sprintf("audience_%07d", segment),
 		},
 		Verb: verb,
-		Keys: []audience.Key{audience.NumericKey(key)},
+		Keys: audience.KeysOf(audience.NumericKey(key)),
 	}
 }
 

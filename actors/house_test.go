@@ -215,11 +215,11 @@ func (h *house) accept(changes ...change) {
 
 func (h *house) full(c change) audience.Change {
 	full := audience.Change{Tenant: h.current[c.organisation], Segment: h.segment(c.place), Verb: c.verb}
+	var keys audience.Packer
 	for _, text := range c.keys {
-		key, err := audience.ParseKey(text)
-		h.check(err)
-		full.Keys = append(full.Keys, key)
+		h.check(keys.Add([]byte(text)))
 	}
+	full.Keys = keys.Keys()
 	return full
 }
 

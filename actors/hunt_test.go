@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"audiences/audience"
@@ -20,7 +21,7 @@ type trial struct {
 
 func newTrial(t *testing.T, keys, maxChunk int) *trial {
 	tr := &trial{t: t, batch: batch{maxChunk: maxChunk, maxHeld: 2 * maxChunk}}
-	tr.batch.apply(audience.Add, numbers(keys))
+	tr.batch.apply(audience.Add, slices.Values(numbers(keys)))
 	return tr
 }
 
@@ -164,7 +165,7 @@ func TestHuntSingleKeyChanges(t *testing.T) {
 				return true
 			case call == 4:
 				bad = anyOf(keys)
-				tr.batch.apply(audience.Delete, []audience.Key{bad})
+				tr.batch.apply(audience.Delete, slices.Values([]audience.Key{bad}))
 				return true
 			}
 			return keys.Has(bad) && tr.batch.flight.verb == audience.Add
@@ -194,7 +195,7 @@ func TestHuntIsHopelessWhereEverythingIsRefused(t *testing.T) {
 func TestLoneKeysThatAreRefusedInARow(t *testing.T) {
 	tr := newTrial(t, 0, 10)
 	for n, refused := range []bool{true, true, false, true, true, true} {
-		tr.batch.apply(audience.Add, []audience.Key{audience.NumericKey(int64(n))})
+		tr.batch.apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(int64(n))}))
 		tr.refuses = func(int, *audience.KeySet) bool { return refused }
 		tr.call()
 		if want := n == 5; tr.hopeless != want {
@@ -216,7 +217,7 @@ func TestHuntNewerChangeWins(t *testing.T) {
 		if tr.found.Len() > 0 {
 			break // the hunt has found it: there is nothing to leave any more
 		}
-		tr.batch.apply(audience.Delete, []audience.Key{audience.NumericKey(5)})
+		tr.batch.apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(5)}))
 		if !tr.batch.deletes.Has(audience.NumericKey(5)) || tr.batch.adds.Has(audience.NumericKey(5)) {
 			t.Fatalf("after %d calls: the newer delete is not held", calls)
 		}

@@ -138,9 +138,9 @@ func (s *segment) unparked(m *unparked) {
 
 // spare keeps keys from being discarded that are accepted meanwhile: nobody meant
 // them.
-func (s *segment) spare(keys []audience.Key) {
+func (s *segment) spare(keys audience.Keys) {
 	s.batch.maxHeld = 0
-	for _, key := range keys {
+	for key := range keys.All() {
 		s.spared.Add(key)
 	}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // maxActivating is how many segments read their first page at a time during the
-// replay: enough to keep the disk busy, few enough that new changes do not queue
-// behind thousands of reads.
+// replay, unless memory is short: enough to keep the disk busy, few enough that new
+// changes do not queue behind thousands of reads.
 const maxActivating = 256
 
 // readTenants reads the tenants with their tokens. A pause has to be known before
@@ -30,7 +30,7 @@ func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 // the intake: a change for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant) {
 	defer close(r.replayed)
-	loaded := make(chan struct{}, maxActivating)
+	loaded := make(chan struct{}, r.MaxActivating)
 	activating, activated := 0, 0
 	for listed, err := range r.Journal.Segments() {
 		if ctx.Err() != nil {
@@ -44,7 +44,7 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 		if !listed.Pending || !ok {
 			continue
 		}
-		if activating == maxActivating {
+		if activating == r.MaxActivating {
 			select {
 			case <-loaded:
 				activating--

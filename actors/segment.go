@@ -147,7 +147,7 @@ func (s *segment) accept(m *accept) {
 	if s.discarding {
 		s.spare(m.change.Keys)
 	}
-	s.batch.apply(m.change.Verb, m.change.Keys)
+	s.batch.apply(m.change.Verb, m.change.Keys.All())
 }
 
 // step does what is due and arms the timer for what is next. It runs after

@@ -57,6 +57,7 @@ type Options struct {
 	MaxKeysPerCall  int // 0: 10,000, Split's limit (Split docs: upload keys)
 	MaxKeysHeld     int // keys a segment holds in memory; 0: two calls' worth
 	MaxKeysInMemory int // keys that all segments together hold, about; 0: 1,000,000
+	MaxActivating   int // segments that read their first page at a time at the start; 0: 256
 
 	FirstBackoff  time.Duration // after the first failure in a row; 0: 1 s
 	MaxBackoff    time.Duration // 0: 1 min
@@ -75,7 +76,7 @@ type settings struct {
 	metrics  *metrics
 	ctx      context.Context // ends when calls under way are to be given up
 	calls    sync.WaitGroup  // calls under way
-	inMemory atomic.Int64    // keys in all batches; each segment adds its own changes
+	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
 }
 
 func newSettings(ctx context.Context, o Options) *settings {
@@ -85,6 +86,7 @@ func newSettings(ctx context.Context, o Options) *settings {
 	fill(&o.MaxKeysPerCall, 10_000)
 	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
 	fill(&o.MaxKeysInMemory, 1_000_000)
+	fill(&o.MaxActivating, maxActivating)
 	fill(&o.FirstBackoff, time.Second)
 	fill(&o.MaxBackoff, time.Minute)
 	fill(&o.NotFoundGrace, time.Minute)

@@ -15,7 +15,8 @@ type share struct {
 	backlog               bool         // the journal had keys when the tenant started the actor
 	seen                  uint64       // messages from the tenant
 	crashes               int          // since the last call that was delivered
-	reserved              int          // of settings.inMemory, for a page that is being read
+	weight                int          // of settings.inMemory, for what the batch has
+	reserved              int          // of it as well, for a page that is being read
 
 	last      splitclient.Reason // of the last call; "" before the first
 	described bool               // the journal knows this segment's name
@@ -30,7 +31,9 @@ func (s *share) view(name audience.Segment) SegmentView {
 func (s *segment) publish() {
 	b := &s.batch
 	adds, deletes, stored := b.count(audience.Add), b.count(audience.Delete), max(0, b.backlog.stored)
-	s.inMemory.Add(int64(adds+deletes) - s.share.adds.Load() - s.share.deletes.Load())
+	weight := b.weight()
+	s.inMemory.Add(int64(weight - s.share.weight))
+	s.share.weight = weight
 	before := s.share.adds.Load() + s.share.deletes.Load() + s.share.stored.Load()
 	s.share.adds.Store(int64(adds))
 	s.share.deletes.Store(int64(deletes))

@@ -2,7 +2,6 @@ package api
 
 import (
 	"sync/atomic"
-	"unsafe"
 
 	"audiences/audience"
 )
@@ -29,21 +28,27 @@ func (a *admission) admit() (ticket, error) {
 	return ticket{admission: a}, nil
 }
 
-// reserve counts n more bytes, or fails and counts none.
-func (t *ticket) reserve(n int64) error {
-	if t.admission.bytes.Add(n) > t.admission.maxBytes {
-		t.admission.bytes.Add(-n)
+// large is a post that holds more bytes than this. All large posts together leave a
+// quarter of maxBytes to the others, so that a few of them do not turn everybody
+// away.
+const large = 64 << 10
+
+// hold makes the share n bytes, or what there is for a post of that size at all: a
+// post that is larger than that could never be taken else, and passes when it is
+// alone. When others hold too much, it fails and the share stays as it was.
+func (t *ticket) hold(n int64) error {
+	a := t.admission
+	limit := a.maxBytes
+	if n > large {
+		limit = max(limit-limit/4, min(large, limit))
+	}
+	more := min(n, limit) - t.bytes
+	if a.bytes.Add(more) > limit && more > 0 {
+		a.bytes.Add(-more)
 		return errHeavy
 	}
-	t.bytes += n
+	t.bytes += more
 	return nil
-}
-
-// reserveAtLeast counts what is missing to n bytes, or to all there are: what is
-// larger than the limit is let through when it is alone, as it could never be
-// taken else.
-func (t *ticket) reserveAtLeast(n int64) error {
-	return t.reserve(max(0, min(n, t.admission.maxBytes)-t.bytes))
 }
 
 // release gives everything back; the second time it does nothing.
@@ -62,6 +67,14 @@ func (t *ticket) handOver() ticket {
 	return other
 }
 
-// keyBytes is what a key takes in memory, at least: a one-digit key and its comma
-// are two bytes of a body.
-const keyBytes = int64(unsafe.Sizeof(audience.Key{}))
+// decodeFactor is what a body and all that is decoded from it take at most, in
+// bytes for each byte of body (TestDecodeTakesLittleMemory).
+const decodeFactor = 4
+
+// recordBytes is what a key takes in the journal's batch until it is durable, beside
+// its text: the record, as much again because batches grow by doubling, and its
+// place in the order of a large batch.
+const recordBytes = 80
+
+// weight is what keys take in memory until they are durable, in bytes.
+func weight(keys audience.Keys) int64 { return int64(3*keys.Bytes() + recordBytes*keys.Len()) }

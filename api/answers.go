@@ -62,6 +62,11 @@ func bodyTooLarge(limit int64) *failure {
 	return &failure{status: http.StatusRequestEntityTooLarge, message: message}
 }
 
+func tooManyKeys(limit int) *failure {
+	message := fmt.Sprintf("mpids has more than %d different keys; send them in several posts", limit)
+	return &failure{status: http.StatusRequestEntityTooLarge, message: message}
+}
+
 // answerError is Echo's error handler: it writes any error as a failure.
 func (s *Server) answerError(err error, c echo.Context) {
 	if c.Response().Committed {

@@ -49,17 +49,28 @@ func (s *Server) admit() (ticket, error) {
 	return s.admission.admit()
 }
 
+// readRequest leaves on the ticket what the keys weigh. Large bodies are decoded
+// one at a time: a second one would take memory and a processor, and would itself
+// be done no sooner.
 func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
 	w := borrowWorkspace()
 	defer w.giveBack()
 	if err := w.read(r.Body, r.ContentLength, s.options.MaxBodyBytes, t); err != nil {
 		return request{}, err
 	}
+	if len(w.body) > large {
+		s.decoding.Lock()
+		defer s.decoding.Unlock()
+		if err := t.hold(decodeFactor * int64(len(w.body))); err != nil {
+			return request{}, err
+		}
+	}
+	w.decoder.maxKeys = s.options.MaxKeysPerPost
 	req, err := w.decoder.decode(w.body)
 	if err != nil {
 		return request{}, err
 	}
-	return req, t.reserveAtLeast(int64(cap(req.change.Keys)) * keyBytes)
+	return req, t.hold(weight(req.change.Keys))
 }
 
 // accept hands the change over and waits until it is durable (I1). A caller who
@@ -67,7 +78,7 @@ func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
 // the ticket stays out until that answer comes: the change still takes memory
 // behind the mailbox, and with a disk that hangs this count is all that bounds it.
 func (s *Server) accept(req request, t *ticket) error {
-	if len(req.change.Keys) == 0 {
+	if req.change.Keys.Len() == 0 {
 		return nil
 	}
 	if s.draining.Load() {

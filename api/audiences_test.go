@@ -117,7 +117,7 @@ func TestPanicIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
 		f := start(t, Options{Logger: zerolog.New(&out), Accept: func(change audience.Change, _ chan<- error) {
-			panic("tok-secret " + change.Keys[0].Text())
+			panic("tok-secret " + texts(change.Keys)[0])
 		}})
 		got := f.post(t, body("mpids", "[8735621876216983452]"))
 		if got.status != 500 || strings.Contains(got.body, "goroutine") || !strings.HasPrefix(got.body, `{"message":"`) {

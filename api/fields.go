@@ -29,7 +29,7 @@ type field struct {
 // mpids is the array of keys; fault is what is wrong with its first bad entry.
 type mpids struct {
 	kind    jsontext.Kind // 0: absent
-	keys    []audience.Key
+	keys    audience.Packer
 	ignored ignored
 	fault   *failure
 }
@@ -52,10 +52,6 @@ func (f *fields) named(name []byte) *field {
 		return &f.verb
 	}
 	return nil
-}
-
-func isField(name string) bool {
-	return name == "mpids" || new(fields).named([]byte(name)) != nil
 }
 
 // request checks everything: the verb first, as the old server did, then field
@@ -93,7 +89,7 @@ func (f *fields) request() (request, error) {
 	if err := f.mpids.check(); err != nil {
 		return request{}, err
 	}
-	change := audience.Change{Tenant: tenant, Segment: segment, Verb: verb, Keys: f.mpids.keys}
+	change := audience.Change{Tenant: tenant, Segment: segment, Verb: verb, Keys: f.mpids.keys.Keys()}
 	return request{change: change, verb: f.verb.text, ignored: f.mpids.ignored}, nil
 }
 
@@ -161,13 +157,11 @@ func (m *mpids) take(index int, raw jsontext.Value, d *decoder) {
 	default:
 		err = fmt.Errorf("must be a string or a number, not %s", kindName(raw.Kind()))
 	}
-	var key audience.Key
 	if err == nil {
-		key, err = audience.ParseKeyBytes(text)
+		err = m.keys.Add(text)
 	}
 	switch {
 	case err == nil:
-		m.keys = append(m.keys, key)
 	case errors.Is(err, audience.ErrBlankKey):
 		m.ignored.blank++
 	default:

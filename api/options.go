@@ -33,12 +33,15 @@ type Options struct {
 
 	// MaxBodyBytes is the largest request body. 0: 32 MiB.
 	MaxBodyBytes int64
+	// MaxKeysPerPost is how many different keys one post may have. 0: 1,000,000.
+	MaxKeysPerPost int
 	// MaxRequestsInFlight is how many posts may be under way, counted from the
 	// token check until Accept's reply. 0: 4096.
 	MaxRequestsInFlight int
-	// MaxBytesInFlight is how many bytes of body, or of the keys decoded from
-	// it where those are more, these posts may hold. 0: 256 MiB. It is raised to
-	// MaxBodyBytes, as the largest body could never be taken else.
+	// MaxBytesInFlight is how many bytes of memory these posts may hold: bodies
+	// until they are decoded, then keys until they are durable. Those with more
+	// than 64 KiB each leave a quarter of it to the others. 0: 256 MiB. It is
+	// raised to MaxBodyBytes, as the largest body could never be taken else.
 	MaxBytesInFlight int64
 	// Refuse returns an error while no change may be taken, a full disk for
 	// one. Its text is sent to the caller. nil: never.
@@ -55,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxBodyBytes == 0 {
 		o.MaxBodyBytes = 32 << 20
+	}
+	if o.MaxKeysPerPost == 0 {
+		o.MaxKeysPerPost = 1_000_000
 	}
 	if o.MaxRequestsInFlight == 0 {
 		o.MaxRequestsInFlight = 4096

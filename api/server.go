@@ -20,6 +20,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,7 @@ type Server struct {
 	echo      *echo.Echo
 	http      *http.Server
 	draining  atomic.Bool
+	decoding  sync.Mutex // held while a large body is decoded
 }
 
 // New returns a server that is ready to Serve.

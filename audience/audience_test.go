@@ -52,7 +52,7 @@ func TestKeySetIsASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var set KeySet
 		model := map[string]bool{}
-		texts := rapid.SampledFrom([]string{"1", "2", "-1", "01", "a", "b"})
+		texts := rapid.SampledFrom([]string{"1", "2", "-1", "01", "a", strings.Repeat("b", 40)})
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
 			text := texts.Draw(t, "key")
 			key, _ := ParseKey(text)
@@ -67,6 +67,15 @@ func TestKeySetIsASet(t *testing.T) {
 				}
 				delete(model, text)
 			}
+		}
+		text := 0
+		for key := range model {
+			if strings.Trim(key, "12-") != "" {
+				text += len(key)
+			}
+		}
+		if set.Weight() != len(model)+text/NumericBytes {
+			t.Fatalf("Weight %d with %d keys and %d bytes of text", set.Weight(), len(model), text)
 		}
 		if set.Len() != len(model) {
 			t.Fatalf("Len %d, want %d", set.Len(), len(model))
@@ -113,12 +122,12 @@ func TestNothingSecretPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, tenant := NumericKey(123456789), NewTenant(token)
-	change := Change{Tenant: tenant, Segment: Segment{Tenant: tenant.ID, Name: "s"}, Verb: Add, Keys: []Key{key}}
+	change := Change{Tenant: tenant, Segment: Segment{Tenant: tenant.ID, Name: "s"}, Verb: Add, Keys: KeysOf(key)}
 	set := NewKeySet(1)
 	set.Add(key)
 	var out strings.Builder
 	logger := slog.New(slog.NewJSONHandler(&out, nil))
-	for _, v := range []any{token, key, tenant, change, set, []Key{key}, &change} {
+	for _, v := range []any{token, key, tenant, change, set, []Key{key}, KeysOf(key), &change} {
 		fmt.Fprintf(&out, "%v %+v %s %#v\n", v, v, v, v)
 		if text, err := json.Marshal(v); err == nil {
 			out.Write(text)

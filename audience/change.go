@@ -50,17 +50,16 @@ func (v *Verb) UnmarshalText(text []byte) (err error) {
 }
 
 // Change is the unit that is accepted: one verb for some keys of one segment.
-// Whoever hands a Change over does not touch its Keys afterwards.
 type Change struct {
 	Tenant  Tenant
 	Segment Segment
 	Verb    Verb
-	Keys    []Key
+	Keys    Keys
 }
 
 // String shows neither token nor keys (I7).
 func (c Change) String() string {
-	return fmt.Sprintf("%s %d keys, tenant %s, segment %s", c.Verb, len(c.Keys), c.Segment.Tenant, c.Segment.Name)
+	return fmt.Sprintf("%s %d keys, tenant %s, segment %s", c.Verb, c.Keys.Len(), c.Segment.Tenant, c.Segment.Name)
 }
 
 // LogValue shows neither token nor keys (I7).

@@ -1,6 +1,7 @@
 package audience
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -8,7 +9,6 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -42,31 +42,25 @@ func ParseKey(text string) (Key, error) {
 	if n, ok := canonicalInt(text); ok {
 		return Key{num: n}, nil
 	}
-	return textKey(text)
-}
-
-// ParseKeyBytes is ParseKey for text that will be overwritten. A numeric key
-// costs no allocation, nor does a text that is far too long.
-func ParseKeyBytes(text []byte) (Key, error) {
-	if n, ok := canonicalInt(text); ok {
-		return Key{num: n}, nil
-	}
-	if len(text) > MaxKeyLength*utf8.UTFMax {
-		return Key{}, ErrLongKey
-	}
-	return textKey(string(text))
-}
-
-func textKey(text string) (Key, error) {
-	switch {
-	case strings.TrimSpace(text) == "":
-		return Key{}, ErrBlankKey
-	case !utf8.ValidString(text):
-		return Key{}, ErrNotUTF8
-	case len(text) > MaxKeyLength && utf8.RuneCountInString(text) > MaxKeyLength:
-		return Key{}, ErrLongKey
+	if err := checkText([]byte(text)); err != nil {
+		return Key{}, err
 	}
 	return Key{str: text}, nil
+}
+
+// checkText refuses what is no key.
+func checkText(text []byte) error {
+	switch {
+	case len(text) > MaxKeyLength*utf8.UTFMax:
+		return ErrLongKey
+	case len(bytes.TrimSpace(text)) == 0:
+		return ErrBlankKey
+	case !utf8.Valid(text):
+		return ErrNotUTF8
+	case len(text) > MaxKeyLength && utf8.RuneCount(text) > MaxKeyLength:
+		return ErrLongKey
+	}
+	return nil
 }
 
 // NumericKey is the key whose text is the decimal form of n.
@@ -129,6 +123,7 @@ func canonicalInt[text string | []byte](s text) (int64, bool) {
 type KeySet struct {
 	nums map[[8]byte]struct{}
 	strs map[string]struct{}
+	text int // bytes of all strs
 }
 
 // NewKeySet returns a set with room for n numeric keys.
@@ -142,6 +137,9 @@ func (s *KeySet) Add(k Key) bool {
 			s.strs = make(map[string]struct{})
 		}
 		s.strs[k.str] = struct{}{}
+		if s.Len() > before {
+			s.text += len(k.str)
+		}
 	} else {
 		if s.nums == nil {
 			s.nums = make(map[[8]byte]struct{})
@@ -156,6 +154,9 @@ func (s *KeySet) Remove(k Key) bool {
 	before := s.Len()
 	if k.str != "" {
 		delete(s.strs, k.str)
+		if s.Len() < before {
+			s.text -= len(k.str)
+		}
 	} else {
 		delete(s.nums, packed(k.num))
 	}
@@ -171,6 +172,14 @@ func (s *KeySet) Has(k Key) bool {
 	_, ok := s.nums[packed(k.num)]
 	return ok
 }
+
+// Weight is how many numeric keys take about as much memory as the set does: they
+// take [NumericBytes] each, and a text as much and its bytes.
+func (s *KeySet) Weight() int { return s.Len() + s.text/NumericBytes }
+
+// NumericBytes is what a numeric key takes in a set, in bytes
+// (BenchmarkKeySetMemory).
+const NumericBytes = 21
 
 // Len is the number of keys in the set.
 func (s *KeySet) Len() int { return len(s.nums) + len(s.strs) }

@@ -40,6 +40,7 @@ type Config struct {
 	DrainTimeout               time.Duration
 	IdleTimeout                time.Duration
 	MaxBodyBytes               int64
+	MaxKeysPerPost             int
 	MaxConcurrentCalls         int
 	MaxCallsPerSecond          float64
 	MaxCallsPerSecondPerTenant float64

@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 		Port: 5010, AuthToken: NewSecret("t0ken"), SegmentsFlushRate: 10 * time.Second, KeyFile: "some/dir/k.jks",
 		KeyPassword: NewSecret("password"), KeyEntryPassword: NewSecret("password"), JournalDir: "some/dir/audiences-journal",
 		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", LogLevel: "info", LogFormat: "auto",
-		SplitTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second, IdleTimeout: 10 * time.Minute, MaxBodyBytes: 32 << 20,
+		SplitTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second, IdleTimeout: 10 * time.Minute, MaxBodyBytes: 32 << 20, MaxKeysPerPost: 1_000_000,
 		MaxConcurrentCalls: 64, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10, MaxRequestsInFlight: 4096,
 		MaxBytesInFlight: 256 << 20, MinFreeDiskBytes: 512 << 20,
 	}

@@ -30,11 +30,12 @@ var table = []key{
 	duration("drainTimeout", "20s", 0, time.Hour, "longest time for delivering what is pending when the process is told to stop", func(c *Config) *time.Duration { return &c.DrainTimeout }),
 	duration("idleTimeout", "10m", time.Millisecond, 7*24*time.Hour, "how long a segment without work stays in memory", func(c *Config) *time.Duration { return &c.IdleTimeout }),
 	whole("maxBodyBytes", "33554432", 1024, 1<<40, "largest request body in bytes", func(c *Config) *int64 { return &c.MaxBodyBytes }),
+	whole("maxKeysPerPost", "1000000", 1, 2_000_000, "different keys in one request; beyond it 413", func(c *Config) *int { return &c.MaxKeysPerPost }), // 2,000,000 of the longest still fit into one batch of the store, which ends at 4 GiB
 	whole("maxConcurrentCalls", "64", 1, 10_000, "calls to Split under way at once", func(c *Config) *int { return &c.MaxConcurrentCalls }),
 	number("maxCallsPerSecond", "20", 0.001, 100_000, "calls to Split a second, all tenants together", func(c *Config) *float64 { return &c.MaxCallsPerSecond }),
 	number("maxCallsPerSecondPerTenant", "10", 0.001, 100_000, "calls to Split a second for one apiToken", func(c *Config) *float64 { return &c.MaxCallsPerSecondPerTenant }),
 	whole("maxRequestsInFlight", "4096", 1, 1_000_000, "requests being answered at once; beyond it 503", func(c *Config) *int { return &c.MaxRequestsInFlight }),
-	whole("maxBytesInFlight", "268435456", 1024, 1<<40, "bytes of request bodies held at once; beyond it 503", func(c *Config) *int64 { return &c.MaxBytesInFlight }),
+	whole("maxBytesInFlight", "268435456", 1024, 1<<40, "bytes that requests hold at once, as bodies or as keys; beyond it 503", func(c *Config) *int64 { return &c.MaxBytesInFlight }),
 	whole("minFreeDiskBytes", "536870912", 0, 1<<50, "free disk space in bytes under which requests get 503; the journal keeps what it needs itself in any case", func(c *Config) *int64 { return &c.MinFreeDiskBytes }),
 }
 

@@ -20,7 +20,7 @@ func BenchmarkAppend(b *testing.B) {
 				seg, done := segment(who, fmt.Sprint("s", c)), make(chan error, 1)
 				work.Go(func() {
 					for i := c; i < b.N; i += callers {
-						j.Append(Append{Segment: seg, Verb: audience.Add, Keys: []audience.Key{audience.NumericKey(int64(i))}, Done: done})
+						j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf([]audience.Key{audience.NumericKey(int64(i))}...), Done: done})
 						if err := <-done; err != nil {
 							b.Error(err)
 						}

@@ -14,7 +14,7 @@ const maxGroup = 4 << 20
 
 // groupLimit is less on a small disk: what is half a memtable or more is not copied
 // into one, but gets a log and a table for itself.
-func (j *Journal) groupLimit() int { return min(maxGroup, int(j.room.unit/4)) }
+func (j *Journal) groupLimit() int { return min(maxGroup, int(j.memTable()/4)) }
 
 // operation is one thing asked of the committer. Exactly one of stage, read and
 // step is set, and done is called exactly once.

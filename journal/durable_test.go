@@ -25,7 +25,7 @@ func TestEachAnswerIsDurable(t *testing.T) {
 	}{
 		"append": {
 			do: func(j *Journal, done chan error) {
-				j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(7), Describe: true, Done: done})
+				j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(7)...), Describe: true, Done: done})
 			},
 			there: func(j *Journal) bool { return pending(t, j, seg)["7"] == audience.Add },
 		},

@@ -165,8 +165,8 @@ func underFault(t *testing.T, place string) {
 	j.rest.Reset(0) // compactions from now on
 	seg, other, done := segment(tenant("a"), "s"), segment(tenant("a"), "other"), make(chan error, 1)
 	for i := range faultAppends {
-		j.Append(Append{Segment: other, Verb: audience.Add, Keys: numbers(i*3000, 3000), Describe: true})
-		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(i), Describe: true, Done: done})
+		j.Append(Append{Segment: other, Verb: audience.Add, Keys: audience.KeysOf(numbers(i*3000, 3000)...), Describe: true})
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(i)...), Describe: true, Done: done})
 		if err := <-done; err == nil {
 			fmt.Printf("answered %d\n", i)
 		}

@@ -75,7 +75,7 @@ func wait(t testing.TB, done <-chan error) {
 func add(t testing.TB, j *Journal, seg audience.Segment, verb audience.Verb, keys ...audience.Key) {
 	t.Helper()
 	done := make(chan error, 1)
-	j.Append(Append{Segment: seg, Verb: verb, Keys: keys, Describe: true, Unpark: true, Done: done})
+	j.Append(Append{Segment: seg, Verb: verb, Keys: audience.KeysOf(keys...), Describe: true, Unpark: true, Done: done})
 	wait(t, done)
 }
 

@@ -59,7 +59,7 @@ func TestMovedDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 3 {
-				j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(3), Done: done})
+				j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(3)...), Done: done})
 				if err := <-done; !errors.Is(err, ErrMoved) {
 					t.Fatalf("an append: %v", err)
 				}
@@ -67,7 +67,7 @@ func TestMovedDirectory(t *testing.T) {
 			if err := j.Refuse(); !errors.Is(err, ErrMoved) {
 				t.Errorf("refuse: %v", err)
 			}
-			if err := j.Admit(keys(3)); !errors.Is(err, ErrMoved) {
+			if err := j.Admit(audience.KeysOf(keys(3)...)); !errors.Is(err, ErrMoved) {
 				t.Errorf("admit: %v", err)
 			}
 			settle(t, j, seg, keys(1)...)

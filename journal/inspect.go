@@ -30,7 +30,7 @@ type Inspection struct {
 // not for the process that has the journal open: it would lose its lock.
 func Inspect(options Options) (found Inspection) {
 	options.Fatal = func(err error) { panic(err) }
-	options.CacheBytes = defaultCacheBytes
+	options.CacheBytes, options.MemTableBytes = defaultCacheBytes, largestUnit
 	place, dir, err := place(options)
 	if err != nil {
 		return Inspection{Faults: []error{fmt.Errorf("open journal: %w", err)}}

@@ -21,13 +21,14 @@ var ErrClosed = errors.New("the journal is closed")
 
 // Options of Open. Dir is required; the zero value of all else has a meaning.
 type Options struct {
-	Dir        string                // the journal's directory; created with mode 0700 when absent
-	KeyFile    string                // holds the key that apiTokens are encrypted with, 64 hexadecimal digits; "": Dir/journal.key, created (0600) with a new journal
-	Memory     *Memory               // keeps all files in memory, for tests; nil: on disk
-	Logger     zerolog.Logger        // faults and what Open found; never a token or a key (I7)
-	Registerer prometheus.Registerer // nil: metrics are kept and not registered
-	Fatal      func(error)           // called once, when the store can no longer be written (a failed fsync, a full disk); must end the process and not return: the store is not made for going on. nil: panic. Nothing is answered as durable after it
-	CacheBytes int64                 // size of the store's block cache; 0: 8 MiB
+	Dir           string                // the journal's directory; created with mode 0700 when absent
+	KeyFile       string                // holds the key that apiTokens are encrypted with, 64 hexadecimal digits; "": Dir/journal.key, created (0600) with a new journal
+	Memory        *Memory               // keeps all files in memory, for tests; nil: on disk
+	Logger        zerolog.Logger        // faults and what Open found; never a token or a key (I7)
+	Registerer    prometheus.Registerer // nil: metrics are kept and not registered
+	Fatal         func(error)           // called once, when the store can no longer be written (a failed fsync, a full disk); must end the process and not return: the store is not made for going on. nil: panic. Nothing is answered as durable after it
+	CacheBytes    int64                 // size of the store's block cache; 0: 8 MiB
+	MemTableBytes int64                 // size of one of the store's memtables, of which there are at most 4; 0: 16 MiB
 
 	// MinFreeBytes is what changes leave of the disk (Refuse), for others who use it. What
 	// settling and compacting need is kept in any case. 0: no more than that.

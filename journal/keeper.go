@@ -43,7 +43,7 @@ func (j *Journal) Refuse() error {
 // Admit is Refuse for a change of these keys, and reserves the room that it takes of
 // the disk: however fast changes come, they cannot overrun the mark between two
 // looks. Append uses up what Admit reserved.
-func (j *Journal) Admit(keys []audience.Key) error {
+func (j *Journal) Admit(keys audience.Keys) error {
 	if err := j.Refuse(); err != nil {
 		return err
 	}

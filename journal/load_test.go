@@ -16,10 +16,10 @@ func TestReadsSeeWhatWasHandedInBefore(t *testing.T) {
 	j, seg := open(t, inMemory()), segment(tenant("a"), "s")
 	for i := range 200 {
 		page, counts := make(chan Page, 1), make(chan Counts, 1)
-		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(i)})
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(i)...)})
 		j.Load(Load{Segment: seg, Limit: 1000, Done: func(p Page) { page <- p }})
 		j.Count(Count{Segment: seg, Done: func(c Counts) { counts <- c }})
-		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(-1)})
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(-1)...)})
 		j.Settle(Settle{Segment: seg, Keys: slices.Values(keys(-1))})
 		if p := <-page; len(p.Entries) != i+1 || p.Err != nil {
 			t.Fatalf("load %d saw %d keys, %v", i, len(p.Entries), p.Err)
@@ -108,7 +108,7 @@ func TestListing(t *testing.T) {
 func fill(t testing.TB, j *Journal, who audience.Tenant, segments, each int) {
 	done := make(chan error, segments)
 	for i := range segments {
-		j.Append(Append{Segment: segment(who, fmt.Sprint("s", i)), Verb: audience.Add, Keys: numbers(i, each), Describe: true, Done: done})
+		j.Append(Append{Segment: segment(who, fmt.Sprint("s", i)), Verb: audience.Add, Keys: audience.KeysOf(numbers(i, each)...), Describe: true, Done: done})
 	}
 	for range segments {
 		wait(t, done)

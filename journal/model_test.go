@@ -38,7 +38,7 @@ func TestModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": func(*rapid.T) {
 				seg, m, some, verb := draw()
-				j.Append(Append{Segment: seg, Verb: verb, Keys: some, Describe: true, Unpark: true})
+				j.Append(Append{Segment: seg, Verb: verb, Keys: audience.KeysOf(some...), Describe: true, Unpark: true})
 				for _, key := range some {
 					m.pending[key.Text()] = verb
 					delete(m.parked, key.Text())

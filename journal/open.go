@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,12 +21,9 @@ func Open(options Options) (*Journal, error) {
 	if options.Fatal == nil {
 		options.Fatal = func(err error) { panic(err) }
 	}
-	if options.CacheBytes == 0 {
-		options.CacheBytes = defaultCacheBytes
-	}
-	if options.MaxOpenFiles == 0 {
-		options.MaxOpenFiles = defaultOpenFiles
-	}
+	options.CacheBytes = cmp.Or(options.CacheBytes, defaultCacheBytes)
+	options.MemTableBytes = cmp.Or(options.MemTableBytes, largestUnit)
+	options.MaxOpenFiles = cmp.Or(options.MaxOpenFiles, defaultOpenFiles)
 	files, dir, err := place(options)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)

@@ -262,8 +262,8 @@ func (p *promises) age() {
 
 // roomFor is what a change takes of the disk: its records in the log, and as much
 // again for the table that they come into and that has to be compacted.
-func roomFor(keys []audience.Key) (size int64) {
-	for _, key := range keys {
+func roomFor(keys audience.Keys) (size int64) {
+	for key := range keys.All() {
 		encoded := 9
 		if _, numeric := key.Numeric(); !numeric {
 			encoded = 1 + len(key.Text())

@@ -141,7 +141,7 @@ func TestLeast(t *testing.T) {
 func TestChangesCannotOverrunTheMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, d := onSmallDisk(t, 60<<20)
-		many, spare := numbers(0, 1000), int64(1<<20)
+		many, spare := audience.KeysOf(numbers(0, 1000)...), int64(1<<20)
 		time.Sleep(lookEvery)
 		d.left.Store(uint64(j.room.mark.Load() + spare))
 		time.Sleep(lookEvery)
@@ -192,7 +192,7 @@ func TestSettlesWaitForRoom(t *testing.T) {
 		full()
 		settled, again := make(chan error, 1), make(chan error, 1)
 		j.Settle(Settle{Segment: seg, Keys: slices.Values(numbers(0, 100)), Done: settled})
-		j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: numbers(0, 1), Done: again})
+		j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: audience.KeysOf(numbers(0, 1)...), Done: again})
 		time.Sleep(time.Minute)
 		if len(settled)+len(again) > 0 {
 			t.Error("something was written into the last room")

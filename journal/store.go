@@ -17,6 +17,10 @@ const defaultCacheBytes = 8 << 20
 // defaultOpenFiles is enough for the tables of some tens of millions of keys.
 const defaultOpenFiles = 200
 
+// memTable is the size of a memtable: as large as the disk has room for, or as there
+// is memory for.
+func (j *Journal) memTable() int64 { return min(j.room.unit, j.options.MemTableBytes) }
+
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
 // damage to the log from its end; the rest is up to logCheck.
@@ -34,7 +38,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		Logger:                      storeLogger{j},
 		EventListener:               j.storeEvents(),
 		CacheSize:                   j.options.CacheBytes,
-		MemTableSize:                uint64(j.room.unit),
+		MemTableSize:                uint64(j.memTable()),
 		MaxOpenFiles:                j.options.MaxOpenFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		MemTableStopWritesThreshold: 4,

@@ -14,15 +14,15 @@ import (
 type Append struct {
 	Segment  audience.Segment
 	Verb     audience.Verb
-	Keys     []audience.Key // not touched by anybody once handed over
-	Describe bool           // also write the segment's descriptor; needed once, before or with its first key
-	Unpark   bool           // also delete the parked records of these keys: the newer change supersedes them
-	Done     chan<- error   // gets nil once the keys are durable; may be nil, else must have room
+	Keys     audience.Keys
+	Describe bool         // also write the segment's descriptor; needed once, before or with its first key
+	Unpark   bool         // also delete the parked records of these keys: the newer change supersedes them
+	Done     chan<- error // gets nil once the keys are durable; may be nil, else must have room
 }
 
-// Append never waits; the answer comes through Done.
+// Append never waits, though it puts many keys in order; the answer comes through Done.
 func (j *Journal) Append(a Append) {
-	id, room, done := idOf(a.Segment), roomFor(a.Keys), answer(a.Done)
+	id, keys, room, done := idOf(a.Segment), inOrder(a.Keys), roomFor(a.Keys), answer(a.Done)
 	j.submit(operation{
 		tenants: tenantOnly(a.Segment.Tenant),
 		durable: true,
@@ -37,7 +37,7 @@ func (j *Journal) Append(a Append) {
 			}
 			verb, pending, parked := []byte{byte(a.Verb)}, head(prefixPending, id), head(prefixParked, id)
 			unpark := a.Unpark && j.parked.mayHave(id)
-			for _, key := range a.Keys {
+			for key := range keys {
 				pending = appendKey(pending[:headLength], key)
 				set(b, pending, verb)
 				if unpark {

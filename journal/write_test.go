@@ -96,9 +96,9 @@ func TestGroupCommit(t *testing.T) {
 // so do many that together are beyond it.
 func TestLargeOperations(t *testing.T) {
 	j, seg, done := open(t, inMemory()), segment(tenant("a"), "s"), make(chan error, 20)
-	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: numbers(0, 200_000), Describe: true, Done: done})
+	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(numbers(0, 200_000)...), Describe: true, Done: done})
 	for i := range 7 {
-		j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: numbers(i*40_000, 40_000), Done: done})
+		j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: audience.KeysOf(numbers(i*40_000, 40_000)...), Done: done})
 	}
 	for range 8 {
 		wait(t, done)
@@ -116,7 +116,7 @@ func TestUnparkRetriesInSteps(t *testing.T) {
 	park(t, j, seg, audience.Add, numbers(0, n)...)
 	add(t, j, other, audience.Add, keys(1)...)
 	done := make(chan error, 1)
-	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: keys(5), Done: done}) // without Unpark
+	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: audience.KeysOf(keys(5)...), Done: done}) // without Unpark
 	wait(t, done)
 	if got, err := unpark(j, Unpark{Segment: seg}); got != n || err != nil {
 		t.Fatalf("unparked %d, %v; want %d", got, err, n)
@@ -141,11 +141,11 @@ func TestOperationsDuringALongOne(t *testing.T) {
 	gate := make(chan struct{})
 	j.Settle(Settle{Segment: seg, Keys: func(func(audience.Key) bool) { <-gate }}) // so that all wait together
 	j.Unpark(Unpark{Segment: seg, Done: func(int, error) { order <- "unpark" }})
-	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: keys(0), Done: same})
+	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: audience.KeysOf(keys(0)...), Done: same})
 	j.Count(Count{Segment: seg, Done: func(c Counts) { counts <- c }})
 	j.Unpark(Unpark{Segment: seg, Discard: true, Done: func(int, error) { order <- "second" }})
 	j.Settle(Settle{Segment: other, Keys: func(func(audience.Key) bool) { order <- "foreign" }})
-	j.Append(Append{Segment: other, Verb: audience.Add, Keys: keys(1), Done: foreign})
+	j.Append(Append{Segment: other, Verb: audience.Add, Keys: audience.KeysOf(keys(1)...), Done: foreign})
 	close(gate)
 	wait(t, foreign)
 	wait(t, same)
@@ -215,7 +215,7 @@ func TestAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 2)
-	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(1), Done: done})
+	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(1)...), Done: done})
 	j.SetTenantState(seg.Tenant, TenantState{}, done)
 	if a, b := <-done, <-done; a != ErrClosed || b != ErrClosed {
 		t.Error(a, b)
@@ -246,7 +246,7 @@ func TestCloseAnswersEverything(t *testing.T) {
 	unparked := make(chan error, 1)
 	j.Unpark(Unpark{Segment: seg, Done: func(_ int, err error) { unparked <- err }})
 	for i := range 1000 {
-		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(-1 - i), Done: done})
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(-1 - i)...), Done: done})
 		j.Load(Load{Segment: seg, Limit: 1, Done: func(p Page) { pages <- p }})
 	}
 	if err := j.Close(); err != nil {

@@ -21,7 +21,7 @@ const module = "audiences"
 // libraries that are to stay replaceable. A package that is not here is against
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
-	"audiences":              {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "sandbox", "splitclient"},
+	"audiences":              {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "memory", "sandbox", "splitclient"},
 	"audiences/actors":       {"audience", "journal", "splitclient"},
 	"audiences/api":          {"actors", "audience"},
 	"audiences/api/admin":    {"actors", "audience"},
@@ -29,6 +29,7 @@ var law = map[string][]string{
 	"audiences/audience":     {},
 	"audiences/config":       {"audience"},
 	"audiences/journal":      {"audience"},
+	"audiences/memory":       {},
 	"audiences/sandbox":      {"audience"},
 	"audiences/splitclient":  {"audience"},
 	"audiences/test":         {},

@@ -36,6 +36,7 @@ type site struct {
 	dir    string // has audiences.config and relay.jks
 	binary string // built for this machine
 	url    string // of POST /audiences
+	readyz string // of /readyz
 	split  *sandbox.Server
 }
 
@@ -58,6 +59,7 @@ func newSite(t *testing.T, settings map[string]any) *site {
 	defer cancel()
 	build := exec.CommandContext(ctx, "go", "build", "-o", s.binary, ".")
 	build.Dir = project
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the image
 	if _, err := output(build); err != nil {
 		t.Fatalf("build the relay: %v", err)
 	}
@@ -66,11 +68,13 @@ func newSite(t *testing.T, settings map[string]any) *site {
 	}
 	port := freePort(t)
 	s.url = fmt.Sprintf("https://127.0.0.1:%d/audiences", port)
+	admin := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.readyz = "http://" + admin + "/readyz"
 	all := map[string]any{
 		"port":         port,
 		"authToken":    authToken,
 		"keyFile":      "relay.jks",
-		"adminAddress": fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		"adminAddress": admin,
 		"splitApiUrl":  split.URL,
 	}
 	maps.Copy(all, settings)

@@ -1,0 +1,386 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"audiences/sandbox"
+)
+
+var (
+	memoryKeys   = flag.Int("memory.keys", 1_000_000, "pending keys of TestMemoryLimit; make containers has 10,000,000")
+	memoryLimits = flag.String("memory.limits", "64,128", "limits in MiB of TestMemoryLimit; make containers has more")
+)
+
+const (
+	memoryTenants  = 20
+	memoryClients  = 8
+	memoryPatience = 15 * time.Minute // for each step, at full size on a busy machine
+)
+
+// TestMemoryLimit fills a relay in a control group with a memory limit while every
+// call to Split hangs, kills it, starts it again with what it has, kills it once more
+// while it starts, and lets Split come back: the kernel never ends it for memory, and
+// every key that was answered 200 is delivered (I1, I3, I8). It prints times and
+// memory for each limit.
+func TestMemoryLimit(t *testing.T) {
+	for _, text := range strings.Split(*memoryLimits, ",") {
+		limit, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, load := range []memoryLoad{
+			{name: "MPIDs", keys: *memoryKeys, each: 10_000, text: func(i int) string { return strconv.Itoa(-8_735_621_876_216_983_452 + i) }},
+			// A body of these is as large as the least limit allows, and so are pages and calls.
+			{name: "texts of 250 characters", keys: *memoryKeys / 10, each: 4_000, text: func(i int) string { return fmt.Sprintf("%0250d", i) }},
+		} {
+			t.Run(text+" MiB, "+load.name, func(t *testing.T) { s := newConfined(t, limit<<20, load); s.live() })
+		}
+	}
+}
+
+// memoryLoad is what is posted: so many keys, each segment's in one post.
+type memoryLoad struct {
+	name       string
+	keys, each int
+	text       func(i int) string
+}
+
+func (l memoryLoad) segments() int { return max(1, l.keys/l.each) }
+
+// live is the life of one relay in its group.
+func (s *confined) live() {
+	s.start()
+	s.step("accepted while Split is down", s.fill)
+	s.kill()
+	s.launch()
+	s.kill()
+	s.start()
+	s.split.ClearFaults()
+	s.step("delivered after Split came back", s.delivered)
+	s.terminate()
+	s.judge(s.t)
+}
+
+// TestMemoryLimitLowered: a relay also starts in little memory with what it left
+// behind when it had much, the store's unflushed logs included.
+func TestMemoryLimitLowered(t *testing.T) {
+	s := newConfined(t, 4<<30, memoryLoad{keys: 1_000_000, each: 10_000, text: strconv.Itoa})
+	s.start()
+	s.step("accepted with 4 GiB", s.fill)
+	s.kill()
+	s.group.limit(t, 64<<20)
+	s.start()
+	s.split.ClearFaults()
+	s.step("delivered with 64 MiB", s.delivered)
+	s.terminate()
+	s.judge(t)
+}
+
+// TestMemoryLimitCrowd: as many lambdas as mParticle runs at once, each post on a
+// connection of its own, do not make the kernel end a relay with little memory: each
+// is answered 200 or 503, or finds no connection.
+func TestMemoryLimitCrowd(t *testing.T) {
+	const lambdas, posts = 1000, 5
+	s := newConfined(t, 64<<20, memoryLoad{keys: 1, each: 1, text: strconv.Itoa})
+	s.start()
+	var answers [600]atomic.Int64
+	var cut atomic.Int64
+	s.step("a thousand lambdas at once", func(ctx context.Context) error {
+		var posting sync.WaitGroup
+		for n := range lambdas {
+			posting.Go(func() {
+				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+				body := fmt.Appendf(nil, `{"apiToken":%q,"environmentId":"env1","verb":"add","segment":"s0","mpids":["%d"]}`, tenantOf(0), n)
+				for range posts {
+					status, _, err := s.postBody(ctx, client, body)
+					if err != nil {
+						cut.Add(1)
+						continue
+					}
+					answers[status].Add(1)
+				}
+			})
+		}
+		posting.Wait()
+		return s.wait(ctx, func() bool { return s.up() })
+	})
+	t.Logf("%d answered 200, %d 503, %d found no connection", answers[200].Load(), answers[503].Load(), cut.Load())
+	if answers[200].Load()+answers[503].Load()+cut.Load() != lambdas*posts {
+		t.Error("other answers came")
+	}
+	if answers[200].Load() == 0 {
+		t.Error("none was taken")
+	}
+	s.terminate()
+}
+
+// TestMemoryLimitShared: when others in the container take what is left, posts get 503
+// before the kernel ends anything, and are taken again by themselves when it is free.
+func TestMemoryLimitShared(t *testing.T) {
+	s := newConfined(t, 256<<20, memoryLoad{})
+	s.start()
+	file := fmt.Sprintf("/dev/shm/audiences-e2e-%d", os.Getpid()) // a tmpfs counts as memory
+	t.Cleanup(func() { _ = os.Remove(file) })                     // it is gone, unless the test failed
+	s.step("a file in a tmpfs grows", func(ctx context.Context) error {
+		return s.wait(ctx, func() bool {
+			if err := s.group.command("sh", "-c", `head -c 1000000 /dev/zero >> "$0"`, file).Run(); err != nil {
+				t.Fatal(err)
+			}
+			err := s.post("s0", "add", "1")
+			return err != nil && strings.Contains(err.Error(), "memory nearly full")
+		})
+	})
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	s.step("it is gone", func(ctx context.Context) error {
+		return s.wait(ctx, func() bool { return s.ready(ctx) && s.post("s0", "add", "1") == nil })
+	})
+	s.terminate()
+}
+
+// TestMemoryLimitTooLow: below what it can run in the relay ends with a sentence, and
+// is not ended by the kernel.
+func TestMemoryLimitTooLow(t *testing.T) {
+	s := newConfined(t, 32<<20, memoryLoad{})
+	s.launch()
+	select {
+	case <-s.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("it runs\n%s", tail(s.log.String()))
+	}
+	if code := s.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(s.log.String(), "the relay needs at least") {
+		t.Errorf("code %d\n%s", code, s.log.String())
+	}
+	if n := s.group.kills(t); n > 0 {
+		t.Errorf("ended for memory %d times", n)
+	}
+}
+
+// confined is a relay in a group of its own.
+type confined struct {
+	*site
+	t     *testing.T
+	load  memoryLoad
+	group group
+	cmd   *exec.Cmd
+	ended chan struct{}
+	log   *bytes.Buffer
+	again atomic.Int64 // posts that were answered 503
+}
+
+func newConfined(t *testing.T, limit int64, load memoryLoad) *confined {
+	t.Helper()
+	s := &confined{t: t, load: load, group: newGroup(t, limit)}
+	s.site = newSite(t, map[string]any{
+		"segmentsFlushRateInSeconds": 1, "minFreeDiskBytes": 0, "splitTimeout": 5, "drainTimeout": 5,
+		"maxCallsPerSecond": 1000, "maxCallsPerSecondPerTenant": 1000,
+	})
+	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+	return s
+}
+
+// launch starts the process and waits for nothing.
+func (s *confined) launch() {
+	s.t.Helper()
+	s.log = &bytes.Buffer{}
+	s.cmd = s.group.command(s.binary, s.config())
+	s.cmd.Stderr = s.log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	cmd, ended := s.cmd, make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what became of it is asked for where it matters
+	}()
+	s.ended = ended
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it has ended, unless the test failed
+		<-ended
+	})
+}
+
+// start starts the process and waits until all that is pending is back.
+func (s *confined) start() {
+	s.launch()
+	s.step("start until it is ready", func(ctx context.Context) error {
+		return s.wait(ctx, func() bool { return s.ready(ctx) })
+	})
+}
+
+func (s *confined) ready(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.readyz, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// wait asks again and again; the process must not end meanwhile.
+func (s *confined) wait(ctx context.Context, isSo func() bool) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !isSo() {
+		select {
+		case <-ticker.C:
+		case <-s.ended:
+			return fmt.Errorf("the relay ended: %v\n%s", s.cmd.ProcessState, tail(s.log.String()))
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// step runs one part, and prints how long it took and what memory.
+func (s *confined) step(what string, run func(context.Context) error) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), memoryPatience)
+	defer cancel()
+	began := time.Now()
+	err := run(ctx)
+	s.t.Logf("%-34s %7.2f s   used %4d MiB, at most %4d MiB   %d posts got 503 first", what, time.Since(began).Seconds(),
+		s.used()>>20, s.group.peak(s.t)>>20, s.again.Load())
+	if n := s.group.kills(s.t); n > 0 {
+		s.t.Fatalf("%s: the kernel ended the relay for memory\n%s", what, tail(s.log.String()))
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// used is what the group takes without files.
+func (s *confined) used() int {
+	files := s.group.number(s.t, "memory.stat", s.group.pick("total_inactive_file ", "inactive_file ")) +
+		s.group.number(s.t, "memory.stat", s.group.pick("total_active_file ", "active_file "))
+	return s.group.number(s.t, s.group.pick("memory.usage_in_bytes", "memory.current"), "") - files
+}
+
+func (s *confined) kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+}
+
+func (s *confined) terminate() {
+	s.t.Helper()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	if <-s.ended; s.cmd.ProcessState.ExitCode() != 0 {
+		s.t.Errorf("after SIGTERM: %v\n%s", s.cmd.ProcessState, tail(s.log.String()))
+	}
+}
+
+// fill posts every segment's keys until all were answered 200.
+func (s *confined) fill(ctx context.Context) error {
+	client := &http.Client{Transport: &http.Transport{
+		MaxIdleConnsPerHost: memoryClients,
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, // as the lambda
+	}}
+	defer client.CloseIdleConnections()
+	failed := make(chan error, memoryClients)
+	var posting sync.WaitGroup
+	for first := range memoryClients {
+		posting.Go(func() {
+			for n := first; n < s.load.segments(); n += memoryClients {
+				if err := s.postSegment(ctx, client, n); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	posting.Wait()
+	close(failed)
+	return <-failed
+}
+
+func tenantOf(n int) string  { return fmt.Sprint("token-", n%memoryTenants) }
+func segmentOf(n int) string { return fmt.Sprint("s", n) }
+
+// postSegment posts the keys of one segment, again after each 503.
+func (s *confined) postSegment(ctx context.Context, client *http.Client, n int) error {
+	keys := make([]string, s.load.each)
+	for i := range keys {
+		keys[i] = s.load.text(i)
+	}
+	body, err := json.Marshal(map[string]any{
+		"apiToken": tenantOf(n), "environmentId": "env1", "verb": "add", "segment": segmentOf(n), "mpids": keys,
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		status, text, err := s.postBody(ctx, client, body)
+		switch {
+		case err != nil:
+			return fmt.Errorf("post segment %d: %w\n%s", n, err, tail(s.log.String()))
+		case status == http.StatusOK:
+			return nil
+		case status != http.StatusServiceUnavailable:
+			return fmt.Errorf("post segment %d: %d %s", n, status, text)
+		}
+		s.again.Add(1)
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *confined) postBody(ctx context.Context, client *http.Client, body []byte) (status int, text []byte, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, nil, err
+	}
+	request.Header.Set("Authorization", authToken)
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer response.Body.Close()
+	text, err = io.ReadAll(response.Body)
+	return response.StatusCode, text, err
+}
+
+// delivered waits until Split has every key.
+func (s *confined) delivered(ctx context.Context) error {
+	all := s.load.segments() * s.load.each
+	if err := s.wait(ctx, func() bool { return s.split.Counts().Keys >= all && s.whole() }); err != nil {
+		return fmt.Errorf("%d keys of %d were sent: %w", s.split.Counts().Keys, all, err)
+	}
+	return nil
+}
+
+// whole reports whether each segment has all its keys.
+func (s *confined) whole() bool {
+	for n := range s.load.segments() {
+		if s.split.Size(tenantOf(n), "env1", segmentOf(n)) < s.load.each {
+			return false
+		}
+	}
+	return true
+}
