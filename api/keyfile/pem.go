@@ -8,14 +8,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-)
-
-var (
-	pemStart = regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{1,40}-----`)
-	pemBegin = regexp.MustCompile(`^BEGIN [A-Z0-9 ]{1,40}--`)
-	pemEnd   = regexp.MustCompile(`-----END [A-Z0-9 ]{1,40}-----`)
 )
 
 // parsePEM takes the certificates and private keys in any order.
@@ -79,7 +72,7 @@ func pemBlocks(data []byte) []span {
 		}
 		start := at + next
 		at = start + len("BEGIN ")
-		if !pemBegin.Match(data[start:min(start+50, len(data))]) {
+		if marker(data[start:], "BEGIN ", "--") == 0 {
 			continue
 		}
 		for dashes := 0; dashes < 5 && start > 0 && data[start-1] == '-'; dashes++ {
@@ -95,19 +88,19 @@ func pemBlocks(data []byte) []span {
 
 // pemBlock reads one, however its lines end and wherever they begin.
 func pemBlock(text []byte) (*pem.Block, error) {
-	start, end := pemStart.FindIndex(text), pemEnd.FindIndex(text)
+	head, tail := marker(text, "-----BEGIN ", "-----"), bytes.Index(text, []byte("-----END "))
 	switch {
-	case end == nil && !bytes.Contains(text, []byte("END ")):
+	case tail < 0 && !bytes.Contains(text, []byte("END ")):
 		return nil, ErrTruncated
-	case start == nil || end == nil:
+	case head == 0 || tail < head || marker(text[tail:], "-----END ", "-----") == 0:
 		return nil, errors.New("its first or last line is damaged")
 	}
 	var clean bytes.Buffer
 	clean.Grow(len(text) + 4)
-	clean.Write(text[:start[1]])
+	clean.Write(text[:head])
 	clean.WriteByte('\n')
 	headers := false
-	for rest := text[start[1]:end[0]]; len(rest) > 0; {
+	for rest := text[head:tail]; len(rest) > 0; {
 		line := rest
 		if at := bytes.IndexAny(rest, "\r\n"); at >= 0 {
 			line, rest = rest[:at], rest[at+1:]
@@ -126,7 +119,7 @@ func pemBlock(text []byte) (*pem.Block, error) {
 		clean.Write(line)
 		clean.WriteByte('\n')
 	}
-	clean.Write(text[end[0]:end[1]])
+	clean.Write(text[tail:][:marker(text[tail:], "-----END ", "-----")])
 	clean.WriteByte('\n')
 	block, _ := pem.Decode(clean.Bytes())
 	switch {
@@ -136,6 +129,21 @@ func pemBlock(text []byte) (*pem.Block, error) {
 		return nil, errors.New("it is damaged")
 	}
 	return block, nil
+}
+
+// marker is the length of a block's first or last line at the beginning of the
+// text: these words, the kind of the block, these dashes; 0 if there is none.
+func marker(text []byte, words, dashes string) int {
+	if !bytes.HasPrefix(text, []byte(words)) {
+		return 0
+	}
+	const longestKind = 40
+	kind := text[len(words):min(len(words)+longestKind, len(text))]
+	n := len(kind) - len(bytes.TrimLeft(kind, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "))
+	if end := len(words) + n; n > 0 && bytes.HasPrefix(text[end:], []byte(dashes)) {
+		return end + len(dashes)
+	}
+	return 0
 }
 
 func pemKey(block *pem.Block) (crypto.PrivateKey, error) {
