@@ -81,7 +81,7 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit})
+		Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit})
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +95,14 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 	}
 	s.startParts(certificate, registry)
 	return s, nil
+}
+
+// reasons are the texts of all reasons for which keys or segments may be parked.
+func reasons() (texts []string) {
+	for _, reason := range splitclient.Reasons() {
+		texts = append(texts, string(reason))
+	}
+	return texts
 }
 
 // startParts starts what cannot fail any more.

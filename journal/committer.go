@@ -20,6 +20,7 @@ type operation struct {
 	durable bool                 // done(nil) has to wait for an fsync
 
 	stage func(*pebble.Batch)    // a write: adds its records
+	sees  func() bool            // whether stage looks into the store, which must have all that came before; nil: it does not
 	read  func(*pebble.Snapshot) // a read: carried out by a reader; done is called with errors only
 	late  bool                   // a read that may come after all others
 	step  func(*pebble.Batch) (more bool, err error)
@@ -117,6 +118,9 @@ func (c *committer) stage(op operation) {
 	if c.batch.Len()+op.size > maxGroup {
 		c.finish()
 	}
+	if op.sees != nil && op.sees() {
+		c.apply(pebble.NoSync)
+	}
 	op.stage(c.batch)
 	c.group = append(c.group, op.done)
 	c.sync = c.sync || op.durable
@@ -160,6 +164,7 @@ func (c *committer) step() {
 	}
 	if err != nil {
 		c.batch.Reset()
+		c.j.tally.dropped()
 		c.mark.stamp(c.batch)
 	}
 	c.sync = c.sync || !c.empty()
@@ -226,6 +231,7 @@ func (c *committer) write(durability *pebble.WriteOptions) {
 		if err := c.j.db.Apply(c.batch, durability); err != nil {
 			c.j.fail(err)
 		}
+		c.j.tally.written()
 	}
 	if durability.Sync && !c.j.failed.Load() {
 		c.mark.durable = c.mark.group

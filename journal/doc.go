@@ -15,7 +15,7 @@
 //	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
 //	           the committer took at that read's place in the queue.
 //	counter    one. Carries out one Count at a time, on such a snapshot, while no read
-//	           waits for a reader.
+//	           waits for a reader. Its first work is to count what was parked before.
 //	Pebble's   flushes, compactions, WAL syncs; all end at Close.
 //
 // A long operation (Unpark, MoveTenant) is carried out in steps of at most 10,000

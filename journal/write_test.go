@@ -87,8 +87,8 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}
 	}
-	if n := testutil.CollectAndCount(registry); n != 5 {
-		t.Errorf("%d series, want 5 from the start", n)
+	if n := testutil.CollectAndCount(registry); n != 10 {
+		t.Errorf("%d series, want 10 from the start", n)
 	}
 }
 
