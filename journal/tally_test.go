@@ -401,3 +401,28 @@ func TestCloseWaitsForNoTally(t *testing.T) {
 		t.Error("the scan did not wait for the reads")
 	}
 }
+
+// TestSupersededWithinAGroup: a change takes the place of a key that was parked in
+// the very group that both are written with.
+func TestSupersededWithinAGroup(t *testing.T) {
+	j, seg := open(t, inMemory()), segment(tenant("a"), "s")
+	held, begun := make(chan struct{}), make(chan struct{})
+	j.submit(operation{stage: func(*pebble.Batch) { close(begun); <-held }, done: func(error) {}})
+	<-begun
+	done := make(chan error, 4)
+	refused := Refusal{Reason: "bad_request"}
+	j.Append(Append{Segment: seg, Verb: audience.Add, Keys: keys(1, 2), Describe: true, Done: done})
+	j.Park(Park{Segment: seg, Verb: audience.Add, Keys: slices.Values(keys(1, 2)), Refusal: refused, Done: done})
+	j.Append(Append{Segment: seg, Verb: audience.Delete, Keys: keys(1), Unpark: true, Done: done})
+	j.Park(Park{Segment: seg, Verb: audience.Add, Keys: slices.Values(keys(2)), Refusal: refused, Done: done})
+	close(held)
+	for range cap(done) {
+		wait(t, done)
+	}
+	if got := parkedVerbs(t, j, seg); len(got) != 1 || got["2"] == 0 {
+		t.Errorf("parked: %v", got)
+	}
+	if now, _ := counted(t, j); now.keys["bad_request"] != 1 {
+		t.Errorf("%+v", now)
+	}
+}
