@@ -32,7 +32,7 @@ func check(_ context.Context, args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(path, os.LookupEnv)
+	cfg, err := config.Load(path, os.Environ())
 	r := &report{out: stdout}
 	if errors.As(err, &r.wrong) {
 		r.fault("configuration", errors.New("it has faults; they are listed at the end"))

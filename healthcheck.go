@@ -26,7 +26,7 @@ func healthcheck(ctx context.Context, args []string, stdout, _ io.Writer) error 
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(path, os.LookupEnv)
+	cfg, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
 	}

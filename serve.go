@@ -34,7 +34,7 @@ func serve(ctx context.Context, args []string, _ io.Writer, stderr *lineWriter) 
 	if err != nil {
 		return err
 	}
-	cfg, err := config.Load(path, os.LookupEnv)
+	cfg, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Fatal: s.exit,
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
 		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable})
 	if err != nil {
 		return nil, err
@@ -122,6 +122,14 @@ func keyOptions(cfg config.Config) keyfile.Options {
 // servedRecord is where the relay keeps for health checks what it serves. It is
 // there while the journal is, with the same rights.
 func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+
+// reasons are the texts of all reasons for which keys or segments may be parked.
+func reasons() (texts []string) {
+	for _, reason := range splitclient.Reasons() {
+		texts = append(texts, string(reason))
+	}
+	return texts
+}
 
 // startParts starts what cannot fail any more.
 func (s *service) startParts(room allowance, registry *prometheus.Registry) {

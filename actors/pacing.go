@@ -27,6 +27,7 @@ type limiter struct {
 	blocked  time.Time // not before: what Split asked for
 	cut      time.Time // when the rate was last cut; zero: never
 	share    float64   // of the rate, right after that cut
+	doubts   int       // 429s in a row with a wait that cannot be believed
 
 	// What the headers of the last answer allow until their window ends.
 	windowEnds    time.Time
@@ -41,6 +42,10 @@ const (
 	cutTo      = 0.8
 	leastShare = 0.05
 	regained   = 0.1 / 60 // of the ceiling, per second
+	// A good answer says how much is left, not to wait. What it says is obeyed for
+	// so long at most: if it is true, a 429 will say so again, and if one header is
+	// odd, nobody stands still for it.
+	longestHint = time.Minute
 )
 
 // wait is how long until a call may begin; 0: now. A limiter whose calls under
@@ -87,17 +92,36 @@ func (l *limiter) throttled(now, until time.Time) {
 	l.block(until)
 }
 
+// grown is how long to wait after a 429: what it asks for, or, where that cannot
+// be believed, twice as long as the time before. It is asked before throttled, so
+// that calls that were under way together count once.
+func (l *limiter) grown(now time.Time, asked time.Duration, doubtful bool, most time.Duration) time.Duration {
+	if !doubtful {
+		l.doubts = 0
+		return asked
+	}
+	if !now.Before(l.blocked) {
+		l.doubts++
+	}
+	if shift := l.doubts - 1; shift > 0 {
+		asked = max(asked, min(asked<<min(shift, 20), most))
+	}
+	return asked
+}
+
 // allowed takes in the headers of an answer: that many calls in the time until
 // the window ends (negative: not said). They are spread over that time; the end
 // itself is for the first call of the next window.
 func (l *limiter) allowed(now time.Time, remaining float64, reset time.Duration) {
+	l.doubts = 0
+	ends := now.Add(min(reset, longestHint))
 	switch {
 	case remaining < 0 || reset <= 0:
 		return
 	case remaining < 1:
-		l.block(now.Add(reset))
+		l.block(ends)
 	default:
-		l.windowEnds, l.windowSpacing = now.Add(reset), time.Duration(float64(reset)/(remaining+1))
+		l.windowEnds, l.windowSpacing = ends, time.Duration(float64(reset)/(remaining+1))
 	}
 }
 

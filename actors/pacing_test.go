@@ -117,3 +117,56 @@ func TestLimiterSpreadsAWindow(t *testing.T) {
 		t.Errorf("wait %v with nothing left, want the 5 s that the window lasts", wait)
 	}
 }
+
+// TestLimiterGrowsWhatItDoubts: a wait that cannot be believed doubles from one
+// 429 to the next; calls that were under way together count once; a good answer
+// or a wait that can be believed ends the doubt.
+func TestLimiterGrowsWhatItDoubts(t *testing.T) {
+	const floor, most = 2 * time.Second, time.Minute
+	var l limiter
+	now := noon
+	for i, want := range []time.Duration{2e9, 4e9, 8e9, 16e9, 32e9, 60e9, 60e9} {
+		for range 3 { // together
+			got := l.grown(now, floor, true, most)
+			if got != want {
+				t.Fatalf("429 number %d: %v, want %v", i+1, got, want)
+			}
+			l.throttled(now, now.Add(got))
+		}
+		now = now.Add(want)
+	}
+	if got := l.grown(now, 90*time.Second, true, most); got != 90*time.Second {
+		t.Errorf("%v, want the 90 s that the rest of the answer asks for", got)
+	}
+	for name, end := range map[string]func(){
+		"good answer": func() { l.allowed(now, -1, -1) },
+		"believed":    func() { l.grown(now, time.Second, false, most) },
+	} {
+		end()
+		if got := l.grown(now, floor, true, most); got != floor {
+			t.Errorf("%v after a %s, want the floor", got, name)
+		}
+	}
+}
+
+// TestLimiterObeysAGoodAnswerForAMinute: no header of a 2xx makes everybody stand
+// still for longer.
+func TestLimiterObeysAGoodAnswerForAMinute(t *testing.T) {
+	for _, remaining := range []float64{0, 0.5, 1, 3} {
+		var l limiter
+		l.begin(noon)
+		l.allowed(noon, remaining, time.Hour)
+		if wait := l.wait(noon); wait != time.Minute {
+			t.Errorf("%v left in an hour: wait %v, want a minute", remaining, wait)
+		}
+		if wait := l.wait(noon.Add(time.Minute)); wait != 0 {
+			t.Errorf("%v left in an hour: wait %v after the minute", remaining, wait)
+		}
+	}
+	var l limiter
+	l.begin(noon)
+	l.allowed(noon, 359, time.Hour) // the spacing stays that of the hour
+	if wait := l.wait(noon); wait != 10*time.Second {
+		t.Errorf("359 left in an hour: wait %v, want 10 s", wait)
+	}
+}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -190,6 +191,101 @@ func TestWaitsAsLongAsSplitAsks(t *testing.T) {
 				time.Sleep(2 * time.Minute)
 				b.wantCalls(start, one, due, due+c.alone)
 				b.wantCalls(start, other, due+max(time.Second, c.other))
+				b.compare()
+			})
+		})
+	}
+}
+
+// TestOddWaits: what the headers of a 429 may hold in place of seconds. A point in
+// time is waited for; what cannot be believed is tried again after the floor, then
+// twice as long each time, and another tenant waits only where its address is meant.
+func TestOddWaits(t *testing.T) {
+	const due = 10 * time.Second
+	const resetOrg, resetIP, leftOrg, leftIP = "X-RateLimit-Reset-Seconds-Org", "X-RateLimit-Reset-Seconds-IP", "X-RateLimit-Remaining-Org", "X-RateLimit-Remaining-IP"
+	type h map[string]string
+	bubbles := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // when every bubble begins
+	ahead := bubbles.Add(due + 30*time.Second)
+	for name, c := range map[string]struct {
+		headers h
+		count   int
+		again   []time.Duration // after the first call
+		other   time.Duration   // after the first call of the other one
+	}{
+		"seconds since 1970":       {h{leftOrg: "0", resetOrg: fmt.Sprint(ahead.Unix())}, 1, []time.Duration{30e9}, time.Second},
+		"milliseconds":             {h{leftIP: "0", resetIP: fmt.Sprint(ahead.UnixMilli())}, 1, []time.Duration{30e9}, 30e9},
+		"date":                     {h{"Retry-After": ahead.Format(http.TimeFormat)}, 1, []time.Duration{30e9}, time.Second},
+		"1e9 for the tenant":       {h{leftOrg: "0", resetOrg: "1e9"}, 4, []time.Duration{2e9, 6e9, 14e9, 30e9}, time.Second},
+		"1e9 for the address":      {h{leftIP: "0", resetIP: "1e9"}, 3, []time.Duration{2e9, 6e9, 14e9}, 2e9},
+		"NaN":                      {h{leftOrg: "0", resetOrg: "NaN", "Retry-After": "-1"}, 3, []time.Duration{2e9, 6e9, 14e9}, time.Second},
+		"odd for long: a minute":   {h{leftOrg: "0", resetOrg: "1e9"}, 7, []time.Duration{2e9, 6e9, 14e9, 30e9, 62e9, 122e9, 182e9}, time.Second},
+		"odd for one, not for all": {h{leftOrg: "0", leftIP: "0", resetOrg: "1e9", resetIP: "3"}, 3, []time.Duration{3e9, 9e9, 21e9}, 3e9},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rule := sandbox.Rule{Kind: sandbox.Throttle, NoHeaders: true, Token: "one", Headers: c.headers, Count: c.count}
+			inBubble(t, sandbox.Options{Faults: []sandbox.Rule{rule}}, exact, func(b *bubble) {
+				start := time.Now()
+				one, other := place{"one", "sA"}, place{"other", "sB"}
+				b.accept(numbered{one, audience.Add, []int64{1}})
+				time.Sleep(time.Second)
+				b.accept(numbered{other, audience.Add, []int64{2}})
+				time.Sleep(5 * time.Minute)
+				want := []time.Duration{due}
+				for _, again := range c.again {
+					want = append(want, due+again)
+				}
+				b.wantCalls(start, one, want...)
+				b.wantCalls(start, other, due+c.other)
+				b.compare()
+			})
+		})
+	}
+}
+
+// TestOddGoodAnswers: a 2xx whose headers cannot be believed holds nobody back,
+// and one that asks for an hour holds the others for a minute.
+func TestOddGoodAnswers(t *testing.T) {
+	const due = 10 * time.Second
+	for reset, others := range map[string]time.Duration{
+		"1e9": time.Second, "4102444800000": time.Second, "NaN": time.Second, "-5": time.Second, "86400": time.Second, "3600": time.Minute,
+	} {
+		t.Run(reset, func(t *testing.T) {
+			odd := map[string]string{"X-RateLimit-Remaining-IP": "0", "X-RateLimit-Reset-Seconds-IP": reset, "Retry-After": reset}
+			rule := sandbox.Rule{Kind: sandbox.Headers, Token: "one", Headers: odd, Count: 1}
+			inBubble(t, sandbox.Options{Faults: []sandbox.Rule{rule}}, exact, func(b *bubble) {
+				start := time.Now()
+				one, other := place{"one", "sA"}, place{"other", "sB"}
+				b.accept(numbered{one, audience.Add, []int64{1}})
+				time.Sleep(time.Second)
+				b.accept(numbered{other, audience.Add, []int64{2}})
+				time.Sleep(5 * time.Minute)
+				b.wantCalls(start, one, due)
+				b.wantCalls(start, other, due+others)
+				b.compare()
+			})
+		})
+	}
+}
+
+// TestOddSuccessesAreRepeated: what does not say that the call was carried out is
+// repeated until something does, and no key is gone before (I3).
+func TestOddSuccessesAreRepeated(t *testing.T) {
+	const json, plain = "application/json", "text/plain"
+	for _, rule := range []sandbox.Rule{
+		{Code: 200, MediaType: json, Body: `{"code":400,"message":"Bad request"}`}, {Code: 200, MediaType: plain, Body: "Please log in"},
+		{Code: 200, MediaType: "text/html", Body: "<html>"}, {Code: 200, MediaType: json, Body: `{"code":200`},
+		{Code: 200, MediaType: json, Body: `{"code":200}`, CutAfter: 5}, {Code: 202, MediaType: json, Body: "{}"}, {Code: 203},
+		{Code: 205}, {Code: 206, MediaType: json, Body: "{}"}, {Code: 207}, {Code: 226}, {Code: 407}, {Code: 511},
+		{Code: 404, MediaType: json, Body: `{"code":200}`},
+	} {
+		t.Run(fmt.Sprint(rule.Code, " ", rule.Body), func(t *testing.T) {
+			rule.Kind, rule.Count = sandbox.Raw, 3
+			inBubble(t, sandbox.Options{Faults: []sandbox.Rule{rule}}, exact, func(b *bubble) {
+				start := time.Now()
+				at := place{"one", "sA"}
+				b.accept(numbered{at, audience.Add, []int64{1, 2, 3}})
+				time.Sleep(time.Minute)
+				b.wantCalls(start, at, 10*time.Second, 10500*time.Millisecond, 11500*time.Millisecond, 13500*time.Millisecond)
 				b.compare()
 			})
 		})

@@ -106,7 +106,7 @@ func (r *registry) slotEnded(m *slotEnded) {
 	}
 	switch o := m.outcome; {
 	case o.Reason == splitclient.ThrottledIP:
-		r.egress.throttled(now, now.Add(r.jittered(o.DelayIP)))
+		r.egress.throttled(now, now.Add(r.jittered(r.egress.grown(now, o.DelayIP, o.DoubtfulIP, r.MaxBackoff))))
 	case o.Kind == splitclient.Delivered:
 		r.egress.allowed(now, o.Limits.RemainingIP, o.Limits.ResetIP)
 	}

@@ -206,7 +206,7 @@ func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
 	t.noteTrouble(m.outcome)
 	switch o := m.outcome; {
 	case o.Kind == splitclient.Throttled:
-		t.pace.throttled(now, now.Add(t.jittered(o.Delay)))
+		t.pace.throttled(now, now.Add(t.jittered(t.pace.grown(now, o.Delay, o.Doubtful, t.MaxBackoff))))
 	case o.Reason == splitclient.Unauthorized:
 		t.tokenRefused(now)
 	case o.Kind == splitclient.Delivered || o.Kind == splitclient.Permanent:

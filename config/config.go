@@ -51,34 +51,35 @@ type Config struct {
 	Warnings []string // what works but should not stay so, one sentence each
 }
 
-// Load reads the file at path and the environment (as os.LookupEnv tells it; nil:
+// Load reads the file at path and the environment (as os.Environ tells it; nil:
 // none), which beats the file. Relative paths in either are relative to the
 // file's directory, except those of the *_FILE variables: these are relative to
 // the working directory. The file may have at most 1 MiB, a secret file 64 KiB.
 //
+// A variable that looks like one of the relay's and is none is a warning only: it
+// may be meant for somebody else.
+//
 // An error is always of type [Faults]. Beside it the Config holds what was sound, and
 // defaults for the keys that have a fault, unless a fault is about no key: then the
 // file could not be read or is not JSON.
-func Load(path string, env func(string) (string, bool)) (Config, error) {
+func Load(path string, environ []string) (Config, error) {
 	data, err := readFile(path, maxFileBytes)
 	if err != nil {
 		return Config{}, Faults{{Source: path, Problem: fmt.Sprintf("cannot read the configuration: %v", err)}}
 	}
-	return parse(path, data, env)
+	return parse(path, data, environ)
 }
 
-func parse(path string, data []byte, env func(string) (string, bool)) (Config, error) {
+func parse(path string, data []byte, environ []string) (Config, error) {
 	members, fault := parseFile(path, data)
 	if fault != nil {
 		return Config{}, Faults{*fault}
 	}
-	if env == nil {
-		env = func(string) (string, bool) { return "", false }
-	}
+	vars := variablesOf(environ)
 	l := loader{path: path, dir: filepath.Dir(path), places: map[string]Fault{}}
 	l.defaults()
 	l.file(members)
-	l.environment(env)
+	l.environment(vars)
 	l.missing()
 	if l.config.KeyEntryPassword.Reveal() == "" {
 		l.config.KeyEntryPassword = l.config.KeyPassword
@@ -88,6 +89,7 @@ func parse(path string, data []byte, env func(string) (string, bool)) (Config, e
 		return l.config, l.faults
 	}
 	l.warnings()
+	l.config.Warnings = append(l.config.Warnings, vars.strays()...)
 	return l.config, nil
 }
 

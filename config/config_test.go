@@ -19,11 +19,11 @@ func with(line string) string {
 	return "{\n\"authToken\": \"t0ken\",\n\"keyFile\": \"k.jks\",\n" + line + "\n}"
 }
 
-func environ(pairs map[string]string) func(string) (string, bool) {
-	return func(name string) (string, bool) {
-		text, ok := pairs[name]
-		return text, ok
+func environ(pairs map[string]string) (list []string) {
+	for name, text := range pairs {
+		list = append(list, name+"="+text)
 	}
+	return list
 }
 
 func mustParse(t *testing.T, text string, env map[string]string) Config {

@@ -6,14 +6,33 @@ import (
 )
 
 const (
+	envPrefix      = "AUDIENCES_"
 	fileSuffix     = "_FILE" // of a variable that names a file with the secret
 	maxSecretBytes = 64 << 10
 )
 
+// variables are the environment by name. Of a name that stands there twice the
+// first counts, as for os.Getenv.
+type variables map[string]string
+
+func variablesOf(environ []string) variables {
+	vars := make(variables, len(environ))
+	for _, pair := range environ {
+		name, text, ok := strings.Cut(pair, "=")
+		if _, again := vars[name]; ok && name != "" && !again {
+			vars[name] = text
+		}
+	}
+	return vars
+}
+
 // environment applies the environment over what the file gave.
-func (l *loader) environment(env func(string) (string, bool)) {
+func (l *loader) environment(vars variables) {
 	for _, k := range table {
-		variable, text, given, err := k.lookup(env)
+		if vars.isServiceLink(k.env()) {
+			continue
+		}
+		variable, text, given, err := k.lookup(vars)
 		if !given {
 			continue
 		}
@@ -29,13 +48,13 @@ func (l *loader) environment(env func(string) (string, bool)) {
 
 // lookup finds the key's text in the environment, or in the file that the
 // environment names, and the variable that gave it.
-func (k key) lookup(env func(string) (string, bool)) (variable, text string, given bool, err error) {
+func (k key) lookup(vars variables) (variable, text string, given bool, err error) {
 	variable = k.env()
-	text, given = env(variable)
+	text, given = vars[variable]
 	if !k.secret {
 		return variable, text, given, nil
 	}
-	file, fileGiven := env(variable + fileSuffix)
+	file, fileGiven := vars[variable+fileSuffix]
 	switch {
 	case !fileGiven:
 		return variable, text, given, nil

@@ -8,8 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/tailscale/hujson"
 )
@@ -56,15 +56,18 @@ func withoutPath(err error) error {
 // parseFile takes the file apart without judging names or values. It returns a
 // fault, and no members, for what is not one JSON object.
 func parseFile(path string, data []byte) ([]member, *Fault) {
-	// Windows editors put a byte order mark in front; a comment on the last line
-	// needs a line end that some editors leave out.
-	data = append(bytes.TrimPrefix(data, []byte("\ufeff")), '\n')
+	data = bytes.TrimPrefix(data, []byte(markUTF8)) // Windows editors put it in front
+	if problem, at := notText(data); problem != "" {
+		fault := faultAt(path, data, at, problem)
+		return nil, &fault
+	}
 	if bytes.Count(data, []byte("["))+bytes.Count(data, []byte("{")) > maxBrackets {
 		return nil, &Fault{Source: path, Problem: "it has too many brackets for a configuration"}
 	}
-	root, err := hujson.Parse(data)
+	// A comment on the last line needs a line end that some editors leave out.
+	root, err := hujson.Parse(append(slices.Clone(data), '\n'))
 	if err != nil {
-		fault := syntaxFault(path, err)
+		fault := syntaxFault(path, data, err)
 		return nil, &fault
 	}
 	object, ok := root.Value.(*hujson.Object)
@@ -92,30 +95,29 @@ func membersOf(object *hujson.Object, data []byte) []member {
 	return members
 }
 
-var (
-	syntaxPlace     = regexp.MustCompile(`line (\d+), column (\d+)`)
-	syntaxCharacter = regexp.MustCompile(`^invalid character '.*' (.*)$`)
-)
+// syntaxPlace is where the parser stumbled.
+var syntaxPlace = regexp.MustCompile(`line (\d+), column (\d+)`)
 
 // syntaxFault words the parser's error anew: its own text repeats what stands in
-// the file, and that may be the token (I7).
-func syntaxFault(path string, err error) Fault {
+// the file, and that may be the token (I7), and it tells what it met, not what is
+// missing.
+func syntaxFault(path string, data []byte, err error) Fault {
+	if problem, at := diagnose(data); problem != "" {
+		return faultAt(path, data, at, "it is not JSON: "+problem)
+	}
 	fault := Fault{Source: path, Problem: "it is not JSON"}
 	if place := syntaxPlace.FindStringSubmatch(err.Error()); place != nil {
 		fault.Line, _ = strconv.Atoi(place[1])
 		fault.Column, _ = strconv.Atoi(place[2])
 	}
-	cause := errors.Unwrap(err)
-	switch {
-	case cause == nil:
-	case errors.Is(cause, io.ErrUnexpectedEOF):
-		fault.Problem += ": the file ends too early; is a quote, brace or end of comment missing?"
-	case strings.HasPrefix(cause.Error(), "invalid literal"):
-		fault.Problem += ": text must stand in double quotes, on one line, with \\\\ for a backslash"
-	default:
-		if where := syntaxCharacter.FindStringSubmatch(cause.Error()); where != nil {
-			fault.Problem += ": unexpected character " + where[1]
-		}
+	return fault
+}
+
+// faultAt is a fault at a byte of the file; a negative one: of the whole file.
+func faultAt(path string, data []byte, at int, problem string) Fault {
+	fault := Fault{Source: path, Problem: problem}
+	if at >= 0 {
+		fault.Line, fault.Column = lineColumn(data, at)
 	}
 	return fault
 }

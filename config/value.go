@@ -54,9 +54,8 @@ func (v value) shown() string {
 
 func (v value) whole(lowest, highest int64) (int64, error) {
 	if strings.HasPrefix(v.text, "tcp://") {
-		// Kubernetes tells every pod about a service called "audiences" in a
-		// variable of that name (Kubernetes docs: environment variables of services).
-		return 0, errors.New("this one was made by Kubernetes for a service named audiences; set enableServiceLinks: false in the pod")
+		// With its companions such a value is a service link and never comes here.
+		return 0, errors.New("not an address; Kubernetes makes such a value for a service named audiences, unless the pod sets enableServiceLinks: false")
 	}
 	n, err := strconv.ParseInt(v.text, 10, 64)
 	if !v.isNumeral() || err != nil || n < lowest || n > highest {

@@ -24,6 +24,7 @@ type operation struct {
 	durable bool                 // done(nil) has to wait for an fsync
 
 	stage func(*pebble.Batch)    // a write: adds its records
+	sees  func() bool            // whether stage looks into the store, which must have all that came before; nil: it does not
 	read  func(*pebble.Snapshot) // a read: carried out by a reader; done is called with errors only
 	late  bool                   // a read that may come after all others
 	step  func(*pebble.Batch) (more bool, err error)
@@ -129,6 +130,9 @@ func (c *committer) stage(op operation) {
 	if c.batch.Len()+op.size > c.limit {
 		c.finish()
 	}
+	if op.sees != nil && op.sees() {
+		c.apply(pebble.NoSync)
+	}
 	op.stage(c.batch)
 	c.group = append(c.group, answers{op.done, op.durable})
 	c.sync = c.sync || op.durable
@@ -172,6 +176,7 @@ func (c *committer) step() {
 	}
 	if err != nil {
 		c.batch.Reset()
+		c.j.tally.dropped()
 		c.mark.stamp(c.batch)
 	}
 	c.sync = c.sync || !c.empty()
@@ -249,6 +254,7 @@ func (c *committer) write(durability *pebble.WriteOptions) {
 		if err := c.j.db.Apply(c.batch, durability); err != nil {
 			c.j.fail(err)
 		}
+		c.j.tally.written()
 	}
 	if durability.Sync && !c.ended() {
 		c.mark.durable = c.mark.group

@@ -15,7 +15,7 @@
 //	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
 //	           the committer took at that read's place in the queue.
 //	counter    one. Carries out one Count at a time, on such a snapshot, while no read
-//	           waits for a reader.
+//	           waits for a reader. Its first work is to count what was parked before.
 //	keeper     one. Looks at the disk and the directory once a second, and when a settle
 //	           waits for room; moves the mark, makes the ballast.
 //	tidy       none or one, begun by the keeper: has the store compact all that it has.

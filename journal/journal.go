@@ -26,6 +26,7 @@ type Options struct {
 	Memory        *Memory               // keeps all files in memory, for tests; nil: on disk
 	Logger        zerolog.Logger        // faults and what Open found; never a token or a key (I7)
 	Registerer    prometheus.Registerer // nil: metrics are kept and not registered
+	Reasons       []string              // of refusals that have a series from the start; others that the store holds are shown as "other"
 	Fatal         func(error)           // called once, when the store can no longer be written (a failed fsync, a full disk); must end the process and not return: the store is not made for going on. nil: panic. Nothing is answered as durable after it
 	CacheBytes    int64                 // size of the store's block cache; 0: 8 MiB
 	MemTableBytes int64                 // size of one of the store's memtables, of which there are at most 4; 0: 16 MiB
@@ -52,6 +53,7 @@ type Journal struct {
 	vault    vault
 	parked   *parkedSet
 	metrics  *metrics
+	tally    *tally
 	setAside string
 	rest     *time.Timer // ends the store's rest from compactions
 
@@ -80,6 +82,7 @@ type Journal struct {
 // start starts the goroutines of an opened journal.
 func (j *Journal) start() {
 	j.opened.Store(true)
+	j.scanTally()
 	j.running.Go(newCommitter(j).run)
 	ctx, unkeep := context.WithCancel(context.Background())
 	j.unkeep = unkeep

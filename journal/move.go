@@ -17,7 +17,7 @@ import (
 // keys handed over; it must not wait. After an error, or a crash, part may be
 // done: moving again does the rest, no key is lost or doubled in between.
 func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error)) {
-	work := &moving{db: j.db, from: from, to: to}
+	work := &moving{db: j.db, tally: j.tally, from: from, to: to}
 	j.submit(operation{
 		tenants: [2]audience.TenantID{from, to},
 		step:    work.step,
@@ -28,6 +28,7 @@ func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []au
 // moving is a MoveTenant under way.
 type moving struct {
 	db       *pebble.DB
+	tally    *tally
 	from, to audience.TenantID
 	listed   bool
 	segments []audience.Segment // of from, still to do
@@ -59,7 +60,9 @@ func (m *moving) step(b *pebble.Batch) (more bool, err error) {
 		}
 	}
 	del(b, head(prefixDescriptor, from))
-	del(b, head(prefixSegmentState, from))
+	state := head(prefixSegmentState, from)
+	replaced(m.tally, m.db, state, m.tally.changes.segment)
+	del(b, state)
 	m.segments = m.segments[1:]
 	m.moved = append(m.moved, target)
 	return true, nil
@@ -103,6 +106,9 @@ func (m *moving) moveKeys(b *pebble.Batch, prefix byte, from, to segmentID) (n i
 			m.keys++
 		}
 		del(b, append(head(prefix, from), encoded...))
+		if prefix == prefixParked {
+			m.tally.changes.key(value, -1)
+		}
 		n++
 		return n < stepKeys, nil
 	})

@@ -29,7 +29,8 @@ func Open(options Options) (*Journal, error) {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	options.Dir = dir
-	j := &Journal{options: options, log: options.Logger, files: files, metrics: newMetrics(options.Registerer)}
+	j := &Journal{options: options, log: options.Logger, files: files, metrics: newMetrics(options.Registerer),
+		tally: newTally(options.Reasons, options.Registerer)}
 	if err := files.makeDir(dir); err != nil {
 		return nil, fmt.Errorf("create journal directory: %w", err)
 	}

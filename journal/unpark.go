@@ -92,6 +92,7 @@ func (u *unparking) stepListed(b *pebble.Batch) (more bool, err error) {
 // move stages the removal of one parked record.
 func (u *unparking) move(b *pebble.Batch, encoded, value []byte) error {
 	u.n++
+	u.j.tally.changes.key(value, -1)
 	del(b, append(head(prefixParked, u.id), encoded...))
 	if u.discard {
 		return nil

@@ -31,19 +31,18 @@ func (j *Journal) Append(a Append) {
 			j.room.promises.release(room)
 			done(err)
 		},
+		sees: func() bool { return a.Unpark && j.parked.mayHave(id) },
 		stage: func(b *pebble.Batch) {
 			if a.Describe {
 				set(b, head(prefixDescriptor, id), encodeDescriptor(a.Segment))
 			}
-			verb, pending, parked := []byte{byte(a.Verb)}, head(prefixPending, id), head(prefixParked, id)
-			unpark := a.Unpark && j.parked.mayHave(id)
+			verb, pending := []byte{byte(a.Verb)}, head(prefixPending, id)
 			for key := range keys {
 				pending = appendKey(pending[:headLength], key)
 				set(b, pending, verb)
-				if unpark {
-					parked = appendKey(parked[:headLength], key)
-					del(b, parked)
-				}
+			}
+			if a.Unpark && j.parked.mayHave(id) {
+				j.tally.supersede(b, j.db, id, keys)
 			}
 		},
 	})
@@ -78,7 +77,7 @@ func (j *Journal) Settle(s Settle) {
 type Park struct {
 	Segment audience.Segment
 	Verb    audience.Verb
-	Keys    iter.Seq[audience.Key]
+	Keys    iter.Seq[audience.Key] // each once
 	Refusal Refusal
 	Done    chan<- error // gets nil once durable; may be nil, else must have room
 }
@@ -86,19 +85,20 @@ type Park struct {
 // Park never waits.
 func (j *Journal) Park(p Park) {
 	p.Refusal.At = p.Refusal.At.UTC()
-	record := encodeJSON(parkedRecord{Verb: p.Verb, Refusal: p.Refusal})
+	record, id := encodeJSON(parkedRecord{Verb: p.Verb, Refusal: p.Refusal}), idOf(p.Segment)
 	j.submit(operation{
 		tenants: tenantOnly(p.Segment.Tenant),
 		durable: true,
 		done:    answer(p.Done),
+		sees:    func() bool { return j.parked.mayHave(id) },
 		stage: func(b *pebble.Batch) {
-			id := idOf(p.Segment)
+			known := j.parked.mayHave(id)
 			pending, parked := head(prefixPending, id), head(prefixParked, id)
 			j.parked.add(id)
 			for key := range p.Keys {
 				pending, parked = appendKey(pending[:headLength], key), appendKey(parked[:headLength], key)
 				del(b, pending)
-				set(b, parked, record)
+				j.tally.park(b, j.db, known, parked, record)
 			}
 		},
 	})
@@ -124,23 +124,33 @@ func (j *Journal) SetSegmentState(segment audience.Segment, state SegmentState, 
 		refusal.At = refusal.At.UTC()
 		state.Parked = &refusal
 	}
-	j.setState(segment.Tenant, head(prefixSegmentState, idOf(segment)), state, state == SegmentState{}, done)
+	key := head(prefixSegmentState, idOf(segment))
+	j.setState(segment.Tenant, key, state, state == SegmentState{}, done, func() {
+		replaced(j.tally, j.db, key, j.tally.changes.segment)
+		j.tally.changes.segment(state, +1)
+	})
 }
 
 // SetTenantState keeps the state of a tenant; done gets nil once durable (may be
 // nil, else must have room).
 func (j *Journal) SetTenantState(id audience.TenantID, state TenantState, done chan<- error) {
 	state.PausedUntil = utc(state.PausedUntil)
-	j.setState(id, head(prefixTenantState, id), state, state == TenantState{}, done)
+	key := head(prefixTenantState, id)
+	j.setState(id, key, state, state == TenantState{}, done, func() {
+		replaced(j.tally, j.db, key, j.tally.changes.tenant)
+		j.tally.changes.tenant(state, +1)
+	})
 }
 
-func (j *Journal) setState(tenant audience.TenantID, key []byte, state any, zero bool, done chan<- error) {
+func (j *Journal) setState(tenant audience.TenantID, key []byte, state any, zero bool, done chan<- error, count func()) {
 	record := encodeJSON(state)
 	j.submit(operation{
 		tenants: tenantOnly(tenant),
 		durable: true,
 		done:    answer(done),
+		sees:    func() bool { return true },
 		stage: func(b *pebble.Batch) {
+			count()
 			if zero {
 				del(b, key)
 			} else {

@@ -87,8 +87,8 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}
 	}
-	if n := testutil.CollectAndCount(registry); n != 6 {
-		t.Errorf("%d series, want 6 from the start", n)
+	if n := testutil.CollectAndCount(registry); n != 11 {
+		t.Errorf("%d series, want 11 from the start", n)
 	}
 }
 

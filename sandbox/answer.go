@@ -14,6 +14,8 @@ type answer struct {
 	status            int
 	header            http.Header
 	body              []byte
+	replaced          map[string]string // headers, in place of those of that name
+	cutAfter          int               // bytes of the body, then the connection ends; 0: whole
 	outcome           string
 	orgReset, ipReset time.Duration // what a 429 asked for
 }
@@ -30,9 +32,15 @@ func cut(outcome string) answer { return answer{outcome: outcome} }
 
 func raw(status int, contentType string, body []byte, outcome string) answer {
 	a := answer{status: status, header: http.Header{}, body: body, outcome: outcome}
-	if len(body) > 0 {
+	if len(body) > 0 && contentType != "" {
 		a.header.Set("Content-Type", contentType)
 	}
+	return a
+}
+
+// with replaces headers.
+func (a answer) with(headers map[string]string) answer {
+	a.replaced = headers
 	return a
 }
 
@@ -77,7 +85,18 @@ func (a answer) write(w http.ResponseWriter) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
+	for name, value := range a.replaced {
+		w.Header().Set(name, value)
+	}
+	if len(a.body) > 0 && w.Header()["Content-Type"] == nil {
+		w.Header()["Content-Type"] = nil // or net/http guesses one
+	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
+	if a.cutAfter > 0 {
+		_, _ = w.Write(a.body[:a.cutAfter])
+		_ = http.NewResponseController(w).Flush() // or nothing at all would leave
+		panic(http.ErrAbortHandler)
+	}
 	_, _ = w.Write(a.body) // a client that left gets no answer; the call is recorded as it was served
 }

@@ -30,6 +30,8 @@
 //	curl $A/sandbox/segments/ENV/SEGMENT                   all keys; ?organisation=NAME where two have it
 //	curl $A/sandbox/faults -d '{"kind":"throttle","scope":"ip","resetSeconds":2.5,"count":3}'
 //	curl $A/sandbox/faults -d '{"kind":"hang","token":"TOKEN","forSeconds":30}'
+//	curl $A/sandbox/faults -d '{"kind":"raw","mediaType":"text/plain","body":"log in first"}'
+//	curl $A/sandbox/faults -d '{"kind":"headers","headers":{"X-RateLimit-Remaining-IP":"0"}}'
 //	curl -X DELETE $A/sandbox/faults                       all of them; or /sandbox/faults/ID
 //	curl $A/sandbox/limits -d '{"org":{"calls":10,"windowSeconds":1},"headersOnSuccess":true}'
 //	curl $A/sandbox/organisations -d '{"token":"NEW TOKEN","sameAs":"OLD TOKEN"}'

@@ -12,7 +12,7 @@ import (
 // Kind is a way to misbehave.
 type Kind string
 
-// The kinds. Throttle to Redirect answer instead of serving the call.
+// The kinds. Throttle to Raw answer instead of serving the call.
 const (
 	Throttle         Kind = "throttle"          // 429 of Scope with Reset in its headers, unless NoHeaders
 	Status           Kind = "status"            // Code (0: 500) with Message
@@ -29,6 +29,9 @@ const (
 	EmptyBadRequest  Kind = "empty-400"         // 400 with an empty body
 	HTMLBadGateway   Kind = "html-502"          // 502 with a page from some proxy
 	Redirect         Kind = "redirect"          // 302 to a login page
+	Raw              Kind = "raw"               // Code (0: 200) with Body of MediaType, as they are: what a portal or a gateway says
+
+	Headers Kind = "headers" // normal service, with Headers on its answer
 
 	Slow Kind = "slow" // Delay, then the next matching rule, if any, or normal service; dropped when the client leaves
 	Hang Kind = "hang" // held until the client leaves or the rule ends; then as with Slow
@@ -36,7 +39,7 @@ const (
 
 var kinds = []Kind{
 	Throttle, Status, Reset, Unauthorized, Forbidden, Approvals, NotActive, Conflict, TooLarge, Poison, Full,
-	CommentsRequired, EmptyBadRequest, HTMLBadGateway, Redirect, Slow, Hang,
+	CommentsRequired, EmptyBadRequest, HTMLBadGateway, Redirect, Raw, Headers, Slow, Hang,
 }
 
 // Scope says whose limit a Throttle speaks of.
@@ -75,10 +78,17 @@ type Rule struct {
 	RetryAfter time.Duration `json:"retryAfterSeconds,omitzero"`
 
 	Delay   time.Duration `json:"delaySeconds,omitzero"` // Slow, NotActive
-	Code    int           `json:"code,omitzero"`         // Status
+	Code    int           `json:"code,omitzero"`         // Status, Raw
 	Message string        `json:"message,omitzero"`      // Status
 	Key     string        `json:"key,omitzero"`          // Poison
 	Keys    int           `json:"keys,omitzero"`         // TooLarge
+
+	Body      string `json:"body,omitzero"`      // Raw
+	MediaType string `json:"mediaType,omitzero"` // Raw
+	CutAfter  int    `json:"cutAfter,omitzero"`  // Raw: the connection ends after so many bytes of Body; 0: whole
+	// Headers replace those of the answer, of any kind that gives one: rate headers
+	// that nobody can believe, for instance. The look-alike does not obey them.
+	Headers map[string]string `json:"headers,omitzero"`
 }
 
 // check refuses rules that could never do what was meant.
@@ -92,6 +102,10 @@ func (r Rule) check() error {
 		return fmt.Errorf("make a fault: code %d is not between 200 and 599", r.Code)
 	case r.Kind == Poison && r.Key == "":
 		return fmt.Errorf("make a fault: poison needs a key")
+	case r.Kind == Headers && len(r.Headers) == 0:
+		return fmt.Errorf("make a fault: headers needs headers")
+	case r.CutAfter < 0 || r.CutAfter > 0 && r.CutAfter >= len(r.Body):
+		return fmt.Errorf("make a fault: cutAfter %d is not within the body", r.CutAfter)
 	}
 	return nil
 }

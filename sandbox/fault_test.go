@@ -33,6 +33,9 @@ func TestFaultAnswers(t *testing.T) {
 		{Rule{Kind: HTMLBadGateway}, 502, "<html>"},
 		{Rule{Kind: Redirect}, 302, "-"},
 		{Rule{Kind: Reset}, 0, "-"},
+		{Rule{Kind: Raw, Code: 202, Body: "{}", MediaType: "application/json"}, 202, "{}"},
+		{Rule{Kind: Raw, Code: 511, Body: "log in", MediaType: "text/plain"}, 511, "log in"},
+		{Rule{Kind: Raw}, 200, "-"},
 	} {
 		for _, applied := range []bool{false, true} {
 			c.rule.Applied = applied
@@ -59,6 +62,38 @@ func TestFaultAnswers(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestOddAnswers: what somebody between Split and the relay may say.
+func TestOddAnswers(t *testing.T) {
+	odd := map[string]string{"X-RateLimit-Remaining-IP": "0", "X-RateLimit-Reset-Seconds-IP": "1e9"}
+	limits := Limits{IP: Limit{Calls: 100, Window: time.Minute}, HeadersOnSuccess: true} // whose headers give way
+	inBubble(t, Options{Limits: limits}, func(t *testing.T, s *Split, c caller) {
+		s.Fault(Rule{Kind: Headers, Headers: odd, Count: 1})
+		g := c.add("s", "1")
+		g.want(t, 200, `"name":"s"`)
+		for name, value := range odd {
+			if got := g.header.Get(name); got != value {
+				t.Errorf("%s: %q, want %q", name, got, value)
+			}
+		}
+		wantMembers(t, s, token, "s", "1")
+
+		s.Fault(Rule{Kind: Throttle, Headers: odd, Count: 1})
+		if got := c.add("s", "2").header.Get("X-RateLimit-Reset-Seconds-IP"); got != "1e9" {
+			t.Errorf("429 with %q", got)
+		}
+		s.Fault(Rule{Kind: Raw, Body: "{}", Count: 1})
+		if g = c.add("s", "2"); g.status != 200 || g.body != "{}" || g.header.Get("Content-Type") != "" {
+			t.Errorf("%d %q of type %q", g.status, g.body, g.header.Get("Content-Type"))
+		}
+		s.Fault(Rule{Kind: Raw, Body: `{"code":200}`, CutAfter: 3, Applied: true, Count: 1})
+		if g = c.add("s", "3"); g.err == nil || g.status != 200 {
+			t.Errorf("%d %q, error %v", g.status, g.body, g.err)
+		}
+		wantMembers(t, s, token, "s", "1", "3")
+		wantViolations(t, s)
+	})
 }
 
 func TestRedirectLeadsAway(t *testing.T) {
@@ -217,7 +252,8 @@ func TestHangEnds(t *testing.T) {
 }
 
 func TestSenselessRulesAreRefused(t *testing.T) {
-	for _, r := range []Rule{{}, {Kind: "x"}, {Kind: Throttle, Scope: "x"}, {Kind: Status, Code: 99}, {Kind: Status, Code: 600}, {Kind: Poison}} {
+	for _, r := range []Rule{{}, {Kind: "x"}, {Kind: Throttle, Scope: "x"}, {Kind: Status, Code: 99}, {Kind: Status, Code: 600}, {Kind: Poison},
+		{Kind: Headers}, {Kind: Raw, Code: 199}, {Kind: Raw, Body: "x", CutAfter: 1}, {Kind: Raw, CutAfter: -1}} {
 		if r.check() == nil {
 			t.Errorf("accepted %+v", r)
 		}

@@ -16,11 +16,15 @@ func (s *Split) misbehave(x *exchange) answer {
 			return s.serve(x)
 		}
 		var served answer
-		if r.Applied {
+		if r.Applied || r.Kind == Headers {
 			served = s.serve(x)
 		}
-		if r.Kind != Slow && r.Kind != Hang {
-			return s.faulty(r, x)
+		switch r.Kind {
+		case Slow, Hang:
+		case Headers:
+			return served.with(r.Headers)
+		default:
+			return s.faulty(r, x).with(r.Headers)
 		}
 		if !s.hold(x, r) {
 			return cut(string(r.Kind))
@@ -104,6 +108,10 @@ func (s *Split) faulty(r *rule, x *exchange) answer {
 	case Redirect:
 		a := raw(http.StatusFound, "", nil, outcome)
 		a.header.Set("Location", "/login")
+		return a
+	case Raw:
+		a := raw(cmp.Or(r.Code, http.StatusOK), r.MediaType, []byte(r.Body), outcome)
+		a.cutAfter = r.CutAfter
 		return a
 	}
 	plain := plainFaults[r.Kind]

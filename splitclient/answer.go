@@ -32,38 +32,51 @@ type answer struct {
 	unsent  bool    // the call certainly never left
 	cause   string
 
-	status     int
-	markup     bool   // HTML or XML: not Split
-	empty      bool   // no body at all, or blanks
-	text       string // the body's own words, cleaned, not cut
+	status int
+	markup bool   // HTML or XML: not Split
+	empty  bool   // no body at all, or blanks
+	body   speech // what the body says of success
+	text   string // the body's own words, cleaned, not cut
+
 	limits     Limits
 	retryAfter time.Duration // negative: not said
+	odd        oddities
 }
 
 // read takes in the answer. With an error, which is the body's, the status and
 // headers are there all the same.
 func read(res *http.Response, call Call) (*answer, error) {
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
-	if err == nil {
-		// To its end, or the connection is not used again.
-		_, err = io.CopyN(io.Discard, res.Body, maxDrained)
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-	}
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff")))
+	body, more, err := take(res)
 	a := &answer{
-		adding:     call.Verb == audience.Add,
-		status:     res.StatusCode,
-		empty:      len(body) == 0,
-		markup:     isMarkup(res.Header, body),
-		limits:     parseLimits(res.Header),
-		retryAfter: parseRetryAfter(res.Header.Get("Retry-After")),
+		adding: call.Verb == audience.Add,
+		status: res.StatusCode,
+		empty:  len(body) == 0,
+		markup: isMarkup(res.Header, body),
+		body:   listen(body, more),
 	}
+	a.readLimits(res.Header)
 	if !a.markup {
 		a.text = clean(words(body), call.Token.Reveal())
 	}
 	return a, err
+}
+
+// take reads the body's beginning, without blanks and a byte order mark, and
+// tells whether there is more of it.
+func take(res *http.Response) (body []byte, more bool, err error) {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return nil, false, nil // what follows is no answer, and may have no end
+	}
+	if body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer)); err == nil {
+		var rest int64
+		// To its end, or the connection is not used again.
+		rest, err = io.CopyN(io.Discard, res.Body, maxDrained)
+		if errors.Is(err, io.EOF) {
+			err = nil
+		}
+		more = rest > 0
+	}
+	return bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\ufeff"))), more, err
 }
 
 // isMarkup looks at the header and at the body, since portals get either wrong.

@@ -97,6 +97,10 @@ func FuzzAnswerBody(f *testing.F) {
 	for _, body := range []string{"", "{}", page, message("segment limit"), `{"message":1}`, "\ufeff<", "[[[[", `"x"`} {
 		f.Add(400, jsonType, body)
 	}
+	for _, body := range []string{`{"code":200}`, `{"code":"400"}`, `{"code":200}x`, `{"error":[]}`, "null", "nul", `{"a":{"code":400}}`} {
+		f.Add(200, jsonType, body)
+	}
+	f.Add(202, jsonType, "{}")
 	f.Add(429, htmlType, "x")
 	f.Add(-1, ";;;", "x")
 	f.Fuzz(func(t *testing.T, status int, media, body string) {
@@ -109,8 +113,11 @@ func FuzzAnswerBody(f *testing.F) {
 		if out.Kind == 0 || out.Reason == "" || (out.Scope != 0) != (out.Kind == Permanent) || (out.Delay != 0) != (out.Kind == Throttled) {
 			t.Errorf("no whole verdict: %+v", out)
 		}
-		if out.Kind == Delivered && (status < 200 || status > 299) {
+		if out.Kind == Delivered && status != 200 && status != 201 && status != 204 {
 			t.Errorf("status %d delivers", status)
+		}
+		if text := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(body), "\ufeff")); out.Kind == Delivered && status != 204 && text != "" && text[0] != '{' && text != "null" {
+			t.Errorf("status %d delivers with %q", status, body)
 		}
 		if len(out.Message) > MaxMessage || !utf8.ValidString(out.Message) {
 			t.Errorf("message %q", out.Message)

@@ -8,7 +8,8 @@
 // caller, who alone knows what else is waiting.
 //
 // The files: client.go makes a call, request.go writes it, transport.go holds
-// the connections, answer.go reads what came back, limits.go its rate headers,
+// the connections, answer.go reads what came back, speech.go what its body says of
+// success, limits.go its rate headers, waits.go how long they ask to wait,
 // failure.go tells why nothing came back, table.go decides, reason.go names the
 // results, metrics.go counts them.
 package splitclient

@@ -21,6 +21,7 @@ const (
 	unreachable         // no connection
 	untrusted           // no TLS
 	lost                // a connection that broke
+	barred              // a proxy wants a login
 )
 
 // noAnswer is what came back when nothing did.
@@ -64,6 +65,8 @@ func diagnose(err error, caller, call context.Context, p *progress) *answer {
 	}
 	f := lost
 	switch {
+	case errors.Is(err, errProxyLogin):
+		f = barred
 	case isDNS(err):
 		f = unresolved
 	case isTLS(err) || unsent && p.tlsFailed.Load():

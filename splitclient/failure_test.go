@@ -124,9 +124,13 @@ func TestNeverSent(t *testing.T) {
 	unresolvable.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "split.invalid", IsNotFound: true}}
 	}
-	gate := serve(t, reply{status: 407})
-	walled := newTransport(time.Minute)
-	walled.Proxy = func(r *http.Request) (*url.URL, error) { return url.Parse(gate) }
+	walled := func(status int) *http.Transport {
+		gate := serve(t, reply{status: status})
+		transport := newTransport(time.Minute)
+		transport.Proxy = func(r *http.Request) (*url.URL, error) { return url.Parse(gate) }
+		t.Cleanup(transport.CloseIdleConnections)
+		return transport
+	}
 
 	for name, c := range map[string]struct {
 		options Options
@@ -138,7 +142,9 @@ func TestNeverSent(t *testing.T) {
 		"TLS too old":       {Options{BaseURL: old.URL}, TLSFailure},
 		"no TLS":            {Options{BaseURL: plain}, TLSFailure},
 		"end in handshake":  {Options{BaseURL: "https://" + accept(t, func(net.Conn) {})}, TLSFailure},
-		"refused by a gate": {Options{BaseURL: "https://split.invalid", Transport: walled}, Unreachable},
+		"refused by a gate": {Options{BaseURL: "https://split.invalid", Transport: walled(403)}, Unreachable},
+		"login at a proxy":  {Options{BaseURL: "https://split.invalid", Transport: walled(407)}, EgressRefused},
+		"login at a portal": {Options{BaseURL: "https://split.invalid", Transport: walled(511)}, EgressRefused},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.options.Timeout = 30 * time.Second
@@ -150,7 +156,6 @@ func TestNeverSent(t *testing.T) {
 		})
 	}
 	unresolvable.CloseIdleConnections()
-	walled.CloseIdleConnections()
 }
 
 // refused is an address where nobody listens.

@@ -1,9 +1,7 @@
 package splitclient
 
 import (
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -11,85 +9,79 @@ import (
 // The bounds of a wait after a 429.
 const (
 	// MinThrottle is the shortest wait: resets can be 0, and the vendor's SDK
-	// waits at least as long.
+	// waits at least as long. It is also the first wait where what the answer says
+	// cannot be believed (Outcome.Doubtful).
 	MinThrottle = 2 * time.Second
 	// DefaultThrottle is the wait when the answer names none, as in the vendor's SDK.
 	DefaultThrottle = 5 * time.Second
-	// MaxThrottle is the longest wait that is believed; a greater value is a
-	// timestamp or a fault, and would silence a tenant for years.
+	// MaxThrottle is the longest wait that is believed. A greater number is a point
+	// in time, or a fault that would silence a tenant for years.
 	MaxThrottle = time.Hour
 )
 
-// absent stands for a header that is missing or cannot be read.
+// absent stands for a header that is missing or cannot be believed.
 const absent = -1
 
 var noLimits = Limits{RemainingOrg: absent, RemainingIP: absent, ResetOrg: absent, ResetIP: absent}
 
-func parseLimits(header http.Header) Limits {
-	return Limits{
-		RemainingOrg: parseRemaining(header.Get("X-RateLimit-Remaining-Org")),
-		RemainingIP:  parseRemaining(header.Get("X-RateLimit-Remaining-IP")),
-		ResetOrg:     parseReset(header.Get("X-RateLimit-Reset-Seconds-Org")),
-		ResetIP:      parseReset(header.Get("X-RateLimit-Reset-Seconds-IP")),
-	}
+// oddities are the headers that are there and cannot be believed.
+type oddities struct{ resetOrg, resetIP, retryAfter bool }
+
+// readLimits takes in what the headers say of rates.
+func (a *answer) readLimits(header http.Header) {
+	now := clocksOf(header)
+	a.limits.RemainingOrg = a.remaining(header.Values("X-RateLimit-Remaining-Org"))
+	a.limits.RemainingIP = a.remaining(header.Values("X-RateLimit-Remaining-IP"))
+	a.limits.ResetOrg, a.odd.resetOrg = now.wait(header.Values("X-RateLimit-Reset-Seconds-Org"))
+	a.limits.ResetIP, a.odd.resetIP = now.wait(header.Values("X-RateLimit-Reset-Seconds-IP"))
+	// Split does not document the header; the vendor's SDK reads it (RFC 9110, section 10.2.3).
+	a.retryAfter, a.odd.retryAfter = now.wait(header.Values("Retry-After"))
 }
 
-// parseRemaining reads a number of calls. Fewer than none are none: a negative
-// number is a limit overdrawn, not a missing header.
-func parseRemaining(s string) float64 {
-	n, ok := parseNumber(s)
-	if !ok {
-		return absent
+// remaining reads a number of calls, the least of several. Fewer than none are
+// none where the call was refused: a limit overdrawn. Beside a call that went
+// through they are no fact: others write -1 for "no limit".
+func (a *answer) remaining(values []string) float64 {
+	least := float64(absent)
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			n, ok := parseNumber(item)
+			if !ok || n < 0 && a.status != http.StatusTooManyRequests {
+				continue
+			}
+			if n = max(n, 0); least < 0 || n < least {
+				least = n
+			}
+		}
 	}
-	return max(n, 0)
-}
-
-// parseReset reads seconds, up to MaxThrottle. A negative number of seconds
-// means nothing.
-func parseReset(s string) time.Duration {
-	seconds, ok := parseNumber(s)
-	if !ok || seconds < 0 {
-		return absent
-	}
-	if seconds >= MaxThrottle.Seconds() {
-		return MaxThrottle
-	}
-	return time.Duration(math.Ceil(seconds * float64(time.Second)))
-}
-
-func parseNumber(s string) (float64, bool) {
-	n, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	return n, err == nil && !math.IsNaN(n) && !math.IsInf(n, 0)
-}
-
-// parseRetryAfter reads seconds or an HTTP date, up to MaxThrottle (RFC 9110,
-// section 10.2.3; Split does not document the header, the vendor's SDK reads it).
-func parseRetryAfter(s string) time.Duration {
-	if at, err := http.ParseTime(strings.TrimSpace(s)); err == nil {
-		return min(max(time.Until(at), 0), MaxThrottle)
-	}
-	return parseReset(s)
+	return least
 }
 
 // delay is how long the tenant waits after a 429: until both limits are reset.
-func (a *answer) delay() time.Duration {
-	d := max(a.limits.ResetOrg, a.limits.ResetIP)
-	if d < 0 {
-		d = a.retryAfter
+// It is doubtful where a header is odd and no other one stands in for it.
+func (a *answer) delay() (d time.Duration, doubtful bool) {
+	d = max(a.limits.ResetOrg, a.limits.ResetIP)
+	doubtful = a.odd.resetOrg || a.odd.resetIP
+	if d < 0 || doubtful {
+		d = max(d, a.retryAfter)
+		doubtful = (doubtful || a.odd.retryAfter) && a.retryAfter < 0
 	}
-	if d < 0 {
+	if d < 0 && !doubtful {
 		d = DefaultThrottle
 	}
-	return max(d, MinThrottle)
+	return max(d, MinThrottle), doubtful
 }
 
 // delayIP is how long everybody waits: until the address's own limit is reset.
 // The organisation's may take longer, which is no concern of the others (I6).
-func (a *answer) delayIP() time.Duration {
-	if a.limits.ResetIP < 0 {
-		return a.delay()
+func (a *answer) delayIP() (d time.Duration, doubtful bool) {
+	switch {
+	case a.limits.ResetIP >= 0:
+		return max(a.limits.ResetIP, MinThrottle), false
+	case a.odd.resetIP && a.retryAfter < 0:
+		return MinThrottle, true
 	}
-	return max(a.limits.ResetIP, MinThrottle)
+	return a.delay()
 }
 
 // ipUsedUp and orgUsedUp tell whose limit a 429 is about: the one with less
@@ -97,12 +89,12 @@ func (a *answer) delayIP() time.Duration {
 // reset. Both may be used up.
 func ipUsedUp(a *answer) bool {
 	l := a.limits
-	return usedUp(l.RemainingIP) || l.unsaid() && l.ResetIP >= 0 && l.ResetOrg < 0
+	return usedUp(l.RemainingIP) || l.unsaid() && l.ResetIP >= 0 && l.ResetOrg < 0 && !a.odd.resetOrg
 }
 
 func orgUsedUp(a *answer) bool {
 	l := a.limits
-	return usedUp(l.RemainingOrg) || l.unsaid() && l.ResetOrg >= 0 && l.ResetIP < 0
+	return usedUp(l.RemainingOrg) || l.unsaid() && l.ResetOrg >= 0 && l.ResetIP < 0 && !a.odd.resetIP
 }
 
 func usedUp(remaining float64) bool { return remaining >= 0 && remaining < 1 }

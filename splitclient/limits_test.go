@@ -3,7 +3,6 @@ package splitclient
 import (
 	"net/http"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"audiences/audience"
@@ -23,33 +22,18 @@ func TestLimitsOnAGoodAnswer(t *testing.T) {
 	}
 }
 
-func TestLimitHeaders(t *testing.T) {
-	for text, want := range map[string]struct {
-		remaining float64
-		reset     time.Duration
-	}{
-		"": {absent, absent}, "7": {7, 7 * time.Second}, " 2.5 ": {2.5, 2500 * time.Millisecond}, "0": {0, 0}, "-0": {0, 0},
-		"-3": {0, absent}, "1e3": {1000, 1000 * time.Second}, "3600": {3600, MaxThrottle}, "3601": {3601, MaxThrottle},
-		"1e300": {1e300, MaxThrottle}, "1e999": {absent, absent}, "inf": {absent, absent}, "NaN": {absent, absent},
-		"5, 5": {absent, absent}, "5s": {absent, absent}, "soon": {absent, absent}, "0.0000000001": {1e-10, 1},
-	} {
-		if got := parseRemaining(text); got != want.remaining {
-			t.Errorf("remaining %q: %v, want %v", text, got, want.remaining)
-		}
-		if got := parseReset(text); got != want.reset {
-			t.Errorf("reset %q: %v, want %v", text, got, want.reset)
+// One odd header on a good answer is no fact.
+func TestOddLimitsOnAGoodAnswer(t *testing.T) {
+	for _, text := range []string{"1e9", "4102444800", "NaN", "-1", "soon"} {
+		base := serve(t, reply{200, jsonType, "{}", map[string]string{
+			"X-RateLimit-Remaining-IP": "0", "X-RateLimit-Reset-Seconds-IP": text, "Retry-After": text,
+		}})
+		out := newClient(t, base).Do(t.Context(), call(audience.Add, "1"))
+		sameVerdict(t, out, delivered(OK))
+		if out.Limits.ResetIP >= 0 || out.Delay != 0 || out.Doubtful || out.DoubtfulIP {
+			t.Errorf("%s: %+v", text, out)
 		}
 	}
-}
-
-// A date is as far away as the clock says.
-func TestRetryAfterDate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		at := time.Now().Add(90 * time.Second).UTC().Format(http.TimeFormat)
-		if got := parseRetryAfter(at); got != 90*time.Second {
-			t.Errorf("%s in %v, want 90s", at, got)
-		}
-	})
 }
 
 // Whatever a server puts into its headers, the wait has its bounds.
@@ -57,18 +41,24 @@ func FuzzRateHeaders(f *testing.F) {
 	f.Add("0", "12.5", "3", "0.1", "7")
 	f.Add("", "", "", "", "Fri, 31 Dec 1999 23:59:59 GMT")
 	f.Add("-1", "NaN", "1e308", "-Inf", "0x1p-2")
+	f.Add("5, 0", "-1", "1,5", "4102444800", "1764108000000")
+	f.Add("0", "0", "30s", "2026-11-25T12:00:00Z", "-5h")
 	f.Fuzz(func(t *testing.T, remOrg, remIP, resOrg, resIP, retry string) {
 		header := http.Header{
 			"X-Ratelimit-Remaining-Org": {remOrg}, "X-Ratelimit-Remaining-Ip": {remIP},
-			"X-Ratelimit-Reset-Seconds-Org": {resOrg}, "X-Ratelimit-Reset-Seconds-Ip": {resIP},
+			"X-Ratelimit-Reset-Seconds-Org": {resOrg}, "X-Ratelimit-Reset-Seconds-Ip": {resIP}, "Retry-After": {retry}, "Date": {retry},
 		}
-		a := &answer{status: 429, limits: parseLimits(header), retryAfter: parseRetryAfter(retry)}
+		a := &answer{status: 429}
+		a.readLimits(header)
 		out := judge(a)
 		if out.Kind != Throttled || out.Delay < MinThrottle || out.Delay > MaxThrottle {
 			t.Errorf("%v, delay %v", out.Kind, out.Delay)
 		}
 		if (out.DelayIP != 0) != (out.Reason == ThrottledIP) || out.DelayIP > out.Delay || out.DelayIP < 0 {
 			t.Errorf("%s: delay %v, for all %v", out.Reason, out.Delay, out.DelayIP)
+		}
+		if out.DoubtfulIP && out.DelayIP != MinThrottle && !out.Doubtful {
+			t.Errorf("%s: %v of doubt for all, %v of none", out.Reason, out.DelayIP, out.Delay)
 		}
 		l := out.Limits
 		if l.RemainingOrg < absent || l.RemainingIP < absent || l.ResetOrg < absent || l.ResetIP < absent || max(l.ResetOrg, l.ResetIP) > MaxThrottle {

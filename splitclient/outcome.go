@@ -51,14 +51,21 @@ type Outcome struct {
 	Unknown bool          // the call may or may not have been applied (I4)
 	Delay   time.Duration // for Throttled: the least time to wait, MinThrottle to MaxThrottle
 	DelayIP time.Duration // for ThrottledIP: the least time that every tenant waits; it may be shorter than Delay
-	Limits  Limits        // what the answer said of the rate limits, on any answer
-	Status  int           // HTTP status; 0 when there was no answer. For logs, never for decisions
-	Message string        // the answer's own words, cleaned and cut; may name a key, so it is never logged
-	Cause   string        // why no connection came about, in the transport's words; names no key and no token, may be logged
+
+	// Doubtful: the answer names a wait that cannot be believed, so Delay is
+	// MinThrottle or what little else it says; the caller lets it grow from one
+	// such answer to the next. DoubtfulIP says the same of DelayIP.
+	Doubtful, DoubtfulIP bool
+
+	Limits  Limits // what the answer said of the rate limits, on any answer
+	Status  int    // HTTP status; 0 when there was no answer. For logs, never for decisions
+	Message string // the answer's own words, cleaned and cut; may name a key, so it is never logged
+	Cause   string // why no connection came about, in the transport's words; names no key and no token, may be logged
 }
 
 // Limits are Split's rate headers (Split docs: rate limiting). A negative
-// value: the header was absent or unreadable.
+// value: the header was absent or cannot be believed. A reset is a time from
+// now, at most MaxThrottle, also where the header held a point in time.
 type Limits struct {
 	RemainingOrg, RemainingIP float64
 	ResetOrg, ResetIP         time.Duration

@@ -5,7 +5,8 @@ import "slices"
 // The reasons. A constant without a prefix, so that a caller reads
 // splitclient.NotFound.
 const (
-	// OK: Split answered 2xx; the keys are in (or out of) the segment.
+	// OK: Split answered 200, 201 or 204, and its body does not say otherwise; the
+	// keys are in (or out of) the segment.
 	OK Reason = "delivered"
 
 	// ThrottledIP: the limit of our egress address is used up, and perhaps the
@@ -28,8 +29,12 @@ const (
 	// a proxy wants something. Redirects are not followed: they would carry the
 	// token to a place nobody configured.
 	Redirected Reason = "redirected"
-	// UnexpectedAnswer: what answered is not Split: markup where Split speaks
-	// JSON (a captive portal, a firewall's page), or a status that no API gives.
+	// Unconfirmed: a 2xx that does not say that the call was carried out: a status
+	// that Split does not document (202, 206, ...), or a body that speaks of an error.
+	Unconfirmed Reason = "unconfirmed"
+	// UnexpectedAnswer: what answered is not Split: markup or text where Split
+	// speaks JSON (a captive portal, a firewall's page), half a body, a refusal that
+	// calls itself a success, or a status that no API gives.
 	UnexpectedAnswer Reason = "unexpected_answer"
 	// Timeout: no whole answer within Options.Timeout.
 	Timeout Reason = "timeout"
@@ -39,6 +44,10 @@ const (
 	ConnectionLost Reason = "connection_lost"
 	// Unreachable: no connection: refused, no route, or a proxy that would not.
 	Unreachable Reason = "unreachable"
+	// EgressRefused: 407 or 511, also of a proxy that is asked for a connection: a
+	// proxy or portal on our way out wants a login. It concerns the relay's network
+	// and no tenant's token.
+	EgressRefused Reason = "egress_refused"
 	// NameNotResolved: the DNS has no address for Split's host, or no answer.
 	NameNotResolved Reason = "dns_failure"
 	// TLSFailure: no trustworthy TLS connection: an unknown CA, a wrong or expired
@@ -77,8 +86,8 @@ const (
 var reasons = []Reason{
 	OK,
 	ThrottledIP, ThrottledOrg, ThrottledUnsaid,
-	ServerError, RequestTimeout, Conflict, Redirected, UnexpectedAnswer,
-	Timeout, Cancelled, ConnectionLost, Unreachable, NameNotResolved, TLSFailure,
+	ServerError, RequestTimeout, Conflict, Redirected, Unconfirmed, UnexpectedAnswer,
+	Timeout, Cancelled, ConnectionLost, Unreachable, EgressRefused, NameNotResolved, TLSFailure,
 	BadRequest, EmptyBadRequest, TooLarge, Unprocessable, SegmentFull,
 	Unauthorized, Forbidden, ApprovalsRequired, NotFound, Refused, InvalidCall,
 }

@@ -18,6 +18,7 @@ var table = []row{
 	{failed(unreachable), always, transient(Unreachable, known)},    // never left
 	{failed(untrusted), always, transient(TLSFailure, known)},       // never left; certificates get renewed
 	{failed(lost), always, transient(ConnectionLost, unknown)},
+	{failed(barred), always, transient(EgressRefused, known)}, // never left
 
 	// The one refusal told by its words. Not confirmed: Split publishes neither status nor words.
 	{status(400, 403, 409, 413, 422), full, permanent(SegmentFull, ScopeSegment)},
@@ -25,17 +26,27 @@ var table = []row{
 	// Answers that anything on the way may give, a page or not.
 	{status(429), ipUsedUp, throttled(ThrottledIP)},
 	{status(429), orgUsedUp, throttled(ThrottledOrg)},
-	{status(429), always, throttled(ThrottledUnsaid)},                   // some gateways throttle with a page
-	{class(5), always, transient(ServerError, unknown)},                 // load balancers write pages
-	{class(3), always, transient(Redirected, known)},                    // by its meaning not carried out
-	{status(407, 421, 425), always, transient(UnexpectedAnswer, known)}, // "not me", "not here", "not yet": words of whatever stands in between
+	{status(429), always, throttled(ThrottledUnsaid)},              // some gateways throttle with a page
+	{status(407, 511), always, transient(EgressRefused, known)},    // a proxy or a portal wants a login of us, which is not the tenant's fault
+	{class(5), always, transient(ServerError, unknown)},            // load balancers write pages
+	{class(3), always, transient(Redirected, known)},               // by its meaning not carried out
+	{status(421, 425), always, transient(UnexpectedAnswer, known)}, // "not here", "not yet": words of whatever stands in between
 	{status(408), always, transient(RequestTimeout, unknown)},
 	{status(413), always, permanent(TooLarge, ScopeKeys)}, // also as a gateway's page: half as much may pass there too
 
-	// Pages, where Split speaks JSON; and what is left of 2xx.
+	// Pages, where Split speaks JSON, and a refusal whose body says that all went well.
 	{class(2), markup, transient(UnexpectedAnswer, unknown)}, // a portal says 200 to everything
 	{class(4), markup, transient(UnexpectedAnswer, unknown)}, // Split's refusals are JSON or empty
-	{class(2), always, delivered(OK)},                        // 204, an empty body, unreadable JSON: the status counts
+	{class(4), said(success), transient(UnexpectedAnswer, unknown)},
+
+	// Success is what Split documents, an object, and what the vendor's clients take for it. A body that
+	// is missing contradicts nothing; one that says otherwise, or nothing that Split could say, counts more
+	// than the status: a call that is repeated does no harm, one that is taken for done loses its keys (I3).
+	{status(204), always, delivered(OK)},
+	{status(200, 201), said(notSplit), transient(UnexpectedAnswer, unknown)},
+	{status(200, 201), said(denial), transient(Unconfirmed, unknown)},
+	{status(200, 201), always, delivered(OK)},
+	{class(2), always, transient(Unconfirmed, unknown)}, // 202 "later", 205, 206 "a part", ...: not that it is done
 
 	// Split's refusals.
 	{status(400), empty, permanent(EmptyBadRequest, ScopeKeys)},
@@ -71,10 +82,10 @@ func judge(a *answer) Outcome {
 	out.Unknown = out.Unknown && !a.unsent
 	out.Limits, out.Status, out.Message, out.Cause = a.limits, a.status, cut(a.text), a.cause
 	if out.Kind == Throttled {
-		out.Delay = a.delay()
+		out.Delay, out.Doubtful = a.delay()
 	}
 	if out.Reason == ThrottledIP {
-		out.DelayIP = a.delayIP()
+		out.DelayIP, out.DoubtfulIP = a.delayIP()
 	}
 	return out
 }
@@ -96,6 +107,8 @@ func permanent(r Reason, s Scope) Outcome { return Outcome{Kind: Permanent, Reas
 func always(*answer) bool   { return true }
 func markup(a *answer) bool { return a.markup }
 func empty(a *answer) bool  { return a.empty }
+
+func said(s speech) condition { return func(a *answer) bool { return a.body == s } }
 
 func failed(f failure) condition { return func(a *answer) bool { return a.failure == f } }
 

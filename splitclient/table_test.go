@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,18 +57,75 @@ func TestAnswersBecomeOutcomes(t *testing.T) {
 		reply reply
 		want  Outcome
 	}{
-		"200":                     {reply{200, jsonType, `{"name":"s"}`, nil}, delivered(OK)},
-		"200 with a wrong type":   {reply{200, htmlType, "", nil}, delivered(OK)},
-		"200 empty":               {reply{200, "", "", nil}, delivered(OK)},
-		"200 unreadable":          {reply{200, jsonType, `{"name":`, nil}, delivered(OK)},
-		"200 plain":               {reply{200, "text/plain", "done", nil}, delivered(OK)},
-		"201":                     {reply{201, jsonType, `{}`, nil}, delivered(OK)},
-		"202":                     {reply{202, jsonType, `{}`, nil}, delivered(OK)},
-		"204":                     {reply{204, "", "", nil}, delivered(OK)},
-		"299":                     {reply{299, "", "", nil}, delivered(OK)},
+		"200":                  {reply{200, jsonType, `{"name":"s1"}`, nil}, delivered(OK)},
+		"200 of removeKeys":    {reply{200, jsonType, `{"code":200,"message":"Deleted 1 keys"}`, nil}, delivered(OK)},
+		"200 with a status":    {reply{200, jsonType, `{"name":"s1","status":"ACTIVE","errors":[ ],"error":null,"success":true}`, nil}, delivered(OK)},
+		"200 with a text code": {reply{200, jsonType, `{"code":"204"}`, nil}, delivered(OK)},
+		"200 with no code":     {reply{200, jsonType, `{"code":null}`, nil}, delivered(OK)},
+		"200 not so called":    {reply{200, "text/plain", `{"name":"s1"}`, nil}, delivered(OK)},
+		"200 uncalled":         {reply{200, "", `{"name":"s1"}`, nil}, delivered(OK)},
+		"200 with a mark":      {reply{200, jsonType, "\ufeff {}\n", nil}, delivered(OK)},
+		"200 empty, of a type": {reply{200, htmlType, "", nil}, delivered(OK)},
+		"200 empty":            {reply{200, "", "", nil}, delivered(OK)},
+		"200 null":             {reply{200, jsonType, "null", nil}, delivered(OK)},
+		"200 not quite JSON":   {reply{200, jsonType, "{\"name\":\"a\xffb\",\"name\":1}", nil}, delivered(OK)},
+		"200 long":             {reply{200, jsonType, `{"name":"` + strings.Repeat("x", 2*maxAnswer) + `"}`, nil}, delivered(OK)},
+		"200 long, denied":     {reply{200, jsonType, `{"code":500,"name":"` + strings.Repeat("x", 2*maxAnswer) + `"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with much behind": {reply{200, jsonType, `{}` + strings.Repeat(" ", 2*maxAnswer), nil}, delivered(OK)},
+		"200 of much header":   {reply{200, jsonType, `{}`, map[string]string{"X-Much": strings.Repeat("x", 60_000)}}, delivered(OK)},
+		"201":                  {reply{201, jsonType, `{}`, nil}, delivered(OK)},
+		"204":                  {reply{204, "", "", nil}, delivered(OK)},
+
+		"200 with code 400":     {reply{200, jsonType, `{"code":400,"message":"Bad request"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with code 429":     {reply{200, jsonType, `{"code":429}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with code 0":       {reply{200, jsonType, `{"code":0}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with code 302":     {reply{200, jsonType, `{"CODE":3.02e2}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with a quoted one": {reply{200, jsonType, `{"code":"400"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with a word":       {reply{200, jsonType, `{"code":"UNAUTHORIZED"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with code true":    {reply{200, jsonType, `{"code":true}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with two codes":    {reply{200, jsonType, `{"code":500,"code":200}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with a late code":  {reply{200, jsonType, `{"name":"s1","x":{"code":200},"code":500}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with status 403":   {reply{200, "application/problem+json", `{"title":"no","status":403}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with status error": {reply{200, jsonType, `{"status":"error"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with an error":     {reply{200, jsonType, `{"error":"blocked"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 with errors":       {reply{200, jsonType, `{"code":200,"errors":[{"x":1}]}`, nil}, transient(Unconfirmed, unknown)},
+		"200 of a function":     {reply{200, jsonType, `{"errorMessage":"timed out","errorType":"x"}`, nil}, transient(Unconfirmed, unknown)},
+		"200 without success":   {reply{200, jsonType, `{"success":false}`, nil}, transient(Unconfirmed, unknown)},
+		"201 with code 400":     {reply{201, jsonType, `{"code":400}`, nil}, transient(Unconfirmed, unknown)},
+
+		"200 cut":             {reply{200, jsonType, `{"name":`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 cut in a text":   {reply{200, jsonType, `{"name":"s`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 and more behind": {reply{200, jsonType, `{"name":"s1"} x`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 two objects":     {reply{200, jsonType, `{}{}`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 plain":           {reply{200, "text/plain", "Please log in", nil}, transient(UnexpectedAnswer, unknown)},
+		"200 plain OK":        {reply{200, "text/plain", "OK", nil}, transient(UnexpectedAnswer, unknown)},
+		"200 long and plain":  {reply{200, "text/plain", strings.Repeat("welcome ", maxAnswer), nil}, transient(UnexpectedAnswer, unknown)},
+		"200 an array":        {reply{200, jsonType, `[{"name":"s1"}]`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 a text":          {reply{200, jsonType, `"OK"`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 false":           {reply{200, jsonType, `false`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 binary":          {reply{200, jsonType, "\x1f\x8b\x08", nil}, transient(UnexpectedAnswer, unknown)},
+		"200 deep":            {reply{200, jsonType, strings.Repeat(`{"x":`, 50_000), nil}, transient(UnexpectedAnswer, unknown)},
+		"200 in brotli":       {reply{200, jsonType, "\x0b\x01\x80{}\x03", map[string]string{"Content-Encoding": "br"}}, transient(UnexpectedAnswer, unknown)},
+		"202":                 {reply{202, jsonType, `{}`, nil}, transient(Unconfirmed, unknown)},
+		"202 empty":           {reply{202, "", "", nil}, transient(Unconfirmed, unknown)},
+		"203":                 {reply{203, jsonType, `{}`, nil}, transient(Unconfirmed, unknown)},
+		"205":                 {reply{205, "", "", nil}, transient(Unconfirmed, unknown)},
+		"206":                 {reply{206, jsonType, `{"name":"s1"}`, nil}, transient(Unconfirmed, unknown)},
+		"207":                 {reply{207, jsonType, `{"code":200}`, nil}, transient(Unconfirmed, unknown)},
+		"208":                 {reply{208, jsonType, `{}`, nil}, transient(Unconfirmed, unknown)},
+		"218":                 {reply{218, jsonType, `{}`, nil}, transient(Unconfirmed, unknown)},
+		"226":                 {reply{226, jsonType, `{}`, nil}, transient(Unconfirmed, unknown)},
+		"299":                 {reply{299, "", "", nil}, transient(Unconfirmed, unknown)},
+		"202 page":            {reply{202, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
+
 		"200 page":                {reply{200, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
 		"200 page, not so called": {reply{200, jsonType, "\ufeff \r\n" + page, nil}, transient(UnexpectedAnswer, unknown)},
 		"200 text called a page":  {reply{200, "TEXT/HTML", "welcome", nil}, transient(UnexpectedAnswer, unknown)},
+
+		"400 of success":   {reply{400, jsonType, `{"code":200,"message":"Deleted 1 keys"}`, nil}, transient(UnexpectedAnswer, unknown)},
+		"401 of success":   {reply{401, jsonType, `{"code":"200"}`, nil}, transient(UnexpectedAnswer, unknown)},
+		"404 of success":   {reply{404, jsonType, `{"status":200}`, nil}, transient(UnexpectedAnswer, unknown)},
+		"404 of a segment": {reply{404, jsonType, `{"name":"s1"}`, nil}, permanent(NotFound, segment)},
 
 		"301":             {reply{301, "", "", map[string]string{"Location": "/elsewhere"}}, transient(Redirected, known)},
 		"302 page":        {reply{302, htmlType, page, map[string]string{"Location": "https://portal.invalid/"}}, transient(Redirected, known)},
@@ -101,7 +159,8 @@ func TestAnswersBecomeOutcomes(t *testing.T) {
 		"404":      {reply{404, jsonType, message("no such segment"), nil}, permanent(NotFound, segment)},
 		"404 page": {reply{404, htmlType, page, nil}, transient(UnexpectedAnswer, unknown)},
 		"405":      {reply{405, "", "", nil}, permanent(Refused, segment)},
-		"407":      {reply{407, htmlType, page, nil}, transient(UnexpectedAnswer, known)},
+		"407":      {reply{407, htmlType, page, nil}, transient(EgressRefused, known)},
+		"407 JSON": {reply{407, jsonType, message("log in"), nil}, transient(EgressRefused, known)},
 		"408":      {reply{408, "", "", nil}, transient(RequestTimeout, unknown)},
 		"408 page": {reply{408, htmlType, page, nil}, transient(RequestTimeout, unknown)},
 		"409":      {reply{409, jsonType, message("conflict"), nil}, transient(Conflict, known)},
@@ -117,6 +176,7 @@ func TestAnswersBecomeOutcomes(t *testing.T) {
 		"502": {reply{502, htmlType, page, nil}, transient(ServerError, unknown)},
 		"503": {reply{503, htmlType, page, nil}, transient(ServerError, unknown)},
 		"504": {reply{504, "", "", nil}, transient(ServerError, unknown)},
+		"511": {reply{511, htmlType, page, nil}, transient(EgressRefused, known)},
 		"599": {reply{599, "", "", nil}, transient(ServerError, unknown)},
 		"600": {reply{600, "", "", nil}, transient(UnexpectedAnswer, unknown)},
 	} {
@@ -150,28 +210,39 @@ func TestThrottledAnswers(t *testing.T) {
 		header         h
 		reason         Reason
 		delay, delayIP time.Duration
+		doubt          string // of the tenant's wait, of everybody's
 	}{
-		"organisation":      {h{remOrg: "0", remIP: "90", resOrg: "17.5", resIP: "3"}, ThrottledOrg, 17500 * time.Millisecond, 0},
-		"address":           {h{remOrg: "9", remIP: "0", resOrg: "3", resIP: "8"}, ThrottledIP, 8 * time.Second, 8 * time.Second},
-		"both":              {h{remOrg: "0", remIP: "0", resOrg: "30", resIP: "4"}, ThrottledIP, 30 * time.Second, 4 * time.Second},
-		"a fraction left":   {h{remOrg: "0.4", remIP: "7.9"}, ThrottledOrg, DefaultThrottle, 0},
-		"overdrawn":         {h{remOrg: "5", remIP: "-3"}, ThrottledIP, DefaultThrottle, DefaultThrottle},
-		"one reset, org":    {h{resOrg: "6"}, ThrottledOrg, 6 * time.Second, 0},
-		"one reset, IP":     {h{resIP: "6"}, ThrottledIP, 6 * time.Second, 6 * time.Second},
-		"two resets":        {h{resOrg: "6", resIP: "7"}, ThrottledUnsaid, 7 * time.Second, 0},
-		"neither used up":   {h{remOrg: "5", remIP: "5", resOrg: "3"}, ThrottledUnsaid, 3 * time.Second, 0},
-		"nothing":           {nil, ThrottledUnsaid, DefaultThrottle, 0},
-		"zero resets":       {h{remOrg: "0", resOrg: "0", resIP: "0.0"}, ThrottledOrg, MinThrottle, 0},
-		"zero reset of IP":  {h{remIP: "0", resOrg: "9", resIP: "0"}, ThrottledIP, 9 * time.Second, MinThrottle},
-		"short":             {h{remIP: "0", resIP: "0.25"}, ThrottledIP, MinThrottle, MinThrottle},
-		"huge":              {h{remIP: "0", resIP: "1800000000"}, ThrottledIP, MaxThrottle, MaxThrottle},
-		"negative":          {h{remOrg: "0", resOrg: "-4"}, ThrottledOrg, DefaultThrottle, 0},
-		"nonsense":          {h{remOrg: "none", remIP: "NaN", resOrg: "soon", resIP: "Inf"}, ThrottledUnsaid, DefaultThrottle, 0},
-		"retry after":       {h{"Retry-After": "11"}, ThrottledUnsaid, 11 * time.Second, 0},
-		"retry after 0":     {h{"Retry-After": "0"}, ThrottledUnsaid, MinThrottle, 0},
-		"retry after past":  {h{"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, ThrottledUnsaid, MinThrottle, 0},
-		"retry after never": {h{"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}, ThrottledUnsaid, MaxThrottle, 0},
-		"resets come first": {h{resOrg: "3", resIP: "4", "Retry-After": "60"}, ThrottledUnsaid, 4 * time.Second, 0},
+		"organisation":       {h{remOrg: "0", remIP: "90", resOrg: "17.5", resIP: "3"}, ThrottledOrg, 17500 * time.Millisecond, 0, ""},
+		"address":            {h{remOrg: "9", remIP: "0", resOrg: "3", resIP: "8"}, ThrottledIP, 8 * time.Second, 8 * time.Second, ""},
+		"both":               {h{remOrg: "0", remIP: "0", resOrg: "30", resIP: "4"}, ThrottledIP, 30 * time.Second, 4 * time.Second, ""},
+		"a fraction left":    {h{remOrg: "0.4", remIP: "7.9"}, ThrottledOrg, DefaultThrottle, 0, ""},
+		"overdrawn":          {h{remOrg: "5", remIP: "-3"}, ThrottledIP, DefaultThrottle, DefaultThrottle, ""},
+		"one reset, org":     {h{resOrg: "6"}, ThrottledOrg, 6 * time.Second, 0, ""},
+		"one reset, IP":      {h{resIP: "6"}, ThrottledIP, 6 * time.Second, 6 * time.Second, ""},
+		"two resets":         {h{resOrg: "6", resIP: "7"}, ThrottledUnsaid, 7 * time.Second, 0, ""},
+		"neither used up":    {h{remOrg: "5", remIP: "5", resOrg: "3"}, ThrottledUnsaid, 3 * time.Second, 0, ""},
+		"nothing":            {nil, ThrottledUnsaid, DefaultThrottle, 0, ""},
+		"zero resets":        {h{remOrg: "0", resOrg: "0", resIP: "0.0"}, ThrottledOrg, MinThrottle, 0, ""},
+		"zero reset of IP":   {h{remIP: "0", resOrg: "9", resIP: "0"}, ThrottledIP, 9 * time.Second, MinThrottle, ""},
+		"short":              {h{remIP: "0", resIP: "0.25"}, ThrottledIP, MinThrottle, MinThrottle, ""},
+		"a day":              {h{remOrg: "0", resOrg: "86400"}, ThrottledOrg, MinThrottle, 0, "alone"},
+		"a day for all":      {h{remIP: "0", resIP: "86400"}, ThrottledIP, MinThrottle, MinThrottle, "alone all"},
+		"odd for one only":   {h{remOrg: "0", remIP: "0", resOrg: "1e9", resIP: "3"}, ThrottledIP, 3 * time.Second, 3 * time.Second, "alone"},
+		"odd for all only":   {h{remOrg: "0", remIP: "0", resOrg: "30", resIP: "1e9"}, ThrottledIP, 30 * time.Second, MinThrottle, "alone all"},
+		"odd, with another":  {h{remIP: "0", resIP: "1e9", "Retry-After": "40"}, ThrottledIP, 40 * time.Second, 40 * time.Second, ""},
+		"all odd":            {h{remIP: "0", resIP: "1e9", "Retry-After": "soon"}, ThrottledIP, MinThrottle, MinThrottle, "alone all"},
+		"odd, whose":         {h{resIP: "1e9"}, ThrottledUnsaid, MinThrottle, 0, "alone"},
+		"odd beside a reset": {h{resIP: "6", resOrg: "1e9"}, ThrottledUnsaid, 6 * time.Second, 0, "alone"},
+		"two values":         {h{remOrg: "0", resOrg: "1,5"}, ThrottledOrg, 5 * time.Second, 0, ""},
+		"a unit":             {h{remOrg: "0", resOrg: "30s"}, ThrottledOrg, 30 * time.Second, 0, ""},
+		"retry after odd":    {h{"Retry-After": "1e9"}, ThrottledUnsaid, MinThrottle, 0, "alone"},
+		"negative":           {h{remOrg: "0", resOrg: "-4"}, ThrottledOrg, MinThrottle, 0, "alone"},
+		"nonsense":           {h{remOrg: "none", remIP: "NaN", resOrg: "soon", resIP: "Inf"}, ThrottledUnsaid, MinThrottle, 0, "alone"},
+		"retry after":        {h{"Retry-After": "11"}, ThrottledUnsaid, 11 * time.Second, 0, ""},
+		"retry after 0":      {h{"Retry-After": "0"}, ThrottledUnsaid, MinThrottle, 0, ""},
+		"retry after past":   {h{"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, ThrottledUnsaid, MinThrottle, 0, "alone"},
+		"retry after never":  {h{"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}, ThrottledUnsaid, MinThrottle, 0, "alone"},
+		"resets come first":  {h{resOrg: "3", resIP: "4", "Retry-After": "60"}, ThrottledUnsaid, 4 * time.Second, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -180,6 +251,9 @@ func TestThrottledAnswers(t *testing.T) {
 			sameVerdict(t, out, throttled(c.reason))
 			if out.Delay != c.delay || out.DelayIP != c.delayIP {
 				t.Errorf("delay %v, for all %v; want %v, %v", out.Delay, out.DelayIP, c.delay, c.delayIP)
+			}
+			if out.Doubtful != strings.Contains(c.doubt, "alone") || out.DoubtfulIP != strings.HasSuffix(c.doubt, " all") {
+				t.Errorf("doubt %v, for all %v; want %q", out.Doubtful, out.DoubtfulIP, c.doubt)
 			}
 		})
 	}

@@ -1,7 +1,9 @@
 package splitclient
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,21 +27,36 @@ const (
 	pingTimeout = 5 * time.Second
 )
 
+// errProxyLogin ends the attempt to connect through a proxy that wants a login.
+var errProxyLogin = errors.New("the proxy wants a login")
+
+// proxyAnswered tells that refusal from others of a proxy by its status; for the
+// rest net/http makes an error of the status line.
+func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+	if res.StatusCode == http.StatusProxyAuthRequired || res.StatusCode == http.StatusNetworkAuthenticationRequired {
+		return errProxyLogin
+	}
+	return nil
+}
+
 // newTransport makes the connections that all tenants share. The timeout is a
 // call's: net/http lets dialling outlive the call that began it, for a later one
 // to use, and so it needs an end of its own; a later end, so that a call's
 // reason is its own timeout.
+//
+// Compressed answers are asked for, tiny as they are: some gateways compress in
+// any case, and net/http undoes only what it asked for.
 func newTransport(timeout time.Duration) *http.Transport {
 	dialling := 2 * timeout
 	proxy := httpproxy.FromEnvironment().ProxyFunc()
 	return &http.Transport{
 		Proxy:                  func(req *http.Request) (*url.URL, error) { return proxy(req.URL) },
+		OnProxyConnectResponse: proxyAnswered,
 		DialContext:            (&net.Dialer{Timeout: dialling}).DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    dialling,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		DisableCompression:     true, // answers are tiny
 		MaxConnsPerHost:        maxConns,
 		MaxIdleConnsPerHost:    maxConns,
 		IdleConnTimeout:        idleTimeout,
