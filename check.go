@@ -33,6 +33,7 @@ func check(_ context.Context, args []string, stdout, _ io.Writer) error {
 		report.warn("configuration", warning)
 	}
 	report.keyFile(cfg)
+	report.openFiles(cfg)
 	if err := writable(cfg.JournalDir); err != nil {
 		report.fault("journal", err)
 	} else {

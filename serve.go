@@ -54,6 +54,7 @@ type service struct {
 	split   *splitclient.Client
 	journal *journal.Journal
 	disk    *watermark
+	files   descriptors
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -68,6 +69,9 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 			s.closeOpened()
 		}
 	}()
+	if s.files, err = divideFiles(cfg, logger); err != nil {
+		return nil, err
+	}
 	certificate, err := keyfile.Load(cfg.KeyFile, keyfile.Options{
 		Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()})
 	if err != nil {
@@ -76,12 +80,12 @@ func start(cfg config.Config, logger zerolog.Logger) (_ *service, err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s.split, err = splitclient.New(splitclient.Options{
-		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
+		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, MaxConnections: s.files.calls, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		Logger: logger, Registerer: registry, Fatal: s.exit})
+		OpenTables: s.files.tables, Logger: logger, Registerer: registry, Fatal: s.exit})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +110,7 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		Deliver:                    s.split.Do,
 		FlushInterval:              cfg.SegmentsFlushRate,
 		IdleTimeout:                cfg.IdleTimeout,
-		MaxConcurrentCalls:         cfg.MaxConcurrentCalls,
+		MaxConcurrentCalls:         min(cfg.MaxConcurrentCalls, s.files.calls),
 		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
 		Logger:                     s.logger,
@@ -123,11 +127,14 @@ func (s *service) startParts(certificate tls.Certificate, registry *prometheus.R
 		Refuse:              s.disk.refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
+
+		MaxConnections:           s.files.connections,
+		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
 	})
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
 	event := s.logger.Info().Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
-		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Logger: s.logger})
+		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}

@@ -27,6 +27,7 @@ type Options struct {
 	Registerer prometheus.Registerer // nil: metrics are kept and not registered
 	Fatal      func(error)           // called once, when the store can no longer be written (a failed fsync, a full disk); must end the process and not return: the store is not made for going on. nil: panic. Nothing is answered as durable after it
 	CacheBytes int64                 // size of the store's block cache; 0: 8 MiB
+	OpenTables int                   // files of the store that are kept open for reading; 0: 190. Some 20 more are open for other ends
 
 	files files // in place of the disk or Memory; for tests of this package
 }

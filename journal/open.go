@@ -22,6 +22,9 @@ func Open(options Options) (*Journal, error) {
 	if options.CacheBytes == 0 {
 		options.CacheBytes = defaultCacheBytes
 	}
+	if options.OpenTables == 0 {
+		options.OpenTables = defaultOpenTables
+	}
 	files, dir, err := place(options)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -171,6 +174,9 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 	}()
 	compactions, options := newCompactions(), j.storeOptions(mustExist)
 	options.Experimental.CompactionScheduler = compactions
+	// Of its own, as the one that Pebble makes holds 64 files at least.
+	options.FileCache = pebble.NewFileCache(2, j.options.OpenTables)
+	defer options.FileCache.Unref()
 	if j.db, err = pebble.Open(j.storeDir(), options); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}

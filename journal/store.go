@@ -13,6 +13,8 @@ import (
 // defaultCacheBytes is small: pending keys are read once, when a segment wakes.
 const defaultCacheBytes = 8 << 20
 
+const defaultOpenTables = 190
+
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
 // damage to the log from its end; the rest is up to logCheck.
@@ -31,7 +33,6 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		EventListener:               j.storeEvents(),
 		CacheSize:                   j.options.CacheBytes,
 		MemTableSize:                16 << 20,
-		MaxOpenFiles:                200,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		MemTableStopWritesThreshold: 4,
 		// A table that cannot be read must not stop the intake of everybody (I8):
@@ -41,7 +42,6 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	if j.options.Memory == nil { // where an fsync costs something
 		options.WALMinSyncInterval = j.pace.interval
 	}
-	options.Experimental.FileCacheShards = 2
 	return options
 }
 

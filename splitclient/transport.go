@@ -29,7 +29,7 @@ const (
 // call's: net/http lets dialling outlive the call that began it, for a later one
 // to use, and so it needs an end of its own; a later end, so that a call's
 // reason is its own timeout.
-func newTransport(timeout time.Duration) *http.Transport {
+func newTransport(timeout time.Duration, connections int) *http.Transport {
 	dialling := 2 * timeout
 	proxy := httpproxy.FromEnvironment().ProxyFunc()
 	return &http.Transport{
@@ -40,8 +40,8 @@ func newTransport(timeout time.Duration) *http.Transport {
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		DisableCompression:     true, // answers are tiny
-		MaxConnsPerHost:        maxConns,
-		MaxIdleConnsPerHost:    maxConns,
+		MaxConnsPerHost:        connections,
+		MaxIdleConnsPerHost:    connections,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -129,7 +130,20 @@ func (s *site) launchWith(env []string) *process {
 // test is killed; what it logged is shown if the test failed.
 func (s *site) run(args, env []string) *process {
 	s.t.Helper()
-	p := &process{t: s.t, cmd: relay(context.Background(), s.t, args, env), listens: make(chan struct{}), ended: make(chan struct{})}
+	return s.begin(relay(context.Background(), s.t, args, env))
+}
+
+// launchWithFiles is launch of a process that may have so many files open.
+func (s *site) launchWithFiles(files int) *process {
+	s.t.Helper()
+	cmd := relay(context.Background(), s.t, []string{s.config()}, nil)
+	limited := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), cmd.Path, s.config())
+	return s.begin(limited)
+}
+
+func (s *site) begin(cmd *exec.Cmd) *process {
+	s.t.Helper()
+	p := &process{t: s.t, cmd: cmd, listens: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = (*outWatch)(p), (*logWatch)(p)
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
