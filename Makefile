@@ -79,6 +79,10 @@ overload: ## a minute of ten times what the relay can take
 memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 	go test ./test -run '^TestBoundedMemory$$' -memory.keys=10000000 -timeout 1h -count=1 -v
 
+.PHONY: strangers
+strangers: ## 5,000 idle and 1,000 handshaking strangers beside healthy callers: p99, memory, files; each beside the same without
+	go test ./test -run '^TestStrangersBesideCallers$$' -strangers.idle=5000 -strangers.handshaking=1000 -strangers.for=20s -timeout 30m -count=1 -v
+
 .PHONY: footprint
 footprint: ## 1,000,000 segments with nothing to do: memory of each
 	go test ./actors -run '^TestFootprint$$' -footprint.segments=1000000 -timeout 1h -count=1 -v

@@ -54,8 +54,16 @@ func TestHandshakesThatCannotBe(t *testing.T) {
 // is makes the server do all its work of a handshake, and costs the client nothing.
 func firstFlight(t *testing.T, config *tls.Config) []byte {
 	t.Helper()
+	flight, err := recordFlight(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flight
+}
+
+func recordFlight(config *tls.Config) ([]byte, error) {
 	client, server := net.Pipe()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -63,11 +71,8 @@ func firstFlight(t *testing.T, config *tls.Config) []byte {
 	}()
 	buffer := make([]byte, 1<<16)
 	n, err := server.Read(buffer)
-	if err != nil {
-		t.Fatal(err)
-	}
 	cancel()
 	_ = server.Close()
 	<-ended
-	return bytes.Clone(buffer[:n])
+	return bytes.Clone(buffer[:n]), err
 }
