@@ -98,6 +98,9 @@ memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 .PHONY: volumes
 volumes: ## small volumes filled, drained and killed at thirty moments each; as root: MIB=64,128,512
 	go test -tags e2e ./test -run '^TestVolumes$$' -volumes.mib=$(strip $(MIB)) -volumes.kills=10 -timeout 2h -count=1 -v
+.PHONY: strangers
+strangers: ## 5,000 idle and 1,000 handshaking strangers beside healthy callers: p99, memory, files; each beside the same without
+	go test ./test -run '^TestStrangersBesideCallers$$' -strangers.idle=5000 -strangers.handshaking=1000 -strangers.for=20s -timeout 30m -count=1 -v
 
 .PHONY: footprint
 footprint: ## 1,000,000 segments with nothing to do: memory of each

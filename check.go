@@ -43,6 +43,7 @@ func check(_ context.Context, args []string, stdout, _ io.Writer) error {
 		r.warn("configuration", warning)
 	}
 	r.memory(cfg)
+	r.openFiles(cfg)
 	if r.sound("keyFile", "keyPassword", "keyEntryPassword") {
 		r.keyFile(cfg)
 	}

@@ -61,6 +61,7 @@ type service struct {
 	split   *splitclient.Client
 	journal *journal.Journal
 	memory  *pressure
+	files   descriptors
 
 	certificate *keyfile.Source
 
@@ -83,6 +84,10 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 	}
 	s.cfg = room.take(cfg, logger)
 	cfg = s.cfg
+	if s.files, err = divideFiles(cfg, logger); err != nil {
+		return nil, err
+	}
+	lower(&s.files.connections, room.budget.Connections)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerDropped(lines, registry)
@@ -93,13 +98,13 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 		return nil, err
 	}
 	s.split, err = splitclient.New(splitclient.Options{
-		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, Registerer: registry})
+		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, MaxConnections: s.files.calls, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
 		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
-		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable})
+		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable, OpenTables: s.files.tables})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +145,7 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 		Deliver:                    s.split.Do,
 		FlushInterval:              cfg.SegmentsFlushRate,
 		IdleTimeout:                cfg.IdleTimeout,
-		MaxConcurrentCalls:         cfg.MaxConcurrentCalls,
+		MaxConcurrentCalls:         min(cfg.MaxConcurrentCalls, s.files.calls),
 		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
 		MaxKeysInMemory:            room.budget.KeysInMemory,
@@ -160,11 +165,14 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 		Refuse:              s.refuse,
 		Logger:              s.logger,
 		Registerer:          registry,
+
+		MaxConnections:           s.files.connections,
+		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
 	})
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
 	event := s.logger.Info().EmbedObject(build()).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
-		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Logger: s.logger})
+		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}

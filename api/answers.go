@@ -41,6 +41,8 @@ var (
 	errUnknown  = &failure{status: http.StatusServiceUnavailable, message: "outcome unknown, send it again", retryAfter: retrySoon}
 	errNoView   = &failure{status: http.StatusServiceUnavailable, message: "segments cannot be listed now", retryAfter: retrySoon}
 
+	errCompressed = invalidBody("it is compressed; send it as it is, without Content-Encoding")
+
 	errCutBody  = &failure{status: http.StatusBadRequest, message: "invalid POST body: it was cut off"}
 	errSlowBody = &failure{status: http.StatusRequestTimeout, message: "the POST body did not arrive in time"}
 )

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"audiences/api/connections"
 )
 
 // audiences takes one change. The order of the checks is the old server's:
@@ -15,9 +17,11 @@ func (s *Server) audiences(c echo.Context) error {
 		return errMethod
 	}
 	defer s.metrics.timeAnswer(time.Now())
-	if !s.authorized(c.Request()) {
-		return errToken
+	done, err := s.authorize(c.Request())
+	if err != nil {
+		return err
 	}
+	defer done()
 	t, err := s.admit()
 	if err != nil {
 		return err
@@ -34,8 +38,17 @@ func (s *Server) audiences(c echo.Context) error {
 	return c.String(http.StatusOK, "MPIDs "+req.verb)
 }
 
-func (s *Server) authorized(r *http.Request) bool {
-	return s.token.matches(r.Header.Get(echo.HeaderAuthorization))
+// authorize looks for the token. While a request that has shown it is under way,
+// which it is until done, its connection is not let go for another one's sake.
+func (s *Server) authorize(r *http.Request) (done func(), err error) {
+	if !s.token.matches(r.Header.Get(echo.HeaderAuthorization)) {
+		return nil, errToken
+	}
+	conn := connections.From(r.Context())
+	if !conn.Prove() {
+		return nil, errCrowded // its connection has been let go: nobody would learn what became of it
+	}
+	return conn.Done, nil
 }
 
 // admit refuses what could not be taken anyway, before its body is read.
@@ -67,6 +80,9 @@ func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
 	}
 	w.decoder.maxKeys = s.options.MaxKeysPerPost
 	req, err := w.decoder.decode(w.body)
+	if err != nil && compressed(r.Header, w.body) {
+		err = errCompressed
+	}
 	if err != nil {
 		return request{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -145,6 +147,16 @@ func (d *decoder) mpids(into *mpids) error {
 	return err
 }
 
+// compressed tells why what is no object is none: by what the header says, or by
+// how gzip begins. A header alone is not believed, as the old server never looked
+// at it.
+func compressed(header http.Header, body []byte) bool {
+	encoding := strings.TrimSpace(header.Get("Content-Encoding"))
+	said := encoding != "" && !strings.EqualFold(encoding, "identity")
+	start := bytes.TrimLeft(body, " \t\r\n")
+	return bytes.HasPrefix(body, []byte("\x1f\x8b")) || said && !bytes.HasPrefix(start, []byte("{"))
+}
+
 // text is the content of a JSON string, valid until the next call.
 func (d *decoder) text(raw jsontext.Value) ([]byte, error) {
 	if bytes.IndexByte(raw, '\\') < 0 {
@@ -155,9 +167,10 @@ func (d *decoder) text(raw jsontext.Value) ([]byte, error) {
 	return d.unquoted, err
 }
 
-// describe says what is wrong with a body and where. Of the body's own text it
-// repeats a known field's name at most: a JSON pointer could lead through
-// anything (I7).
+// describe says what is wrong with a body and where. It repeats nothing of the
+// body, as any part of it may be of a token or a key (I7): neither the library's
+// errors, which quote what they met, nor a JSON pointer, which could lead through
+// anything; a known field's name at most.
 func describe(err error) error {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f
@@ -169,5 +182,21 @@ func describe(err error) error {
 	case !ok:
 		return invalidBody("not valid JSON")
 	}
-	return invalidBody("%v at byte %d", syntax.Err, syntax.ByteOffset)
+	return invalidBody("%s at byte %d", nature(syntax.Err), syntax.ByteOffset)
+}
+
+// natures are the beginnings of the library's errors that are said to the caller.
+var natures = []string{
+	"invalid character", "invalid escape sequence", "invalid surrogate pair", "invalid UTF-8",
+	"exceeded max depth", "object member name must be a string", "missing value after object name",
+}
+
+// nature is what an error says before it quotes.
+func nature(err error) string {
+	for _, text := range natures {
+		if err != nil && strings.HasPrefix(err.Error(), text) {
+			return text
+		}
+	}
+	return "not valid JSON"
 }

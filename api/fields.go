@@ -3,14 +3,13 @@ package api
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"audiences/audience"
 )
-
-// maxVerbShown is how much of a wrong verb the answer repeats, in characters.
-const maxVerbShown = 100
 
 // fields is a body as it was written, before anything is checked.
 type fields struct {
@@ -125,21 +124,25 @@ func (f *field) asVerb() (audience.Verb, error) {
 	case '{', '[':
 		return 0, badRequest("invalid verb: it is %s; must be add or delete", kindName(f.kind))
 	}
-	verb, err := audience.ParseVerb(shortened(text, maxVerbShown))
-	if err != nil {
+	verb, err := audience.ParseVerb(text)
+	switch {
+	case err == nil:
+		return verb, nil
+	case repeatable(text):
 		return 0, badRequest("%v", err)
 	}
-	return verb, nil
+	return 0, badRequest("invalid verb of %d characters; must be add or delete", utf8.RuneCountInString(text))
 }
 
-// shortened cuts text after so many characters.
-func shortened(text string, characters int) string {
-	for i := range text {
-		if characters--; characters < 0 {
-			return text[:i] + "…"
-		}
+// repeatable reports whether the answer may repeat a wrong verb, as the wire
+// contract has it. A caller that mixed its fields up has a token or a key there,
+// so only what could be meant as a verb comes back: up to eight letters and
+// blanks, or up to three characters of any kind.
+func repeatable(verb string) bool {
+	if utf8.RuneCountInString(verb) <= 3 {
+		return true
 	}
-	return text
+	return len(verb) <= 8 && strings.Trim(verb, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ ") == ""
 }
 
 // take puts one entry with the keys, digit for digit, or counts it as ignored,

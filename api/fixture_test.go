@@ -134,6 +134,18 @@ func readAnswer(response *http.Response) answer {
 	return answer{response.StatusCode, string(text), response.Header.Get("Retry-After"), response.Proto, response.Header, response.Close}
 }
 
+// dialOnce is for a client that has one connection, which is there already.
+func dialOnce(plain net.Conn) func(network, address string) (net.Conn, error) {
+	return func(string, string) (net.Conn, error) {
+		if plain == nil {
+			return nil, net.ErrClosed
+		}
+		conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true})
+		plain = nil
+		return conn, conn.Handshake()
+	}
+}
+
 // raw sends text as it is over a connection of its own, which stays open, and
 // returns what is answered; a zero answer means that the server hung up.
 func (f *fixture) raw(t *testing.T, text string) <-chan answer {

@@ -6,12 +6,15 @@ import (
 	"runtime"
 
 	"github.com/labstack/echo/v4"
+
+	"audiences/api/connections"
 )
 
-// observe is the one middleware: it contains panics, has errors written, and
-// counts the answer.
+// observe is the one middleware: it tells the gate that a request has come,
+// contains panics, has errors written, and counts the answer.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		connections.From(c.Request().Context()).Touch()
 		if err := s.contain(next, c); err != nil {
 			c.Error(err)
 		}

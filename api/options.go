@@ -43,6 +43,11 @@ type Options struct {
 	// than 64 KiB each leave a quarter of it to the others. 0: 256 MiB. It is
 	// raised to MaxBodyBytes, as the largest body could never be taken else.
 	MaxBytesInFlight int64
+	// MaxConnections is how many connections may be open at once. 0: 4096. Beyond
+	// it those of strangers are let go first; see package connections.
+	MaxConnections int
+	// MaxConnectionsPerAddress is the same for one address. 0: no such limit.
+	MaxConnectionsPerAddress int
 	// Refuse returns an error while no change may be taken, a full disk for
 	// one. Its text is sent to the caller. nil: never.
 	Refuse func() error

@@ -29,9 +29,11 @@ func uptimeText(up time.Duration) string {
 // cache shows how many keys wait, per segment. The old server showed it to
 // everybody, with a part of each apiToken.
 func (s *Server) cache(c echo.Context) error {
-	if !s.authorized(c.Request()) {
-		return errToken
+	done, err := s.authorize(c.Request())
+	if err != nil {
+		return err
 	}
+	defer done()
 	ctx, cancel := context.WithTimeout(c.Request().Context(), s.options.AnswerTimeout)
 	defer cancel()
 	views, err := s.options.Segments(ctx)

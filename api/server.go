@@ -8,8 +8,11 @@
 // [failure] and takes nothing of the request. No token and no key is logged or
 // sent back (I7).
 //
-// Echo routes and carries the handlers; limits, timeouts and TLS belong to the
-// http.Server, and decoding knows of neither.
+// Before it, its connection comes through the gate of package connections, which
+// bounds what those can take who never show the token.
+//
+// Echo routes and carries the handlers; limits and timeouts belong to the
+// http.Server, TLS to the gate, and decoding knows of neither.
 package api
 
 import (
@@ -25,17 +28,31 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+
+	"audiences/api/connections"
 )
 
 // Time and size limits of a connection. The lambda sends its whole request at
 // once; these are for those who do not.
 const (
-	readHeaderTimeout = 5 * time.Second // also bounds the TLS handshake
+	handshakeTimeout  = 5 * time.Second
+	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 30 * time.Second
 	idleTimeout       = 75 * time.Second
 	writeSlack        = 20 * time.Second // to write the answer after body and outcome
 	maxHeaderBytes    = 16 << 10
 )
+
+// Bounds of an HTTP/2 connection. All of a connection's streams together may have
+// the buffer, and a stranger's are refused before it fills.
+var http2Bounds = http.HTTP2Config{
+	MaxConcurrentStreams:          100,
+	MaxReceiveBufferPerConnection: 1 << 20,
+	MaxReceiveBufferPerStream:     512 << 10,
+	SendPingTimeout:               30 * time.Second, // finds who is gone without a word
+	PingTimeout:                   15 * time.Second,
+	WriteByteTimeout:              20 * time.Second, // for who does not read its answers
+}
 
 // Server serves /audiences, /ping, /uptime and /cache over TLS.
 type Server struct {
@@ -44,6 +61,7 @@ type Server struct {
 	admission *admission
 	metrics   *metrics
 	echo      *echo.Echo
+	gate      *connections.Gate
 	http      *http.Server
 	draining  atomic.Bool
 	decoding  sync.Mutex // held while a large body is decoded
@@ -59,19 +77,33 @@ func New(options Options) *Server {
 	}
 	s.metrics = newMetrics(options.Registerer, s.admission)
 	s.echo = s.routes()
+	config := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1", "http/1.0"},
+		GetCertificate: options.GetCertificate,
+	}
+	errorLog := newErrorLog(options.Logger)
+	s.gate = connections.NewGate(connections.Options{
+		Max:              options.MaxConnections,
+		MaxPerAddress:    options.MaxConnectionsPerAddress,
+		TLS:              config,
+		HandshakeTimeout: handshakeTimeout,
+		Failed:           newHandshakeLog(options.Logger).failed,
+		AcceptFailed:     errorLog.accept,
+		Port:             "https",
+		Registerer:       options.Registerer,
+	})
 	s.http = &http.Server{
-		Handler: s.echo,
-		TLSConfig: &tls.Config{
-			MinVersion:     tls.VersionTLS12,
-			NextProtos:     []string{"h2", "http/1.1"},
-			GetCertificate: options.GetCertificate,
-		},
+		Handler:           s.echo,
+		TLSConfig:         config, // the gate speaks TLS; here it says that HTTP/2 is spoken
+		HTTP2:             &http2Bounds,
+		ConnContext:       connections.WithConn,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      readTimeout + options.AnswerTimeout + writeSlack,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          log.New(newErrorLog(options.Logger), "", 0),
+		ErrorLog:          log.New(errorLog, "", 0),
 	}
 	return s
 }
@@ -81,6 +113,7 @@ func (s *Server) routes() *echo.Echo {
 	e.IPExtractor = echo.ExtractIPDirect()
 	e.HTTPErrorHandler = s.answerError
 	e.Use(s.observe)
+	e.Pre(decoded)
 	// A not-found route takes every method, also those that Echo has no name
 	// for; the old server's probes answered all of them.
 	for path, handler := range map[string]echo.HandlerFunc{
@@ -95,10 +128,19 @@ func (s *Server) routes() *echo.Echo {
 	return e
 }
 
+// decoded has a path routed as it is meant, however it is written: Echo would go
+// by the percent-encoded form, in which /%61udiences is another path.
+func decoded(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Request().URL.RawPath = ""
+		return next(c)
+	}
+}
+
 // Serve answers requests on the listener, speaking TLS over it, until Shutdown;
 // it then returns nil. The listener is closed on return.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.http.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(s.gate.Listen(listener)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve requests: %w", err)
 	}
 	return nil

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"audiences/api/connections"
 	"audiences/audience"
 )
 
@@ -290,11 +293,16 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 func TestPortScannerDoesNotFloodTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		e := newErrorLog(zerolog.New(&out))
-		for range 1000 {
-			_, _ = e.Write([]byte("http: TLS handshake error from 192.0.2.1:5: EOF\n"))
+		logger := zerolog.New(&out)
+		e, h := newErrorLog(logger), newHandshakeLog(logger)
+		from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}
+		fail := func(why connections.Failure, times int) {
+			for range times {
+				h.failed(from, why, errors.New(strings.Repeat("long ", 1000)))
+			}
 		}
-		if n := strings.Count(out.String(), "\n"); n != 5 || strings.Count(out.String(), `"level":"debug"`) != 5 {
+		fail(connections.HungUp, 1000)
+		if n := strings.Count(out.String(), "\n"); n != 5 || strings.Count(out.String(), `"level":"debug"`) != 5 || out.Len() > 5*1000 {
 			t.Errorf("%d lines for 1000 failed handshakes", n)
 		}
 		out.Reset()
@@ -302,9 +310,16 @@ func TestPortScannerDoesNotFloodTheLog(t *testing.T) {
 		if !strings.Contains(out.String(), `"level":"warn"`) || strings.Contains(out.String(), "tok-secret") {
 			t.Errorf("a real error after the noise: %s", out.String())
 		}
+		out.Reset()
+		for _, why := range []connections.Failure{connections.DottedName, connections.OldVersion, connections.PlainHTTP} {
+			fail(why, 1000)
+		}
+		if n := strings.Count(out.String(), `"level":"warn"`); n != 3 || strings.Count(out.String(), "\n") != 3 {
+			t.Errorf("%d lines for three things that somebody can mend", n)
+		}
 		<-time.After(10 * time.Second)
 		out.Reset()
-		_, _ = e.Write([]byte("http: TLS handshake error from 192.0.2.1:5: EOF\n"))
+		fail(connections.HungUp, 1)
 		if !strings.Contains(out.String(), `"held_back":995`) {
 			t.Errorf("held back lines are not counted: %s", out.String())
 		}

@@ -46,6 +46,8 @@ type Config struct {
 	MaxCallsPerSecondPerTenant float64
 	MaxRequestsInFlight        int
 	MaxBytesInFlight           int64
+	MaxConnections             int // 0: as many as the limit of open files leaves
+	MaxConnectionsPerAddress   int // 0: no such limit
 	MinFreeDiskBytes           int64
 
 	Warnings []string // what works but should not stay so, one sentence each

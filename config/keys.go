@@ -36,6 +36,8 @@ var table = []key{
 	number("maxCallsPerSecondPerTenant", "10", 0.001, 100_000, "calls to Split a second for one apiToken", func(c *Config) *float64 { return &c.MaxCallsPerSecondPerTenant }),
 	whole("maxRequestsInFlight", "4096", 1, 1_000_000, "requests being answered at once; beyond it 503", func(c *Config) *int { return &c.MaxRequestsInFlight }),
 	whole("maxBytesInFlight", "268435456", 1024, 1<<40, "bytes that requests hold at once, as bodies or as keys; beyond it 503", func(c *Config) *int64 { return &c.MaxBytesInFlight }),
+	whole("maxConnections", "0", 0, 1_000_000, "connections to the HTTPS port at once; 0: what the limit of open files leaves, at most 4096", func(c *Config) *int { return &c.MaxConnections }),
+	whole("maxConnectionsPerAddress", "0", 0, 1_000_000, "the same from one address; 0: no such limit", func(c *Config) *int { return &c.MaxConnectionsPerAddress }),
 	whole("minFreeDiskBytes", "536870912", 0, 1<<50, "free disk space in bytes under which requests get 503; the journal keeps what it needs itself in any case", func(c *Config) *int64 { return &c.MinFreeDiskBytes }),
 }
 

@@ -34,9 +34,10 @@ type Options struct {
 	// MinFreeBytes is what changes leave of the disk (Refuse), for others who use it. What
 	// settling and compacting need is kept in any case. 0: no more than that.
 	MinFreeBytes int64
-	// MaxOpenFiles is how many files the store may hold open, tables above all; it opens
-	// and closes them as needed beyond that. 0: 200.
-	MaxOpenFiles int
+	// OpenTables is how many files the store keeps open for reading; it opens and closes
+	// them as needed beyond that. Some 20 more are open for other ends. 0: 190, which is
+	// enough for the tables of some tens of millions of keys.
+	OpenTables int
 
 	files files // in place of the disk or Memory; for tests of this package
 }

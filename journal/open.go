@@ -23,7 +23,7 @@ func Open(options Options) (*Journal, error) {
 	}
 	options.CacheBytes = cmp.Or(options.CacheBytes, defaultCacheBytes)
 	options.MemTableBytes = cmp.Or(options.MemTableBytes, largestUnit)
-	options.MaxOpenFiles = cmp.Or(options.MaxOpenFiles, defaultOpenFiles)
+	options.OpenTables = cmp.Or(options.OpenTables, defaultOpenTables)
 	files, dir, err := place(options)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -217,6 +217,9 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 	j.compactions = newCompactions()
 	options := j.storeOptions(mustExist)
 	options.Experimental.CompactionScheduler = j.compactions
+	// Of its own, as the one that Pebble makes holds 64 files at least.
+	options.FileCache = pebble.NewFileCache(2, j.options.OpenTables)
+	defer options.FileCache.Unref()
 	if j.db, err = pebble.Open(j.storeDir(), options); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}

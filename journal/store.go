@@ -14,8 +14,7 @@ import (
 // defaultCacheBytes is small: pending keys are read once, when a segment wakes.
 const defaultCacheBytes = 8 << 20
 
-// defaultOpenFiles is enough for the tables of some tens of millions of keys.
-const defaultOpenFiles = 200
+const defaultOpenTables = 190
 
 // memTable is the size of a memtable: as large as the disk has room for, or as there
 // is memory for.
@@ -39,7 +38,6 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		EventListener:               j.storeEvents(),
 		CacheSize:                   j.options.CacheBytes,
 		MemTableSize:                uint64(j.memTable()),
-		MaxOpenFiles:                j.options.MaxOpenFiles,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		MemTableStopWritesThreshold: 4,
 		// A table that cannot be read must not stop the intake of everybody (I8):
@@ -52,7 +50,6 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	if j.options.Memory == nil { // where an fsync costs something
 		options.WALMinSyncInterval = j.pace.interval
 	}
-	options.Experimental.FileCacheShards = 2
 	return options
 }
 

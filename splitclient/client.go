@@ -1,6 +1,7 @@
 package splitclient
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,11 +27,12 @@ const apiPath = "/internal/api/v2"
 
 // Options say how to reach Split. BaseURL alone is required.
 type Options struct {
-	BaseURL    string                // http or https, without the API's own path: https://api.split.io
-	Timeout    time.Duration         // for a whole call, from dialling to the answer's last byte; 0: DefaultTimeout
-	Transport  http.RoundTripper     // nil: one of our own with keep-alive, HTTP/2 and the environment's proxy
-	UserAgent  string                // "": audiences
-	Registerer prometheus.Registerer // nil: the metrics are kept but shown nowhere
+	BaseURL        string                // http or https, without the API's own path: https://api.split.io
+	Timeout        time.Duration         // for a whole call, from dialling to the answer's last byte; 0: DefaultTimeout
+	Transport      http.RoundTripper     // nil: one of our own with keep-alive, HTTP/2 and the environment's proxy
+	MaxConnections int                   // of the own transport, where HTTP/1.1 is spoken, idle ones included; 0: 128
+	UserAgent      string                // "": audiences
+	Registerer     prometheus.Registerer // nil: the metrics are kept but shown nowhere
 }
 
 // Client calls Split. It is safe for concurrent use and shares its connections
@@ -72,7 +74,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	if c.transport == nil {
-		own := newTransport(c.timeout)
+		own := newTransport(c.timeout, cmp.Or(o.MaxConnections, maxConns))
 		c.transport, c.closeIdle = own, own.CloseIdleConnections
 	}
 	return c, nil

@@ -46,7 +46,7 @@ func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, res *http.Res
 //
 // Compressed answers are asked for, tiny as they are: some gateways compress in
 // any case, and net/http undoes only what it asked for.
-func newTransport(timeout time.Duration) *http.Transport {
+func newTransport(timeout time.Duration, connections int) *http.Transport {
 	dialling := 2 * timeout
 	proxy := httpproxy.FromEnvironment().ProxyFunc()
 	return &http.Transport{
@@ -57,8 +57,8 @@ func newTransport(timeout time.Duration) *http.Transport {
 		TLSHandshakeTimeout:    dialling,
 		ForceAttemptHTTP2:      true,
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		MaxConnsPerHost:        maxConns,
-		MaxIdleConnsPerHost:    maxConns,
+		MaxConnsPerHost:        connections,
+		MaxIdleConnsPerHost:    connections,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 	}

@@ -21,21 +21,22 @@ const module = "audiences"
 // libraries that are to stay replaceable. A package that is not here is against
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
-	"audiences":              {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "memory", "sandbox", "splitclient"},
-	"audiences/actors":       {"audience", "journal", "splitclient"},
-	"audiences/api":          {"actors", "audience"},
-	"audiences/api/admin":    {"actors", "audience"},
-	"audiences/api/keyfile":  {},
-	"audiences/audience":     {},
-	"audiences/config":       {"audience"},
-	"audiences/journal":      {"audience"},
-	"audiences/memory":       {},
-	"audiences/sandbox":      {"audience"},
-	"audiences/splitclient":  {"audience"},
-	"audiences/test":         {},
-	"audiences/test/bench":   {"sandbox"}, // starts the relay as a process
-	"audiences/test/e2e":     {},
-	"audiences/test/mutants": {},
+	"audiences":                 {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "memory", "sandbox", "splitclient"},
+	"audiences/actors":          {"audience", "journal", "splitclient"},
+	"audiences/api":             {"actors", "api/connections", "audience"},
+	"audiences/api/admin":       {"actors", "api/connections", "audience"},
+	"audiences/api/connections": {},
+	"audiences/api/keyfile":     {},
+	"audiences/audience":        {},
+	"audiences/config":          {"audience"},
+	"audiences/journal":         {"audience"},
+	"audiences/memory":          {},
+	"audiences/sandbox":         {"audience"},
+	"audiences/splitclient":     {"audience"},
+	"audiences/test":            {},
+	"audiences/test/bench":      {"sandbox"}, // starts the relay as a process
+	"audiences/test/e2e":        {},
+	"audiences/test/mutants":    {},
 }
 
 // inTests is what the tests of a package may import beyond that.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net"
 	"os"
@@ -132,12 +133,26 @@ func (s *site) run(args, env []string) *process {
 	return s.runAs(args, env, func(*exec.Cmd) {})
 }
 
+// launchWithFiles is launch of a process that may have so many files open.
+func (s *site) launchWithFiles(files int) *process {
+	s.t.Helper()
+	cmd := relay(context.Background(), s.t, []string{s.config()}, nil)
+	limited := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), cmd.Path, s.config())
+	return s.begin(limited)
+}
+
 // runAs is run with a last word on the command.
 func (s *site) runAs(args, env []string, prepare func(*exec.Cmd)) *process {
 	s.t.Helper()
-	p := &process{t: s.t, cmd: relay(context.Background(), s.t, args, env), listens: make(chan struct{}), ended: make(chan struct{})}
+	cmd := relay(context.Background(), s.t, args, env)
+	prepare(cmd)
+	return s.begin(cmd)
+}
+
+func (s *site) begin(cmd *exec.Cmd) *process {
+	s.t.Helper()
+	p := &process{t: s.t, cmd: cmd, listens: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = (*outWatch)(p), (*logWatch)(p)
-	prepare(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -48,7 +48,10 @@ func TestWireContract(t *testing.T) {
 	}{
 		{"raw token", "POST", "/audiences", "foo", body(), 200, "MPIDs add"},
 		{"Bearer and the token", "POST", "/audiences", "Bearer foo", body(), 200, "MPIDs add"},
-		{"Bearer in lower case", "POST", "/audiences", "bearer foo", body(), 401, "auth token doesn't match"},
+		{"Bearer in lower case", "POST", "/audiences", "bearer foo", body(), 200, "MPIDs add"},
+		{"blanks behind Bearer", "POST", "/audiences", "Bearer  foo", body(), 200, "MPIDs add"},
+		{"mParticle's own scheme", "POST", "/audiences", "Token foo", body(), 200, "MPIDs add"},
+		{"another scheme", "POST", "/audiences", "Basic foo", body(), 401, "auth token doesn't match"},
 		{"Bearer alone", "POST", "/audiences", "Bearer ", body(), 401, "auth token doesn't match"},
 		{"a longer token", "POST", "/audiences", "foofoo", body(), 401, "auth token doesn't match"},
 		{"the beginning of the token", "POST", "/audiences", "fo", body(), 401, "auth token doesn't match"},

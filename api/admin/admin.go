@@ -5,6 +5,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
+
+	"audiences/api/connections"
 )
 
 // Options say what a Server shows.
@@ -27,12 +30,17 @@ type Options struct {
 	Ready func() error
 	// Gatherer is what /metrics shows. nil: nothing.
 	Gatherer prometheus.Gatherer
-	Logger   zerolog.Logger
+	// MaxConnections is how many connections may be open at once; beyond it the
+	// one whose last request is longest ago is let go. 0: 64.
+	MaxConnections int
+	Logger         zerolog.Logger
+	Registerer     prometheus.Registerer // nil: metrics are kept and not registered
 }
 
 // Server serves /livez, /readyz and /metrics.
 type Server struct {
 	options Options
+	gate    *connections.Gate
 	http    *http.Server
 }
 
@@ -45,8 +53,12 @@ func New(options Options) *Server {
 		options.Gatherer = prometheus.NewRegistry()
 	}
 	s := &Server{options: options}
+	s.gate = connections.NewGate(connections.Options{
+		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer,
+		AcceptFailed: func(err error) { options.Logger.Debug().Err(err).Msg("cannot accept an admin connection") }})
 	s.http = &http.Server{
-		Handler:           guarded(s.routes()),
+		Handler:           touching(guarded(s.routes())),
+		ConnContext:       connections.WithConn,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      60 * time.Second,
@@ -55,6 +67,14 @@ func New(options Options) *Server {
 		ErrorLog:          log.New(warnings{options.Logger}, "", 0),
 	}
 	return s
+}
+
+// touching tells the gate that a request has come.
+func touching(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections.From(r.Context()).Touch()
+		next.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) routes() http.Handler {
@@ -86,7 +106,7 @@ func answer(w http.ResponseWriter, status int, text string) {
 // Serve answers requests on the listener until Shutdown; it then returns nil.
 // The listener is closed on return.
 func (s *Server) Serve(listener net.Listener) error {
-	if err := s.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(s.gate.Listen(listener)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin requests: %w", err)
 	}
 	return nil

@@ -7,8 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -117,6 +120,62 @@ func TestMetricsShowsTheGatherer(t *testing.T) {
 	response, text := ask(t, "GET", start(t, Options{Gatherer: registry}), "/metrics", "")
 	if !strings.Contains(text, "\naudiences_test_total 7\n") || response.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%v %s", response.Header, text)
+	}
+}
+
+// TestFullPortAnswers: who sits there gives way to who asks.
+func TestFullPortAnswers(t *testing.T) {
+	address := start(t, Options{MaxConnections: 3})
+	var first net.Conn
+	for range 10 {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if response, text := ask(t, "GET", address, "/livez", ""); response.StatusCode != 200 {
+			t.Errorf("%d %s", response.StatusCode, text)
+		}
+		if first == nil {
+			first = conn
+		}
+	}
+	_ = first.SetReadDeadline(time.Now().Add(2 * time.Second)) // sooner than one that says nothing is cut off
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first of eleven is still there: %v", err)
+	}
+}
+
+// TestWhoAsksStaysLonger than who asked before him.
+func TestWhoAsksStaysLonger(t *testing.T) {
+	address := start(t, Options{MaxConnections: 2})
+	keeping := func() *http.Client { return &http.Client{Transport: &http.Transport{}} }
+	ask := func(client *http.Client) (reused bool) {
+		trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }}
+		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet, "http://"+address+"/livez", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
+			t.Fatal(err)
+		}
+		return reused
+	}
+	first, second, third := keeping(), keeping(), keeping()
+	defer first.CloseIdleConnections()
+	defer second.CloseIdleConnections()
+	defer third.CloseIdleConnections()
+	ask(first)
+	ask(second)
+	ask(first)
+	ask(third)
+	if !ask(first) {
+		t.Error("the first one, which asked after the second, was let go")
 	}
 }
 

@@ -1,0 +1,182 @@
+package connections
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// Conn is one connection, as the gate sees it.
+//
+//	accepted --handshake--> stranger --Prove--> busy <--Prove, Done--> idle caller
+//
+// It leaves each of these states but busy when another needs its room.
+type Conn struct {
+	net.Conn
+	gate    *Gate
+	address netip.Addr // what connections are counted by
+	place   place      // in the table, which alone touches it
+	proven  atomic.Bool
+	turn    atomic.Int32 // the class of the turn in hand, noTurn for none
+	turns   atomic.Int32 // how many it has had
+	closed  chan struct{}
+	once    sync.Once
+
+	hello *hello // of the handshake's goroutine alone; nil when that is over
+}
+
+func newConn(inner net.Conn, g *Gate) *Conn {
+	return &Conn{Conn: inner, gate: g, address: countedBy(inner.RemoteAddr()), closed: make(chan struct{}), hello: new(hello)}
+}
+
+// countedBy is the address without its port. Of an IPv6 address it is the /64,
+// as that is what one customer of a network has at least. What has no address,
+// as a pipe, counts as one.
+func countedBy(remote net.Addr) netip.Addr {
+	tcp, ok := remote.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	address := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if address.Is4() {
+		return address
+	}
+	prefix, err := address.Prefix(64)
+	if err != nil {
+		return address
+	}
+	return prefix.Addr()
+}
+
+type contextKey struct{}
+
+// WithConn is for http.Server.ConnContext: it lets From find the connection.
+func WithConn(ctx context.Context, conn net.Conn) context.Context {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	if c, ok := conn.(*Conn); ok {
+		return context.WithValue(ctx, contextKey{}, c)
+	}
+	return ctx
+}
+
+// From is the connection that a request came by; nil for one that came through no
+// gate, on which all methods below do nothing.
+func From(ctx context.Context) *Conn {
+	c, _ := ctx.Value(contextKey{}).(*Conn)
+	return c
+}
+
+// Touch says that a request has come, which makes the connection the last of its
+// kind to be let go.
+func (c *Conn) Touch() {
+	if c != nil {
+		c.gate.table.touch(c)
+	}
+}
+
+// Prove says that a request has shown the token, and is under way until Done. It
+// returns false when the connection was let go before, so that nobody would
+// receive an answer: nothing must be done for the request then.
+func (c *Conn) Prove() bool {
+	if c == nil {
+		return true
+	}
+	if !c.gate.table.prove(c) {
+		return false
+	}
+	c.proven.Store(true)
+	c.giveTurnBack()
+	return true
+}
+
+// Done ends what Prove began.
+func (c *Conn) Done() {
+	if c != nil {
+		c.gate.table.done(c)
+	}
+}
+
+// Read gives a stranger what he sent when it is his turn to compute. The turn ends
+// with his next read or write, so that nobody keeps one while he waits for the
+// network.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.giveTurnBack()
+	n, err := c.Conn.Read(p)
+	if n == 0 || c.gate.tls == nil || c.proven.Load() {
+		return n, err
+	}
+	if c.hello != nil {
+		c.hello.add(p[:n])
+	}
+	if !c.awaitTurn() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return n, err
+}
+
+func (c *Conn) Write(p []byte) (int, error) {
+	c.giveTurnBack()
+	return c.Conn.Write(p)
+}
+
+// CloseWrite lets net/http say the last word and wait for the other side's end,
+// where the inner connection can.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close may be called more than once.
+func (c *Conn) Close() error {
+	c.once.Do(func() {
+		close(c.closed)
+		c.giveTurnBack()
+		c.gate.table.remove(c)
+	})
+	return c.Conn.Close()
+}
+
+// reset closes without the courtesies of TCP: for strangers, who could else leave
+// what is on its way to them in the system's memory for minutes.
+func (c *Conn) reset() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it is closed either way
+	}
+	_ = c.Close()
+}
+
+// turnsOfOnePost is how many turns a caller needs at most from its hello until it
+// has shown the token: for the hello, what ends the handshake, and a request that
+// comes in pieces.
+const turnsOfOnePost = 5
+
+// hasBegun goes by the number of turns that were had.
+func hasBegun(turns int32) bool { return turns > 0 && turns < turnsOfOnePost }
+
+// awaitTurn returns false when the connection ends, or waits too long.
+func (c *Conn) awaitTurn() bool {
+	begun := hasBegun(c.turns.Add(1) - 1)
+	class := c.gate.turns.await(c.address, c.gate.table.isKnown(c), begun, c.closed)
+	c.turn.Store(class)
+	select {
+	case <-c.closed: // Close may have looked for the turn before it was there
+		c.giveTurnBack()
+		return false
+	default:
+		return class != noTurn
+	}
+}
+
+func (c *Conn) giveTurnBack() {
+	if class := c.turn.Swap(noTurn); class != noTurn {
+		c.gate.turns.giveBack(class)
+	}
+}

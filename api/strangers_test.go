@@ -1,0 +1,178 @@
+package api
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"audiences/api/connections"
+	"audiences/audience"
+)
+
+// TestPostUnderWayIsNotLetGo: with the server full, strangers and idle callers
+// give way, and a post that waits for its answer never does.
+func TestPostUnderWayIsNotLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replies := make(chan chan<- error, 3)
+		f := start(t, Options{MaxConnections: 3, Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		request := fmt.Sprintf("POST /audiences HTTP/1.1\r\nHost: x\r\nAuthorization: foo\r\nContent-Length: %d\r\n\r\n%s", len(body()), body())
+		begun := time.Now()
+		first := f.raw(t, request)
+		(<-replies) <- nil
+		if got := <-first; got.status != 200 {
+			t.Fatal(got)
+		}
+		second := f.raw(t, request)
+		reply := <-replies
+		for range 20 {
+			_ = f.rawPlain(t, "\x16")
+		}
+		for _, path := range []string{"/ping", "/uptime"} {
+			if got := <-f.raw(t, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); got.status != 200 || time.Since(begun) != 0 {
+				t.Errorf("%s at the limit: %+v after %v", path, got, time.Since(begun))
+			}
+		}
+		reply <- nil
+		if got := <-second; got.status != 200 {
+			t.Errorf("the post under way: %+v", got)
+		}
+	})
+}
+
+// TestWrongTokensMakeNoCaller: who is refused stays a stranger, however often he
+// asks, and is let go like one.
+func TestWrongTokensMakeNoCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, Options{MaxConnections: 2})
+		if got := f.post(t, body()); got.status != 200 { // the fixture's client, which keeps its connection
+			t.Fatal(got)
+		}
+		stranger, _ := f.pipes.dial(t.Context())
+		client := &http.Client{Transport: &http.Transport{DialTLS: dialOnce(stranger)}}
+		defer client.CloseIdleConnections()
+		for range 10 {
+			r, _ := http.NewRequest(http.MethodPost, "https://relay/audiences", strings.NewReader(body()))
+			r.Header.Set("Authorization", "bar")
+			if response, err := client.Do(r); err != nil || readAnswer(response).status != 401 {
+				t.Fatal(err)
+			}
+		}
+		other := f.rawPlain(t, "\x16") // needs the room of one of the two
+		synctest.Wait()
+		if _, err := stranger.Write([]byte{0}); err == nil {
+			t.Error("the stranger is still there")
+		}
+		begun := time.Now()
+		if got := f.post(t, body()); got.status != 200 || time.Since(begun) != 0 {
+			t.Errorf("the caller: %+v", got)
+		}
+		<-other
+	})
+}
+
+// TestWhoAsksStaysLonger than who asked before him, and a limit for one address is
+// kept within it.
+func TestWhoAsksStaysLonger(t *testing.T) {
+	for _, options := range []Options{{MaxConnections: 2}, {MaxConnectionsPerAddress: 2}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := start(t, options)
+			ask := func(conn *tls.Conn) error {
+				if _, err := io.WriteString(conn, "GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+					return err
+				}
+				_, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				return err
+			}
+			dial := func() *tls.Conn {
+				plain, err := f.pipes.dial(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = plain.Close() })
+				conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.0"}})
+				if err := ask(conn); err != nil {
+					t.Fatal(err)
+				}
+				return conn
+			}
+			first, second := dial(), dial()
+			if err := ask(first); err != nil {
+				t.Error(err)
+			}
+			third := dial()
+			if ask(first) != nil || ask(third) != nil || ask(second) == nil {
+				t.Error("another one than the second, which asked last before all others, was let go")
+			}
+		})
+	}
+}
+
+// TestNothingIsTakenFromWhoWasLetGo: a request can have been read when its
+// connection goes. Its caller would never learn what became of it.
+func TestNothingIsTakenFromWhoWasLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		taken := 0
+		s := New(Options{AuthToken: "foo", Accept: func(_ audience.Change, reply chan<- error) {
+			taken++
+			reply <- nil
+		}})
+		pipes := newPipes()
+		listener := connections.NewGate(connections.Options{Max: 1}).Listen(pipes)
+		defer func() { _ = listener.Close() }()
+		accept := func() net.Conn {
+			if _, err := pipes.dial(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := listener.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return conn
+		}
+		post := func(conn net.Conn) int {
+			r := httptest.NewRequest(http.MethodPost, "/audiences", strings.NewReader(body()))
+			r.Header.Set("Authorization", "foo")
+			w := httptest.NewRecorder()
+			s.echo.ServeHTTP(w, r.WithContext(connections.WithConn(r.Context(), conn)))
+			return w.Code
+		}
+		first := accept()
+		second := accept()
+		if code := post(first); code != 503 || taken != 0 {
+			t.Errorf("from the one that was let go: %d, %d taken", code, taken)
+		}
+		if code := post(second); code != 200 || taken != 1 {
+			t.Errorf("from the other one: %d, %d taken", code, taken)
+		}
+		_ = second.Close()
+	})
+}
+
+// TestConnectionsAreCounted by what they do.
+func TestConnectionsAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		replies := make(chan chan<- error, 1)
+		f := start(t, Options{Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		_ = f.rawPlain(t, "\x16")
+		answers := f.postLater(t, body())
+		reply := <-replies
+		synctest.Wait()
+		if got := f.gate.Census(); got != (connections.Census{Handshaking: 1, Busy: 1}) {
+			t.Errorf("%+v", got)
+		}
+		reply <- nil
+		<-answers
+		synctest.Wait()
+		if got := f.gate.Census(); got != (connections.Census{Handshaking: 1, Idle: 1}) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
