@@ -120,7 +120,7 @@ func TestMemoryLimitCrowd(t *testing.T) {
 			})
 		}
 		posting.Wait()
-		return s.wait(ctx, func() bool { return s.up() })
+		return s.wait(ctx, func() bool { return s.ready(ctx) })
 	})
 	t.Logf("%d answered 200, %d 503, %d found no connection", answers[200].Load(), answers[503].Load(), cut.Load())
 	if answers[200].Load()+answers[503].Load()+cut.Load() != lambdas*posts {
@@ -183,7 +183,7 @@ type confined struct {
 	group group
 	cmd   *exec.Cmd
 	ended chan struct{}
-	log   *bytes.Buffer
+	log   *said
 	again atomic.Int64 // posts that were answered 503
 }
 
@@ -191,6 +191,7 @@ func newConfined(t *testing.T, limit int64, load memoryLoad) *confined {
 	t.Helper()
 	s := &confined{t: t, load: load, group: newGroup(t, limit)}
 	s.site = newSite(t, map[string]any{
+		"port": 0, "adminAddress": "127.0.0.1:0", // a port that was free may be taken before the next start
 		"segmentsFlushRateInSeconds": 1, "minFreeDiskBytes": 0, "splitTimeout": 5, "drainTimeout": 5,
 		"maxCallsPerSecond": 1000, "maxCallsPerSecondPerTenant": 1000,
 	})
@@ -201,7 +202,7 @@ func newConfined(t *testing.T, limit int64, load memoryLoad) *confined {
 // launch starts the process and waits for nothing.
 func (s *confined) launch() {
 	s.t.Helper()
-	s.log = &bytes.Buffer{}
+	s.log = &said{}
 	s.cmd = s.group.command(s.binary, s.config())
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
@@ -223,8 +224,39 @@ func (s *confined) launch() {
 func (s *confined) start() {
 	s.launch()
 	s.step("start until it is ready", func(ctx context.Context) error {
-		return s.wait(ctx, func() bool { return s.ready(ctx) })
+		return s.wait(ctx, func() bool { return s.listens() && s.ready(ctx) })
 	})
+}
+
+// listens reports whether the log has told where it does, and takes that over.
+func (s *confined) listens() bool {
+	for line := range strings.Lines(s.log.String()) {
+		var event struct{ HTTPS, Admin string }
+		if json.Unmarshal([]byte(line), &event) == nil && event.HTTPS != "" {
+			s.url = "https://127.0.0.1" + event.HTTPS[strings.LastIndex(event.HTTPS, ":"):] + "/audiences"
+			s.readyz = "http://" + event.Admin + "/readyz"
+			return true
+		}
+	}
+	return false
+}
+
+// said is what a process has written so far.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(text []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(text)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 func (s *confined) ready(ctx context.Context) bool {
