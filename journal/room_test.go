@@ -303,3 +303,18 @@ func TestBallast(t *testing.T) {
 		}
 	})
 }
+
+// TestPromisesAreForgotten after two looks: what never came does not count for ever.
+func TestPromisesAreForgotten(t *testing.T) {
+	var p promises
+	for look, free := range []bool{false, false, true} {
+		if look == 0 {
+			p.take(10, 10)
+		} else {
+			p.age()
+		}
+		if p.take(1, 10) != free {
+			t.Errorf("after %d looks: room is %v, want %v", look, !free, free)
+		}
+	}
+}
