@@ -128,10 +128,11 @@ func (k *keeper) lookAtDisk() {
 	}
 }
 
-// makeBallast makes it anew where that leaves room for changes.
+// makeBallast makes it anew where that leaves room for changes, and not while Open runs,
+// as there are file systems where it takes a second.
 func (k *keeper) makeBallast() {
 	room, ballast := k.j.room, k.j.ballast
-	if ballast.there.Load() || room.forChanges() < ballast.size+room.unit {
+	if !k.j.opened.Load() || ballast.there.Load() || room.forChanges() < ballast.size+room.unit {
 		return
 	}
 	if err := ballast.make(); err != nil {

@@ -40,11 +40,15 @@ func (t *tidy) run(ctx context.Context) {
 		t.written.Add(1) // it may do more the next time
 	}
 	for _, part := range parts() {
-		if err := t.j.db.Compact(ctx, part[0], part[1], false); err != nil && ctx.Err() == nil && t.j.quiet.allows() {
+		err := t.j.db.Compact(ctx, part[0], part[1], false)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && t.j.quiet.allows() {
 			t.j.log.Error().Err(err).Msg("the journal's store cannot be compacted")
 		}
 	}
-	if ctx.Err() == nil && t.j.room.look() == nil {
+	if t.j.room.look() == nil {
 		t.j.room.stuck.Store(true) // unless it fits now
 		t.j.room.setMark(t.j.tables())
 	}

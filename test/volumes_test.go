@@ -4,6 +4,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -35,8 +36,8 @@ const (
 // TestVolumes gives the journal a small volume of its own, posts until the relay
 // refuses because it is nearly full while Split is down, and lets Split come back: all
 // that was answered is delivered, and posts are taken again (I3, I8). It is killed at
-// moments of the filling, at the mark and of the draining, and starts every time. It
-// mounts file systems in memory, so it needs root.
+// moments of the filling, at the mark and of the draining, once while somebody else fills the
+// volume to the last byte, and starts every time. It mounts file systems in memory, so it needs root.
 func TestVolumes(t *testing.T) {
 	t.Logf("%8s %10s %14s %10s %7s %7s %12s %9s", "volume", "accepted", "bytes at mark", "drained", "kills", "starts", "lowest free", "took")
 	for _, size := range strings.Split(*volumeSizes, ",") {
@@ -49,6 +50,7 @@ func TestVolumes(t *testing.T) {
 			v := newVolume(t, mib)
 			v.fill()
 			v.atMark()
+			v.filledByOthers()
 			v.drain()
 			v.verify()
 			t.Logf("%4d MiB %10d %14d %10d %7d %7d %8d KiB %9s", mib, v.accepted, v.atMarkUsed, v.split.Counts().Keys, v.kills, v.starts, v.lowest.Load()>>10, time.Since(began).Round(time.Second))
@@ -237,6 +239,32 @@ func (v *volume) atMark() {
 		v.t.Fatal(err)
 	}
 	v.atMarkUsed = int(int64(of.Blocks-of.Bfree) * of.Bsize)
+}
+
+// filledByOthers has somebody else take all that is free while the relay is down: it
+// starts all the same.
+func (v *volume) filledByOthers() {
+	v.t.Helper()
+	v.process.kill()
+	v.kills++
+	other, err := os.Create(filepath.Join(v.path, "other"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	block := make([]byte, 1<<16)
+	for err == nil {
+		_, err = other.Write(block)
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		v.t.Fatal(err)
+	}
+	v.start()
+	if a, err := v.process.send(v.t.Context(), http.MethodGet, "/ping", "", nil); err != nil || a.status != http.StatusOK {
+		v.t.Errorf("/ping on a full disk: %d, %v", a.status, err)
+	}
+	if err := errors.Join(other.Close(), os.Remove(other.Name())); err != nil {
+		v.t.Error(err)
+	}
 }
 
 // drain lets Split come back, and kills the relay meanwhile.
