@@ -25,7 +25,9 @@ type cell struct {
 	generation uint64
 	share
 	asleep  bool
-	segment *segment // nil: asleep, or crashed, or not begun
+	dozing  bool            // has said what is to be kept of it, and waits to be let go
+	kept    *dormantSegment // of the one before; nil: it did not doze
+	segment *segment        // nil: asleep, or crashed, or not begun
 }
 
 // owner is what all segments of a tenant have in common. It does not change.
@@ -43,6 +45,7 @@ func (c *cell) Receive(ctx actor.Context) {
 	}
 	switch ctx.Message().(type) {
 	case *actor.Stopping:
+		c.forsake()
 		c.drop()
 		return
 	case *actor.Stopped:
@@ -50,6 +53,15 @@ func (c *cell) Receive(ctx actor.Context) {
 	case *rest:
 		c.rest(ctx)
 		return
+	case *doze:
+		c.doze(ctx)
+		return
+	case *tick:
+		if c.dozing {
+			return // it was on its way when the timer was stopped
+		}
+	case fromParent:
+		c.dozing = false
 	}
 	if c.segment == nil {
 		c.segment = c.begin()
@@ -74,10 +86,12 @@ func (c *cell) begin() *segment {
 		// until then leave everything in the journal.
 		s.batch.backlog.exists = true
 		s.drawAt = time.Now().Add(backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+	case c.kept != nil:
+		s.wake(c.kept)
 	default:
 		s.batch.backlog.exists = c.backlog
 	}
-	c.asleep = false
+	c.asleep, c.kept = false, nil
 	return s
 }
 

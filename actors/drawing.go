@@ -64,6 +64,9 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 	case !s.learned:
 		s.learnState(page)
 		s.batch.drawn(page)
+		if !s.dueAt.IsZero() {
+			s.dues.hasten(s.dueAt)
+		}
 		s.tallied = s.batch.backlog.counted && !page.Parked
 	default:
 		s.batch.drawn(page)
@@ -88,7 +91,7 @@ func (s *segment) learnState(page journal.Page) {
 	}
 	s.state = page.State
 	if s.state.Parked != nil {
-		s.probeAt = time.Now().Add(s.ProbeInterval)
+		s.probeAt = earlier(s.dueAt, time.Now().Add(s.ProbeInterval))
 	}
 }
 

@@ -182,3 +182,7 @@ func (*easyJournal) Tenants() iter.Seq2[journal.KnownTenant, error] {
 func (*easyJournal) Segments() iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
 }
+func (*easyJournal) Prove(audience.TenantID) {}
+func (*easyJournal) Proven() iter.Seq2[audience.TenantID, error] {
+	return func(func(audience.TenantID, error) bool) {}
+}

@@ -52,6 +52,7 @@ type (
 type parts struct {
 	tenants int
 	views   <-chan []SegmentView
+	dormant []dormants
 }
 
 // surrendering is a tenant's answer to surrender: how many segments will tell
@@ -75,11 +76,13 @@ type (
 		outcome splitclient.Outcome // zero when no call was made
 	}
 	// segmentIdle says that a segment has nothing to do and has seen so many
-	// messages; forget: nor has it anything on disk.
+	// messages; forget: nor has it anything on disk. With keep it has keys, which are
+	// on disk, and dozes.
 	segmentIdle struct {
 		segment          audience.Segment
 		generation, seen uint64
 		forget           bool
+		keep             *dormantSegment
 	}
 	// segmentDrained says that a segment has flushed what it could.
 	segmentDrained struct{}
@@ -94,9 +97,10 @@ type (
 	tenantIdle struct {
 		tenant           audience.TenantID
 		generation, seen uint64
+		keep             *dormant // what is to be kept of a tenant that dozes; nil: nothing
 	}
 	// tenantDrained says that all segments of a tenant are drained.
-	tenantDrained struct{}
+	tenantDrained struct{ tenant audience.TenantID }
 )
 
 // Messages that an actor's own timers and goroutines send to it.

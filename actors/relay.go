@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync/atomic"
 
 	"audiences/audience"
@@ -62,7 +63,7 @@ func Start(o Options) *Relay {
 		return slog.New(zerolog.NewSlogHandler(o.Logger.Level(zerolog.WarnLevel))).WithGroup("actor")
 	}))
 	r.system.EventStream.Subscribe(r.undelivered)
-	tenants := r.readTenants()
+	tenants, proven := r.readTenants(), r.readProven()
 	paused := map[audience.TenantID]journal.TenantState{}
 	for id, known := range tenants {
 		if known.State != (journal.TenantState{}) {
@@ -70,16 +71,14 @@ func Start(o Options) *Relay {
 		}
 	}
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &registry{settings: r.settings, tenants: newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
-			states: paused, slots: map[audience.TenantID]int{},
-			egress: limiter{rate: r.MaxCallsPerSecond, concurrent: r.MaxConcurrentCalls}}
+		return newRegistry(r.settings, paused, proven)
 	}, actor.WithGuardian(goOn), actor.WithSupervisor(goOn))
 	pid, err := r.system.Root.SpawnNamed(props, "registry")
 	if err != nil {
 		panic(fmt.Sprintf("spawn registry: %v", err)) // the first actor of a new system: its name is free
 	}
 	r.registry = pid
-	go r.replay(replayCtx, tenants)
+	go r.replay(replayCtx, tenants, maps.Clone(proven))
 	return r
 }
 
@@ -102,11 +101,11 @@ func (r *Relay) Accept(change audience.Change, reply chan<- error) {
 	r.system.Root.Send(r.registry, &accept{change: change, reply: reply})
 }
 
-// Ready is nil when every pending segment of the journal is active again and no
-// stop has begun, else the reason.
+// Ready is nil when every pending segment of the journal is active again, or known
+// to wait for its tenant's turn, and no stop has begun, else the reason.
 func (r *Relay) Ready() error { return *r.ready.Load() }
 
-// Segments lists what the active segments hold, in no order. A segment without
+// Segments lists what the active segments and the dormant tenants hold, in no order. A segment without
 // pending keys may be missing.
 func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
 	reply := make(chan parts, 1)
@@ -114,6 +113,11 @@ func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
 	var all []SegmentView
 	select {
 	case p := <-reply:
+		for _, d := range p.dormant {
+			for i := range d.segments {
+				all = append(all, d.segments[i].view(d.tenant))
+			}
+		}
 		for range p.tenants {
 			select {
 			case views := <-p.views:

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"time"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -26,9 +27,24 @@ func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 	return tenants
 }
 
-// replay activates every segment that has keys in the journal. It runs beside
-// the intake: a change for a segment that is not back yet activates it early.
-func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant) {
+// readProven reads which tenants have ever delivered something. Where that cannot be
+// read, they have to prove themselves again.
+func (r *Relay) readProven() map[audience.TenantID]struct{} {
+	proven := map[audience.TenantID]struct{}{}
+	for id, err := range r.Journal.Proven() {
+		if err != nil {
+			r.Logger.Error().Err(err).Msg("it cannot be read from the journal which tenants have delivered before")
+			continue
+		}
+		proven[id] = struct{}{}
+	}
+	return proven
+}
+
+// replay activates every segment that has keys in the journal, if its tenant is
+// proven; of the others the registry is told. It runs beside the intake: a change
+// for a segment that is not back yet activates it early.
+func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
 	defer close(r.replayed)
 	loaded := make(chan struct{}, maxActivating)
 	activating, activated := 0, 0
@@ -52,7 +68,11 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 				return
 			}
 		}
-		r.system.Root.Send(r.registry, &activate{tenant: known.Tenant, segment: listed.Segment, loaded: loaded})
+		if _, ok := proven[listed.Segment.Tenant]; ok {
+			r.system.Root.Send(r.registry, &activate{tenant: known.Tenant, segment: listed.Segment, loaded: loaded})
+		} else {
+			r.system.Root.Send(r.registry, &lodge{tenant: known.Tenant, segment: r.dormantSegment(listed), loaded: loaded})
+		}
 		activating++
 		activated++
 	}
@@ -67,4 +87,19 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 		r.Logger.Info().Int("segments", activated).Msg("pending segments are back from the journal")
 	}
 	r.ready.CompareAndSwap(&errReplaying, new(error))
+}
+
+// dormantSegment is a segment as the journal knows it. After a start its keys are
+// due when those of an active one are (ADR 4).
+func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
+	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys}
+	switch now := time.Now(); {
+	case l.State.Paused:
+		d.due = l.State.PausedUntil
+	case l.State.Parked != nil:
+		d.due = now.Add(r.ProbeInterval)
+	default:
+		d.due = now.Add(r.FlushInterval)
+	}
+	return d
 }

@@ -35,6 +35,7 @@ type segment struct {
 	readyAt  time.Time       // when the call that is waited for or under way should have begun
 	repeatAt time.Time       // when the chunk in flight is to be repeated
 	drawAt   time.Time       // no draw before: backoff after a crash or a read error
+	dueAt    time.Time       // when keys on the first page were due, before the segment dozed; zero: it did not
 	loaded   chan<- struct{} // tells the replay that the first page is in; nil after that
 
 	learned  bool      // a page has told what the journal has of this segment

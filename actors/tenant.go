@@ -9,6 +9,7 @@ import (
 	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 )
 
 // tenant owns everything done with one apiToken (I9): its segments, and the
@@ -25,6 +26,7 @@ type tenant struct {
 
 	owner    *owner // of the segments
 	segments *roster[localName]
+	absent   absent
 
 	pace     limiter
 	state    journal.TenantState // paused
@@ -47,13 +49,18 @@ func (t *tenant) Receive(ctx actor.Context) {
 	if _, ok := ctx.Message().(fromParent); ok {
 		t.seen++
 	}
+	t.receive(ctx)
+	t.stirred(ctx)
+}
+
+func (t *tenant) receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		t.owner = &owner{settings: t.settings, id: t.tenant.ID, token: t.tenant.Token, pid: ctx.Self()}
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
 	case *actor.Stopping:
 		t.ending = true
-		stop(t.timer, t.sweeper)
+		stop(t.timer, t.sweeper, t.absent.alarm)
 	case *accept:
 		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
 	case *activate:
@@ -65,29 +72,24 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *callEnded:
 		t.callEnded(ctx, m)
 	case *tick:
-		t.ask(ctx)
+		t.tick(ctx)
 	case *operate:
 		t.operate(ctx, m)
 	case *inspect:
 		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
 	case *surrender:
 		t.surrender(ctx, m)
+	case *doze:
+		t.doze(ctx)
 	case *sweep:
 		if !t.ending {
 			t.segments.sweep(ctx)
 			t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
 		}
 	case *rest:
-		if t.idle() {
-			ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
-		}
+		t.rest(ctx)
 	case *segmentIdle:
-		if t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
-			t.metrics.segments.Dec()
-			if m.forget {
-				t.Journal.Forget(m.segment)
-			}
-		}
+		t.segmentIdle(ctx, m)
 	case *actor.Terminated:
 		t.segments.ended(ctx)
 	case *muster:
@@ -98,6 +100,28 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.drainees--
 		t.drainedIfDone(ctx)
 	}
+}
+
+// rest tells the registry if the tenant has nothing to do and nothing to remember.
+func (t *tenant) rest(ctx actor.Context) {
+	if t.idle() {
+		ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
+	}
+}
+
+// segmentIdle lets a segment go that has nothing to do, or dozes.
+func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
+	if !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
+		return
+	}
+	t.metrics.segments.Dec()
+	if m.forget {
+		t.Journal.Forget(m.segment)
+	}
+	if m.keep != nil {
+		t.absent.segments = append(t.absent.segments, *m.keep)
+	}
+	t.dozeOff(ctx)
 }
 
 // segment finds the segment's actor or starts it.
@@ -126,6 +150,9 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
 		born.backlog = backlog
+		if born.kept = t.absent.take(name); born.kept != nil {
+			born.share.inherit(born.kept)
+		}
 		shared = &born.share
 		return born
 	})
@@ -136,6 +163,9 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 // want queues a segment for a permit. One whose call is still under way crashed
 // and came back: it waits for that call to end.
 func (t *tenant) want(ctx actor.Context, m *wantPermit) {
+	if t.dozed() {
+		return // the segment is gone, and what it wants is kept
+	}
 	if _, ok := t.underway[m.segment]; ok {
 		if t.again == nil {
 			t.again = make(map[audience.Segment]time.Time)
@@ -224,11 +254,11 @@ func (t *tenant) noteTrouble(o splitclient.Outcome) {
 	switch failing := o.Kind == splitclient.Throttled || o.Kind == splitclient.Transient; {
 	case failing && !t.failing && o.Reason != splitclient.Cancelled:
 		t.failing = true
-		t.Logger.Warn().Stringer("tenant", t.tenant.ID).Str("reason", string(o.Reason)).Str("cause", o.Cause).
+		t.notice(zerolog.WarnLevel).Stringer("tenant", t.tenant.ID).Str("reason", string(o.Reason)).Str("cause", o.Cause).
 			Msg("calls to Split fail; keys are kept and calls repeated")
 	case o.Kind == splitclient.Delivered && t.failing:
 		t.failing = false
-		t.Logger.Info().Stringer("tenant", t.tenant.ID).Msg("calls to Split go through again")
+		t.notice(zerolog.InfoLevel).Stringer("tenant", t.tenant.ID).Msg("calls to Split go through again")
 	}
 }
 
@@ -241,7 +271,7 @@ func (t *tenant) tokenRefused(now time.Time) {
 	}
 	t.refused++
 	if t.refused == 1 {
-		t.Logger.Warn().Stringer("tenant", t.tenant.ID).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
+		t.notice(zerolog.WarnLevel).Stringer("tenant", t.tenant.ID).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
 	}
 	t.pace.block(now.Add(backoff(t.refused, t.TokenBackoff, t.ProbeInterval, t.Random)))
 }
@@ -249,7 +279,7 @@ func (t *tenant) tokenRefused(now time.Time) {
 func (t *tenant) tokenWorks() {
 	if t.refused > 0 {
 		t.refused = 0
-		t.Logger.Info().Stringer("tenant", t.tenant.ID).Msg("the token of a tenant works again")
+		t.notice(zerolog.InfoLevel).Stringer("tenant", t.tenant.ID).Msg("the token of a tenant works again")
 	}
 }
 
@@ -267,6 +297,7 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 		t.state = journal.TenantState{}
 		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
 	case Flush:
+		t.wakeAll(ctx)
 		for name, c := range t.segments.children {
 			t.segments.tell(ctx, c, &operate{segment: name.of(t.tenant.ID), op: Flush, done: make(chan error, 1)})
 		}
@@ -279,6 +310,7 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 
 // surrender has all segments give up their keys.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
+	t.wakeAll(ctx)
 	done := make(chan struct{}, len(t.segments.children))
 	for _, c := range t.segments.children {
 		t.segments.tell(ctx, c, &surrender{done: done})
@@ -288,11 +320,14 @@ func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 
 // idle: nothing to do, and nothing to remember.
 func (t *tenant) idle() bool {
-	return len(t.segments.children) == 0 && len(t.underway) == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
+	return len(t.segments.children) == 0 && len(t.absent.segments) == 0 && len(t.underway) == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
 }
 
 func (t *tenant) muster() []SegmentView {
-	views := make([]SegmentView, 0, len(t.segments.children))
+	views := make([]SegmentView, 0, len(t.segments.children)+len(t.absent.segments))
+	for _, d := range t.absent.segments {
+		views = append(views, d.view(t.tenant.ID))
+	}
 	for name, c := range t.segments.children {
 		views = append(views, c.share.view(name.of(t.tenant.ID)))
 	}
@@ -300,6 +335,7 @@ func (t *tenant) muster() []SegmentView {
 }
 
 func (t *tenant) drain(ctx actor.Context) {
+	t.wakeAll(ctx)
 	t.draining, t.drainees = true, len(t.segments.children)
 	for _, c := range t.segments.children {
 		t.segments.tell(ctx, c, &drain{})
@@ -312,7 +348,7 @@ func (t *tenant) drain(ctx actor.Context) {
 func (t *tenant) drainedIfDone(ctx actor.Context) {
 	if t.draining && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
 		t.draining = false
-		ctx.Send(t.registry, &tenantDrained{})
+		ctx.Send(t.registry, &tenantDrained{tenant: t.tenant.ID})
 	}
 }
 

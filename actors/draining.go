@@ -1,0 +1,84 @@
+package actors
+
+import (
+	"time"
+
+	"audiences/audience"
+	"audiences/splitclient"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// drainAll starts the drain; done is closed at its end.
+type drainAll struct{ done chan<- struct{} }
+
+// draining is what the registry knows of a drain under way. Who never delivered
+// anything and was tried is not waited for, nor called any more; nor are those of
+// whom nothing was heard but failures, see silence. Their keys are in the journal.
+type draining struct {
+	done    chan<- struct{} // closed once everything is drained; nil: there is no drain
+	left    map[audience.TenantID]struct{}
+	proven  silence // of the proven tenants
+	strange silence // of the others
+}
+
+func (r *registry) drain(ctx actor.Context, m *drainAll) {
+	r.draining = draining{done: m.done, left: map[audience.TenantID]struct{}{}}
+	r.turns.closing = true
+	for id, c := range r.tenants.children {
+		if r.standings[id].class() != classFailing {
+			r.draining.left[id] = struct{}{}
+			r.tenants.tell(ctx, c, &drain{})
+		}
+	}
+	r.drainedIfDone()
+}
+
+// hear takes in during a drain what became of a call, by the class that the tenant
+// had. When proven tenants get no answer, the others need not try; an answer to
+// those says nothing of the others.
+func (r *registry) hear(c class, o splitclient.Outcome) {
+	d := &r.draining
+	if d.done == nil {
+		return
+	}
+	if c == classProven {
+		d.proven.hear(o)
+	}
+	if c != classProven || o.Kind == splitclient.Transient {
+		d.strange.hear(o)
+	}
+	r.turns.heldBackProven = r.turns.slots - d.proven.most(r.turns.slots)
+	r.turns.heldBackOthers = r.turns.slots - d.strange.most(r.turns.slots)
+}
+
+// drainedIfDone ends the drain when every tenant is drained or not waited for, or
+// when Split's limit of our address keeps all of them from calling and no call is
+// under way.
+func (r *registry) drainedIfDone() {
+	d := &r.draining
+	if d.done == nil {
+		return
+	}
+	barred := r.egress.underway == 0 && r.egress.blocked.After(time.Now())
+	if len(d.left) > 0 && !barred && !r.allSilent() {
+		return
+	}
+	close(d.done)
+	d.done = nil
+}
+
+// allSilent: those that are not drained yet may not call any more.
+func (r *registry) allSilent() bool {
+	t := &r.turns
+	for id := range r.draining.left {
+		heldBack := t.heldBackOthers
+		if r.standings[id].class() == classProven {
+			heldBack = t.heldBackProven
+		}
+		if heldBack < t.slots || t.held(id) > 0 {
+			return false
+		}
+	}
+	return true
+}
