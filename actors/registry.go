@@ -15,31 +15,40 @@ import (
 // of our one egress IP, which it hands out to the waiting tenants in turn.
 type registry struct {
 	*settings
+	*doorstep
 	tenants *roster[audience.TenantID]
 
-	states  map[audience.TenantID]journal.TenantState // of the tenants that are paused
-	egress  limiter
-	turns   []audience.TenantID       // the tenants that wait for a slot, each once, next one first
-	slots   map[audience.TenantID]int // that a tenant holds; never 0
-	timer   *time.Timer               // wakes the registry when the egress may be used again
-	sweeper *time.Timer
-	ending  bool // told to stop: what still comes in until the tenants have ended arms no timer
+	states   map[audience.TenantID]journal.TenantState // of the tenants that are paused
+	egress   limiter
+	turns    []audience.TenantID       // the tenants that wait for a slot, each once, next one first
+	slots    map[audience.TenantID]int // that a tenant holds; never 0
+	timer    *time.Timer               // wakes the registry when the egress may be used again
+	sweeper  *time.Timer
+	ending   bool   // what still comes in until the tenants have ended is passed on to none of them, and arms no timer
+	farewell answer // to who had it end
 
-	drainDone chan<- struct{} // closed once every tenant is drained
-	draining  int             // tenants that are not drained yet
+	drains   *drainAll // answered once every tenant is drained; nil: none is
+	draining int       // tenants that are not drained yet
 }
-
-// drainAll starts the drain; done is closed at its end.
-type drainAll struct{ done chan<- struct{} }
 
 func (r *registry) Receive(ctx actor.Context) {
 	defer r.answerOnPanic(ctx.Message())
+	if m, ok := ctx.Message().(answerable); ok && r.ending {
+		m.fail(errDraining)
+		return
+	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.sweeper = wake(ctx, nil, r.IdleTimeout, &sweep{})
+	case *end:
+		r.farewell, m.answer = m.answer, answer{}
+		r.end(ctx)
 	case *actor.Stopping:
 		r.ending = true
 		stop(r.timer, r.sweeper)
+	case *actor.Stopped:
+		r.ended = true
+		r.farewell.give(nil)
 	case *accept:
 		r.tenants.tell(ctx, r.tenant(ctx, m.change.Tenant, true), m)
 	case *activate:
@@ -65,11 +74,13 @@ func (r *registry) Receive(ctx actor.Context) {
 			r.sweeper = wake(ctx, r.sweeper, r.IdleTimeout, &sweep{})
 		}
 	case *tenantIdle:
-		if r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
+		if !r.ending && r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
 			r.metrics.tenants.Dec()
 		}
 	case *actor.Terminated:
-		r.tenants.ended(ctx)
+		if r.tenants.ended(ctx); r.ending {
+			endIfAlone(ctx)
+		}
 	case *census:
 		r.census(ctx, m)
 	case *drainAll:
@@ -157,27 +168,41 @@ func (r *registry) mayTake(id audience.TenantID) bool {
 }
 
 func (r *registry) census(ctx actor.Context, m *census) {
-	views := make(chan []SegmentView, len(r.tenants.children)) // room for all: no tenant ever blocks on it
+	done := make(chan error, len(r.tenants.children)) // room for all: no tenant ever blocks on it
+	views := make([][]SegmentView, len(r.tenants.children))
+	left := views
 	for _, c := range r.tenants.children {
-		r.tenants.tell(ctx, c, &muster{part: views})
+		r.tenants.tell(ctx, c, &muster{answer: answer{done}, views: &left[0]})
+		left = left[1:]
 	}
-	m.reply <- parts{tenants: len(r.tenants.children), views: views}
+	*m.asked = mustering{views: views, done: done}
+	m.give(nil)
 }
 
 func (r *registry) drain(ctx actor.Context, m *drainAll) {
-	r.drainDone, r.draining = m.done, len(r.tenants.children)
+	r.drains, r.draining = m, len(r.tenants.children)
 	for _, c := range r.tenants.children {
-		r.tenants.tell(ctx, c, &drain{})
+		r.tenants.tell(ctx, c, &drain{report: reportTo(ctx, &tenantDrained{})})
 	}
 	r.drainedIfDone()
+}
+
+// end has all tenants end, behind what was sent to them before.
+func (r *registry) end(ctx actor.Context) {
+	r.ending = true
+	stop(r.timer, r.sweeper)
+	for _, c := range r.tenants.children {
+		r.tenants.tell(ctx, c, &end{})
+	}
+	endIfAlone(ctx)
 }
 
 // drainedIfDone ends the drain when every tenant is drained, or when Split's limit
 // of our address keeps all of them from calling and no call is under way.
 func (r *registry) drainedIfDone() {
 	barred := r.egress.underway == 0 && r.egress.blocked.After(time.Now())
-	if r.drainDone != nil && (r.draining == 0 || barred) {
-		close(r.drainDone)
-		r.drainDone = nil
+	if r.drains != nil && (r.draining == 0 || barred) {
+		r.drains.give(nil)
+		r.drains = nil
 	}
 }

@@ -30,7 +30,7 @@ func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 // the intake: a change for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant) {
 	defer close(r.replayed)
-	loaded := make(chan struct{}, maxActivating)
+	loaded := make(chan error, maxActivating)
 	activating, activated := 0, 0
 	for listed, err := range r.Journal.Segments() {
 		if ctx.Err() != nil {
@@ -52,7 +52,7 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 				return
 			}
 		}
-		r.system.Root.Send(r.registry, &activate{tenant: known.Tenant, segment: listed.Segment, loaded: loaded})
+		r.system.Root.Send(r.registry, &activate{answer: answer{loaded}, tenant: known.Tenant, segment: listed.Segment, replay: true})
 		activating++
 		activated++
 	}
