@@ -20,6 +20,7 @@ import (
 // cell: there may be a million of these. After a crash what it knew may be spoilt,
 // and is read from the journal again.
 type cell struct {
+	hidden[cell]
 	*owner
 	name       localName
 	generation uint64
@@ -45,6 +46,9 @@ func (c *cell) Receive(ctx actor.Context) {
 	}
 	switch ctx.Message().(type) {
 	case *actor.Stopping:
+		if c.segment != nil {
+			c.segment.fail(errDraining)
+		}
 		c.forsake()
 		c.drop()
 		return
@@ -113,8 +117,8 @@ func (c *cell) rest(ctx actor.Context) {
 	}
 }
 
-// crashed answers the caller whose change was in hand when the segment panicked,
-// gives back a permit in hand, and drops what the segment knew: it begins again
+// crashed answers who waits for the message in hand when the segment panicked, or
+// for one that it had taken in, gives back a permit in hand, and drops what the segment knew: it begins again
 // from the journal, with the next message. The tenant, as supervisor, lets the
 // actor go on.
 func (c *cell) crashed(ctx actor.Context) {
@@ -127,11 +131,9 @@ func (c *cell) crashed(ctx actor.Context) {
 	c.metrics.crashes.Inc()
 	c.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", c.id).Str("segment", c.name.name).
 		Msg("BUG: a segment's actor crashed; it starts again from the journal")
-	if m, ok := ctx.Message().(*accept); ok && m.reply != nil {
-		m.reply <- ErrCrashed
-	}
+	refuse(ctx.Message(), ErrCrashed)
 	if s := c.segment; s != nil {
-		s.signalLoaded() // the replay does not wait for a segment that crashes
+		s.fail(ErrCrashed)
 		_, permitted := ctx.Message().(*permit)
 		if permitted && s.phase != calling || s.phase == fetching {
 			ctx.Send(c.pid, &callEnded{segment: s.name})

@@ -12,6 +12,7 @@ import (
 // so that they can be made again when the tenant's turn comes. While it is in the
 // dormitory it does not change, so that others may read it.
 type dormant struct {
+	hidden[dormant]
 	tenant   audience.Tenant
 	segments []dormantSegment
 	due      time.Time // when one of them wants to call; zero: none will by itself
@@ -29,6 +30,7 @@ type dormant struct {
 // in the journal, but for those whose call has no outcome yet: that very call is
 // repeated before anything newer for its keys (I4).
 type dormantSegment struct {
+	hidden[dormantSegment]
 	name         localName
 	due          time.Time // when it wants to call; zero: not by itself
 	missingSince time.Time // the first of the 404s in a row
@@ -41,6 +43,7 @@ type dormantSegment struct {
 // repeat is a call that is to be repeated, and what is held of the keys that
 // changed after it: in the journal the newer change has taken the older one's place.
 type repeat struct {
+	hidden[repeat]
 	flight        *chunk
 	adds, deletes audience.KeySet
 }

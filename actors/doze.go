@@ -16,9 +16,7 @@ import (
 // answer, and is asked again.
 
 // doze asks a tenant or a segment to be let go even if keys are pending.
-type doze struct{}
-
-func (*doze) fromParent() {}
+type doze struct{ down }
 
 // doze tells the tenant what is to be kept of the segment, and ends its timer: what
 // the tenant decides not to let go, it sends a message that arms it again.
@@ -41,8 +39,7 @@ func (c *cell) doze(ctx actor.Context) {
 func (s *segment) mayDoze() bool {
 	b := &s.batch
 	return s.phase != calling && s.phase != fetching && !b.backlog.drawing && b.hunt == nil &&
-		s.known && s.tallied && s.unparking == 0 && !s.discarding && !s.draining && !s.yielded &&
-		len(s.wishes)+len(s.questions)+len(s.heirs) == 0
+		s.known && s.tallied && s.unparking == 0 && !s.discarding && !s.draining && !s.yielded && len(s.owed) == 0
 }
 
 // remains is what the journal does not know of the segment.

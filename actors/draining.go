@@ -9,26 +9,23 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// drainAll starts the drain; done is closed at its end.
-type drainAll struct{ done chan<- struct{} }
-
 // draining is what the registry knows of a drain under way. Who never delivered
 // anything and was tried is not waited for, nor called any more; nor are those of
 // whom nothing was heard but failures, see silence. Their keys are in the journal.
 type draining struct {
-	done    chan<- struct{} // closed once everything is drained; nil: there is no drain
+	all     *drainAll // answered once everything is drained; nil: there is no drain
 	left    map[audience.TenantID]struct{}
 	proven  silence // of the proven tenants
 	strange silence // of the others
 }
 
 func (r *registry) drain(ctx actor.Context, m *drainAll) {
-	r.draining = draining{done: m.done, left: map[audience.TenantID]struct{}{}}
+	r.draining = draining{all: m, left: map[audience.TenantID]struct{}{}}
 	r.turns.closing = true
 	for id, c := range r.tenants.children {
 		if r.standings[id].class() != classFailing {
 			r.draining.left[id] = struct{}{}
-			r.tenants.tell(ctx, c, &drain{})
+			r.tenants.tell(ctx, c, &drain{report: reportTo(ctx, &tenantDrained{tenant: id})})
 		}
 	}
 	r.drainedIfDone()
@@ -39,7 +36,7 @@ func (r *registry) drain(ctx actor.Context, m *drainAll) {
 // those says nothing of the others.
 func (r *registry) hear(c class, o splitclient.Outcome) {
 	d := &r.draining
-	if d.done == nil {
+	if d.all == nil {
 		return
 	}
 	if c == classProven {
@@ -57,15 +54,15 @@ func (r *registry) hear(c class, o splitclient.Outcome) {
 // under way.
 func (r *registry) drainedIfDone() {
 	d := &r.draining
-	if d.done == nil {
+	if d.all == nil {
 		return
 	}
 	barred := r.egress.underway == 0 && r.egress.blocked.After(time.Now())
 	if len(d.left) > 0 && !barred && !r.allSilent() {
 		return
 	}
-	close(d.done)
-	d.done = nil
+	d.all.give(nil)
+	d.all = nil
 }
 
 // allSilent: those that are not drained yet may not call any more.

@@ -72,11 +72,12 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 		s.batch.drawn(page)
 		s.dues.hasten(time.Now()) // they have waited for their turn already
 	}
-	s.signalLoaded()
-	for _, wish := range s.wishes {
-		s.operate(wish, sender(ctx))
+	s.answerReplay()
+	for _, wish := range owing[*operate](s) {
+		if wish.stage == unknown {
+			s.operate(wish, sender(ctx))
+		}
 	}
-	s.wishes = nil
 	if s.phase == fetching {
 		s.flush(ctx)
 	}
@@ -103,10 +104,10 @@ func (s *segment) learnAnew() {
 	s.batch.backlog = backlog{exists: true}
 }
 
-func (s *segment) signalLoaded() {
-	if s.loaded != nil {
-		s.loaded <- struct{}{}
-		s.loaded = nil
+// answerReplay tells the replay that the first page is in, as far as it asked.
+func (s *segment) answerReplay() {
+	for _, m := range owing[*activate](s) {
+		m.give(nil)
 	}
 }
 
@@ -115,17 +116,16 @@ func (s *segment) signalLoaded() {
 // is being read.
 func (s *segment) activated(m *activate) {
 	s.share.described = true
-	if m.loaded != nil && !s.learned {
-		s.loaded = m.loaded
+	if m.replay && !s.learned {
 		return
 	}
-	s.heirs = nil // who moves keys sends this when it is done with it, or gives up
+	for _, heir := range owing[*cede](s) {
+		heir.fail(errNotMoved) // who moves keys sends this when it is done with it, or gives up
+	}
 	if s.yielded && !s.batch.backlog.drawing {
 		s.learnAnew()
 	} else {
 		s.batch.backlog.again(0)
 	}
-	if m.loaded != nil {
-		m.loaded <- struct{}{}
-	}
+	m.give(nil)
 }

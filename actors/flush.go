@@ -103,7 +103,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 		s.refused(m.outcome, now, sender(ctx))
 	}
 	if s.draining && !s.drained {
-		s.reportDrained(ctx) // one attempt is all that a drain waits for
+		s.reportDrained() // one attempt is all that a drain waits for
 	}
 }
 

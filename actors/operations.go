@@ -32,9 +32,9 @@ func (r *Relay) operate(ctx context.Context, id audience.TenantID, segment audie
 	if err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	r.system.Root.Send(r.registry, &operate{tenant: tenant, segment: segment, op: op, until: until, done: done})
-	return await(ctx, done)
+	return r.ask(ctx, func(a answer) any {
+		return &operate{answer: a, tenant: tenant, segment: segment, op: op, until: until}
+	})
 }
 
 // Inspect says what a segment is doing and why its keys are where they are. It
@@ -44,14 +44,14 @@ func (r *Relay) Inspect(ctx context.Context, segment audience.Segment) (SegmentD
 	if err != nil {
 		return SegmentDetail{}, err
 	}
-	reply := make(chan SegmentDetail, 1)
-	r.system.Root.Send(r.registry, &inspect{tenant: tenant, segment: segment, reply: reply})
-	select {
-	case detail := <-reply:
-		return detail, nil
-	case <-ctx.Done():
-		return SegmentDetail{}, fmt.Errorf("inspect segment: %w", ctx.Err())
+	var detail SegmentDetail
+	err = r.ask(ctx, func(a answer) any {
+		return &inspect{answer: a, tenant: tenant, segment: segment, detail: &detail}
+	})
+	if err != nil {
+		return SegmentDetail{}, fmt.Errorf("inspect segment: %w", err)
 	}
+	return detail, nil
 }
 
 // Parked lists a segment's parked keys with their reasons: at most limit, after
@@ -113,19 +113,14 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int
 
 // surrender waits until no segment of the tenant holds keys or makes a call.
 func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
-	count := make(chan surrendering, 1)
-	r.system.Root.Send(r.registry, &surrender{tenant: tenant, count: count})
-	select {
-	case s := <-count:
-		for range s.segments {
-			select {
-			case <-s.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	var told surrendering
+	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, told: &told} }); err != nil {
+		return err
+	}
+	for range told.segments {
+		if err := await(ctx, told.done); err != nil {
+			return err
 		}
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	return nil
 }
@@ -149,13 +144,4 @@ func (r *Relay) tenant(id audience.TenantID) (audience.Tenant, error) {
 		}
 	}
 	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, ErrUnknownTenant)
-}
-
-func await(ctx context.Context, done <-chan error) error {
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -66,7 +66,7 @@ func (s *segment) reprieve(keys *audience.KeySet, send func(any)) {
 	s.Journal.Unpark(journal.Unpark{
 		Segment: s.name, Keys: keys.All(),
 		Done: func(n int, err error) {
-			send(&unparked{by: s, retried: true, some: true, keys: n, err: err, done: make(chan error, 1)})
+			send(&unparked{by: s, retried: true, keys: n, err: err})
 		},
 	})
 }
@@ -110,14 +110,14 @@ func (s *segment) welcome(verb audience.Verb, now time.Time) {
 		s.probeAt = now // there is room now
 		return
 	}
-	s.unparkSegment(now, nil)
+	s.unparkSegment(now)
 	s.notice(zerolog.InfoLevel).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).Msg("Split takes a parked segment again")
 }
 
-func (s *segment) unparkSegment(now time.Time, done chan<- error) {
+func (s *segment) unparkSegment(now time.Time) {
 	state := s.state
 	state.Parked = nil
-	s.setState(state, done)
+	s.setState(state, nil)
 	s.dues.hasten(now)
 }
 

@@ -14,16 +14,18 @@ import (
 // of our one egress IP, which it hands out to the waiting tenants in turn.
 type registry struct {
 	*settings
+	*doorstep
 	tenants   *roster[audience.TenantID]
 	standings map[audience.TenantID]*standing // of those on the roster
 	proven    map[audience.TenantID]struct{}  // all that ever were
 
-	states  map[audience.TenantID]journal.TenantState // of the tenants that are paused
-	egress  limiter
-	turns   turns
-	timer   *time.Timer // wakes the registry when the egress may be used again
-	sweeper *time.Timer
-	ending  bool // told to stop: what still comes in until the tenants have ended arms no timer
+	states   map[audience.TenantID]journal.TenantState // of the tenants that are paused
+	egress   limiter
+	turns    turns
+	timer    *time.Timer // wakes the registry when the egress may be used again
+	sweeper  *time.Timer
+	ending   bool   // what still comes in until the tenants have ended is passed on to none of them, and arms no timer
+	farewell answer // to who had it end
 
 	// The tenants that are not proven, with an actor and without.
 	lobby     *lobby
@@ -35,7 +37,7 @@ type registry struct {
 }
 
 func newRegistry(s *settings, states map[audience.TenantID]journal.TenantState, proven map[audience.TenantID]struct{}) *registry {
-	return &registry{settings: s, states: states, proven: proven,
+	return &registry{settings: s, doorstep: &doorstep{}, states: states, proven: proven,
 		tenants:   newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
 		standings: make(map[audience.TenantID]*standing),
 		egress:    limiter{rate: s.MaxCallsPerSecond, concurrent: s.MaxConcurrentCalls},
@@ -45,12 +47,22 @@ func newRegistry(s *settings, states map[audience.TenantID]journal.TenantState, 
 
 func (r *registry) Receive(ctx actor.Context) {
 	defer r.answerOnPanic(ctx.Message())
+	if m, ok := ctx.Message().(answerable); ok && r.ending {
+		m.fail(errDraining)
+		return
+	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.sweeper = wake(ctx, nil, r.IdleTimeout, &sweep{})
+	case *end:
+		r.farewell, m.answer = m.answer, answer{}
+		r.end(ctx)
 	case *actor.Stopping:
 		r.ending = true
 		stop(r.timer, r.sweeper, r.ushers)
+	case *actor.Stopped:
+		r.ended = true
+		r.farewell.give(nil)
 	case *accept:
 		r.tenants.tell(ctx, r.tenant(ctx, m.change.Tenant, true), m)
 	case *activate:
@@ -82,7 +94,9 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *tenantIdle:
 		r.tenantIdle(ctx, m)
 	case *actor.Terminated:
-		r.tenants.ended(ctx)
+		if r.tenants.ended(ctx); r.ending {
+			endIfAlone(ctx)
+		}
 	case *census:
 		r.census(ctx, m)
 	case *drainAll:
@@ -129,7 +143,7 @@ func (r *registry) adopt(ctx actor.Context, t *tenant, s standing, called time.T
 
 // tenantIdle lets a tenant go that has nothing to do, or dozes.
 func (r *registry) tenantIdle(ctx actor.Context, m *tenantIdle) {
-	if !r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
+	if r.ending || !r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
 		return
 	}
 	r.metrics.tenants.Dec()
@@ -216,9 +230,23 @@ func (r *registry) grant(ctx actor.Context) {
 func (r *registry) stopping() bool { return r.ending || r.turns.closing }
 
 func (r *registry) census(ctx actor.Context, m *census) {
-	views := make(chan []SegmentView, len(r.tenants.children)) // room for all: no tenant ever blocks on it
+	done := make(chan error, len(r.tenants.children)) // room for all: no tenant ever blocks on it
+	views := make([][]SegmentView, len(r.tenants.children))
+	left := views
 	for _, c := range r.tenants.children {
-		r.tenants.tell(ctx, c, &muster{part: views})
+		r.tenants.tell(ctx, c, &muster{answer: answer{done}, views: &left[0]})
+		left = left[1:]
 	}
-	m.reply <- parts{tenants: len(r.tenants.children), views: views, dormant: r.dormants()}
+	*m.asked = mustering{views: views, done: done, dormant: r.dormants()}
+	m.give(nil)
+}
+
+// end has all tenants end, behind what was sent to them before.
+func (r *registry) end(ctx actor.Context) {
+	r.ending = true
+	stop(r.timer, r.sweeper, r.ushers)
+	for _, c := range r.tenants.children {
+		r.tenants.tell(ctx, c, &end{})
+	}
+	endIfAlone(ctx)
 }

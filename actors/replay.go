@@ -46,7 +46,7 @@ func (r *Relay) readProven() map[audience.TenantID]struct{} {
 // for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
 	defer close(r.replayed)
-	loaded := make(chan struct{}, maxActivating)
+	loaded := make(chan error, maxActivating)
 	activating, activated := 0, 0
 	for listed, err := range r.Journal.Segments() {
 		if ctx.Err() != nil {
@@ -68,10 +68,11 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 				return
 			}
 		}
+		back := answer{loaded}
 		if _, ok := proven[listed.Segment.Tenant]; ok {
-			r.system.Root.Send(r.registry, &activate{tenant: known.Tenant, segment: listed.Segment, loaded: loaded})
+			r.system.Root.Send(r.registry, &activate{answer: back, tenant: known.Tenant, segment: listed.Segment, replay: true})
 		} else {
-			r.system.Root.Send(r.registry, &lodge{tenant: known.Tenant, segment: r.dormantSegment(listed), loaded: loaded})
+			r.system.Root.Send(r.registry, &lodge{answer: back, tenant: known.Tenant, segment: r.dormantSegment(listed)})
 		}
 		activating++
 		activated++

@@ -120,8 +120,8 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
-// answerOnPanic answers the caller whose change was in hand when the registry
-// or a tenant panicked, and panics on: the supervisor lets these two continue as
+// answerOnPanic answers who waits for the message that was in hand when the
+// registry or a tenant panicked, and panics on: the supervisor lets these two continue as
 // they were, because stopping them would stop their children, and with them
 // every message in their mailboxes.
 func (s *settings) answerOnPanic(message any) {
@@ -131,9 +131,7 @@ func (s *settings) answerOnPanic(message any) {
 	}
 	s.metrics.crashes.Inc()
 	s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: an actor crashed; it goes on with the next message")
-	if m, ok := message.(*accept); ok && m.reply != nil {
-		m.reply <- ErrCrashed
-	}
+	refuse(message, ErrCrashed)
 	panic(reason)
 }
 

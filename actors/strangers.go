@@ -16,15 +16,13 @@ type usher struct{}
 
 // lodge brings to the registry that the journal has keys of a segment whose tenant
 // has never delivered anything. Where there are many of these it gets no actor
-// before its turn comes. loaded as in activate.
+// before its turn comes. Answered when it is known, or as activate.
 type lodge struct {
+	hidden[lodge]
+	answer
 	tenant  audience.Tenant
 	segment dormantSegment
-	loaded  chan<- struct{}
 }
-
-func (m *lodge) String() string   { return "lodge " + m.tenant.ID.String() }
-func (m *lodge) GoString() string { return m.String() }
 
 // newcomer counts a stranger whose actor was made, and makes room for it.
 func (r *registry) newcomer(ctx actor.Context, id audience.TenantID, called time.Time) {
@@ -111,10 +109,11 @@ func (r *registry) lodge(ctx actor.Context, m *lodge) {
 	d := r.dormitory.remove(id)
 	if d == nil && (r.tenants.find(id) != nil || r.lobby.len() < r.MaxUnproven/2) {
 		c := r.tenant(ctx, m.tenant, false)
-		r.tenants.tell(ctx, c, &activate{tenant: m.tenant, segment: m.segment.name.of(id), loaded: m.loaded})
+		r.tenants.tell(ctx, c, &activate{tenant: m.tenant, segment: m.segment.name.of(id), replay: true, answer: m.answer})
+		m.handed()
 		return
 	}
-	m.loaded <- struct{}{}
+	m.give(nil)
 	if d == nil {
 		d = &dormant{tenant: m.tenant}
 		r.metrics.dormant.Inc()
@@ -143,6 +142,7 @@ func (r *registry) bed(d *dormant, s standing) {
 // dormants is the dormant segments of a tenant. The registry adds to the list, but
 // changes nothing in it: others may read what they were given.
 type dormants struct {
+	hidden[dormants]
 	tenant   audience.TenantID
 	segments []dormantSegment
 }
@@ -150,7 +150,7 @@ type dormants struct {
 func (r *registry) dormants() []dormants {
 	all := make([]dormants, 0, r.dormitory.len())
 	for id, d := range r.dormitory.tenants {
-		all = append(all, dormants{id, d.segments})
+		all = append(all, dormants{tenant: id, segments: d.segments})
 	}
 	return all
 }

@@ -33,9 +33,9 @@ var troubles = map[string]trouble{
 	"throttled":   {latency, splitclient.Outcome{Kind: splitclient.Throttled, Reason: splitclient.ThrottledOrg, Delay: 5 * time.Second}},
 }
 
-// answer stands for Split: it knows a tenant by the first word of its token. broken
+// standIn stands for Split: it knows a tenant by the first word of its token. broken
 // adds to those above, and may change meanwhile.
-func answer(broken func(word string) (trouble, bool)) func(context.Context, splitclient.Call) splitclient.Outcome {
+func standIn(broken func(word string) (trouble, bool)) func(context.Context, splitclient.Call) splitclient.Outcome {
 	return func(ctx context.Context, c splitclient.Call) splitclient.Outcome {
 		word, _, _ := strings.Cut(c.Token.Reveal(), "-")
 		t, ok := troubles[word]
@@ -118,7 +118,7 @@ func TestStrangers(t *testing.T) {
 	for _, rate := range []float64{0, defaultCalls} {
 		adjust := func(o *Options) {
 			o.MaxCallsPerSecond = rate
-			o.Deliver = answer(nil)
+			o.Deliver = standIn(nil)
 		}
 		without := quiet(t, adjust)
 		words := map[string]int{"hanging": *strangers}

@@ -18,6 +18,7 @@ import (
 // on to the segment that has waited longest. It, not the segment, knows which
 // calls are under way, so that a segment that crashed cannot have two (I4).
 type tenant struct {
+	hidden[tenant]
 	*settings
 	tenant     audience.Tenant
 	registry   *actor.PID
@@ -40,8 +41,8 @@ type tenant struct {
 	ending   bool                           // told to stop: what still comes in until its segments have ended arms no timer
 	sweeper  *time.Timer
 
-	draining bool
-	drainees int // segments that were told to drain and are not done
+	drains   *drain // answered once every segment is drained; nil: none is
+	drainees int    // segments that are not drained yet
 }
 
 func (t *tenant) Receive(ctx actor.Context) {
@@ -58,6 +59,8 @@ func (t *tenant) receive(ctx actor.Context) {
 	case *actor.Started:
 		t.owner = &owner{settings: t.settings, id: t.tenant.ID, token: t.tenant.Token, pid: ctx.Self()}
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
+	case *end:
+		t.end(ctx)
 	case *actor.Stopping:
 		t.ending = true
 		stop(t.timer, t.sweeper, t.absent.alarm)
@@ -91,14 +94,17 @@ func (t *tenant) receive(ctx actor.Context) {
 	case *segmentIdle:
 		t.segmentIdle(ctx, m)
 	case *actor.Terminated:
-		t.segments.ended(ctx)
+		if t.segments.ended(ctx); t.ending {
+			endIfAlone(ctx)
+		}
 	case *muster:
-		m.part <- t.muster()
+		*m.views = t.muster()
+		m.give(nil)
 	case *drain:
-		t.drain(ctx)
+		t.drain(ctx, m)
 	case *segmentDrained:
 		t.drainees--
-		t.drainedIfDone(ctx)
+		t.drainedIfDone()
 	}
 }
 
@@ -111,7 +117,7 @@ func (t *tenant) rest(ctx actor.Context) {
 
 // segmentIdle lets a segment go that has nothing to do, or dozes.
 func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
-	if !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
+	if t.ending || !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
 		return
 	}
 	t.metrics.segments.Dec()
@@ -245,7 +251,7 @@ func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
 	}
 	ctx.Send(t.registry, &slotEnded{tenant: t.tenant.ID, outcome: m.outcome})
 	t.ask(ctx)
-	t.drainedIfDone(ctx)
+	t.drainedIfDone()
 }
 
 // noteTrouble tells the log when calls begin to fail for now, and when they go
@@ -292,30 +298,37 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 	switch m.op {
 	case Pause:
 		t.state = journal.TenantState{Paused: true, PausedUntil: m.until}
-		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
+		t.keepState(m)
 	case Resume:
 		t.state = journal.TenantState{}
-		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
+		t.keepState(m)
 	case Flush:
 		t.wakeAll(ctx)
 		for name, c := range t.segments.children {
-			t.segments.tell(ctx, c, &operate{segment: name.of(t.tenant.ID), op: Flush, done: make(chan error, 1)})
+			t.segments.tell(ctx, c, &operate{segment: name.of(t.tenant.ID), op: Flush})
 		}
-		m.done <- nil
+		m.give(nil)
 	default:
-		m.done <- errNotForTenants
+		m.give(errNotForTenants)
 	}
 	t.ask(ctx)
+}
+
+// keepState keeps the state that an operator wants; the journal answers.
+func (t *tenant) keepState(m *operate) {
+	t.Journal.SetTenantState(t.tenant.ID, t.state, m.to)
+	m.handed()
 }
 
 // surrender has all segments give up their keys.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	t.wakeAll(ctx)
-	done := make(chan struct{}, len(t.segments.children))
+	done := make(chan error, len(t.segments.children))
 	for _, c := range t.segments.children {
-		t.segments.tell(ctx, c, &surrender{done: done})
+		t.segments.tell(ctx, c, &cede{answer: answer{done}})
 	}
-	m.count <- surrendering{segments: len(t.segments.children), done: done}
+	*m.told = surrendering{segments: len(t.segments.children), done: done}
+	m.give(nil)
 }
 
 // idle: nothing to do, and nothing to remember.
@@ -334,21 +347,31 @@ func (t *tenant) muster() []SegmentView {
 	return views
 }
 
-func (t *tenant) drain(ctx actor.Context) {
+func (t *tenant) drain(ctx actor.Context, m *drain) {
 	t.wakeAll(ctx)
-	t.draining, t.drainees = true, len(t.segments.children)
+	t.drains, t.drainees = m, len(t.segments.children)
 	for _, c := range t.segments.children {
-		t.segments.tell(ctx, c, &drain{})
+		t.segments.tell(ctx, c, &drain{report: reportTo(ctx, &segmentDrained{})})
 	}
-	t.drainedIfDone(ctx)
+	t.drainedIfDone()
+}
+
+// end has all segments end, behind what was sent to them before.
+func (t *tenant) end(ctx actor.Context) {
+	t.ending = true
+	stop(t.timer, t.sweeper, t.absent.alarm)
+	for _, c := range t.segments.children {
+		ctx.Poison(c.pid)
+	}
+	endIfAlone(ctx)
 }
 
 // drainedIfDone ends the drain when nothing is left to send, or when nothing may
 // be sent and no call is under way: the stop does not wait for what cannot go.
-func (t *tenant) drainedIfDone(ctx actor.Context) {
-	if t.draining && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
-		t.draining = false
-		ctx.Send(t.registry, &tenantDrained{tenant: t.tenant.ID})
+func (t *tenant) drainedIfDone() {
+	if t.drains != nil && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
+		t.drains.give()
+		t.drains = nil
 	}
 }
 

@@ -14,6 +14,7 @@ const mostDormant = 64
 
 // absent is the segments of a tenant that has an actor which have none.
 type absent struct {
+	hidden[absent]
 	segments []dormantSegment
 	alarm    *time.Timer // fires when the first of them is due
 	dozing   bool        // the tenant was told to doze, and nothing came since
@@ -47,7 +48,7 @@ func (a *absent) due(now time.Time) (names []localName, next time.Time) {
 
 // doze asks the segments to doze, if the tenant could.
 func (t *tenant) doze(ctx actor.Context) {
-	if t.ending || t.draining || len(t.underway) > 0 || len(t.segments.children)+len(t.absent.segments) > mostDormant {
+	if t.ending || t.drains != nil || len(t.underway) > 0 || len(t.segments.children)+len(t.absent.segments) > mostDormant {
 		return
 	}
 	t.absent.dozing = true

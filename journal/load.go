@@ -22,6 +22,8 @@ type Load struct {
 
 // Entry is one pending key.
 type Entry struct {
+	audience.Hidden[Entry]
+
 	Key  audience.Key
 	Verb audience.Verb
 }
@@ -29,6 +31,8 @@ type Entry struct {
 // Page is the answer to Load. When Err is set, the entries given are right but
 // some after them could not be read; the other fields may be incomplete.
 type Page struct {
+	audience.Hidden[Page]
+
 	Entries []Entry
 	Next    Cursor       // After of the next page
 	More    bool         // there are keys after this page; with Limit 0: there may be
@@ -99,6 +103,8 @@ type ParkedQuery struct {
 
 // ParkedPage is the answer to ParkedQuery. Err as in Page.
 type ParkedPage struct {
+	audience.Hidden[ParkedPage]
+
 	Entries []ParkedEntry
 	Next    Cursor
 	More    bool
