@@ -33,10 +33,12 @@ type dormantSegment struct {
 	hidden[dormantSegment]
 	name         localName
 	due          time.Time // when it wants to call; zero: not by itself
+	probeAt      time.Time // when it is tried again, if it is parked; zero: it is not, or one interval after the start
 	missingSince time.Time // the first of the 404s in a row
-	repeat       *repeat   // nil: nothing
-	stored       int       // keys in the journal but for those of repeat
-	more         bool      // there may be more of them
+	lastVerb     audience.Verb
+	repeat       *repeat // nil: nothing
+	stored       int     // keys in the journal but for those of repeat
+	more         bool    // there may be more of them
 	last         splitclient.Reason
 }
 

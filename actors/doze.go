@@ -44,7 +44,11 @@ func (s *segment) mayDoze() bool {
 
 // remains is what the journal does not know of the segment.
 func (s *segment) remains(now time.Time) *dormantSegment {
-	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), missingSince: s.missingSince, last: s.share.last}
+	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), missingSince: s.missingSince,
+		lastVerb: s.batch.last, last: s.share.last}
+	if s.state.Parked != nil {
+		d.probeAt = s.probeAt
+	}
 	kept := 0
 	if flight := s.batch.flight; flight != nil {
 		d.repeat = &repeat{flight: flight}
@@ -78,7 +82,8 @@ func (s *segment) wantsAt(now time.Time) time.Time {
 // the journal; they are due when it was.
 func (s *segment) wake(d *dormantSegment) {
 	s.batch.backlog.exists = true
-	s.dueAt, s.repeatAt, s.missingSince = d.due, d.due, d.missingSince
+	s.batch.last = d.lastVerb
+	s.dueAt, s.repeatAt, s.probeAt, s.missingSince = d.due, d.due, d.probeAt, d.missingSince
 	if r := d.repeat; r != nil {
 		s.batch.flight, s.batch.adds, s.batch.deletes = r.flight, r.adds, r.deletes
 	}

@@ -70,7 +70,7 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 		s.tallied = s.batch.backlog.counted && !page.Parked
 	default:
 		s.batch.drawn(page)
-		s.dues.hasten(time.Now()) // they have waited for their turn already
+		s.dues.hasten(later(time.Now(), s.dueAt)) // they have waited for their turn already
 	}
 	s.answerReplay()
 	for _, wish := range owing[*operate](s) {
@@ -91,8 +91,8 @@ func (s *segment) learnState(page journal.Page) {
 		return
 	}
 	s.state = page.State
-	if s.state.Parked != nil {
-		s.probeAt = earlier(s.dueAt, time.Now().Add(s.ProbeInterval))
+	if s.state.Parked != nil && s.probeAt.IsZero() {
+		s.probeAt = time.Now().Add(s.ProbeInterval)
 	}
 }
 

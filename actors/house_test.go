@@ -41,6 +41,7 @@ type house struct {
 	model   map[place]map[string]bool  // the replay of all accepted changes
 	allowed allowed
 
+	sleepy          bool // nobody is trusted, and everybody dozes as soon as it can
 	poisoned        bool
 	cure            func()
 	poisonVerb      map[place]audience.Verb
@@ -121,6 +122,7 @@ func newHouse(t *rapid.T) *house {
 	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: h.pipe})
 	h.check(err)
 	h.client = client
+	h.sleepy = rapid.Bool().Draw(t, "sleepy")
 	for _, organisation := range houseOrganisations {
 		h.newToken(organisation)
 		for _, name := range []string{"sA", "sB"} {
@@ -153,7 +155,12 @@ func (h *house) start() {
 	h.check(err)
 	h.store = store
 	h.faulty = &faulty{Journal: store, deliver: h.client.Do}
+	unproven := 0
+	if h.sleepy {
+		unproven = -1
+	}
 	h.relay = Start(Options{
+		distrust: h.sleepy, MaxUnproven: unproven,
 		Journal: h.faulty, Deliver: h.faulty.Deliver,
 		FlushInterval: houseFlush, IdleTimeout: houseIdle,
 		MaxKeysPerCall: 3, MaxKeysHeld: 5, MaxKeysInMemory: 12,

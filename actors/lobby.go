@@ -20,7 +20,7 @@ type lobby struct {
 type stranger struct {
 	id     audience.TenantID
 	called time.Time // when it was woken because it is its turn; zero: it was not, or its turn is over
-	sent   time.Time // to doze, the last time
+	sent   time.Time // in or, the last time, to doze
 }
 
 const (
@@ -35,8 +35,8 @@ func newLobby() *lobby { return &lobby{members: make(map[audience.TenantID]*list
 
 func (c *lobby) len() int { return len(c.members) }
 
-func (c *lobby) add(id audience.TenantID, called time.Time) {
-	c.members[id] = c.line.PushBack(&stranger{id: id, called: called})
+func (c *lobby) add(id audience.TenantID, called, now time.Time) {
+	c.members[id] = c.line.PushBack(&stranger{id: id, called: called, sent: now})
 	c.most = max(c.most, len(c.members))
 	if !called.IsZero() {
 		c.called++

@@ -99,6 +99,7 @@ func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
 		d.due = l.State.PausedUntil
 	case l.State.Parked != nil:
 		d.due = now.Add(r.ProbeInterval)
+		d.probeAt = d.due
 	default:
 		d.due = now.Add(r.FlushInterval)
 	}

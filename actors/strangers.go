@@ -26,9 +26,10 @@ type lodge struct {
 
 // newcomer counts a stranger whose actor was made, and makes room for it.
 func (r *registry) newcomer(ctx actor.Context, id audience.TenantID, called time.Time) {
-	r.lobby.add(id, called)
+	r.lobby.add(id, called, time.Now())
 	const looks = 4 // for each that comes: so the lobby empties, and no message takes long
 	r.thin(ctx, looks)
+	r.schedule(ctx)
 }
 
 // thin sends members of a lobby that is too full to sleep.
@@ -47,25 +48,34 @@ func (r *registry) thin(ctx actor.Context, looks int) {
 }
 
 // usher calls dormant tenants while few of those that were called wait for a slot,
-// so that they find one soon, and comes back when there is more to do.
+// so that they find one soon.
 func (r *registry) usher(ctx actor.Context) {
-	if r.stopping() {
-		return
-	}
 	now := time.Now()
-	for r.lobby.called < r.callable() {
+	for r.lobby.called < r.callable() && !r.stopping() {
 		d := r.dormitory.call(now)
 		if d == nil {
 			break
 		}
 		r.rouse(ctx, d, now)
 	}
+	r.schedule(ctx)
+}
+
+// schedule sets the timer for when there is more to do: somebody is due, or has had
+// its time to ask for a slot or to doze.
+func (r *registry) schedule(ctx actor.Context) {
 	var next time.Time
 	if r.lobby.called < r.callable() {
 		next = r.dormitory.nextDue()
 	}
+	now := time.Now()
 	if r.lobby.called > 0 && r.dormitory.len() > 0 || r.lobby.len() > r.MaxUnproven {
-		next = earlier(next, now.Add(dozeTime))
+		if soon := now.Add(dozeTime); next.IsZero() || soon.Before(next) {
+			next = earlier(r.usherAt, soon) // what was set before comes first
+		}
+	}
+	if r.stopping() {
+		next = time.Time{}
 	}
 	if next.Equal(r.usherAt) {
 		return
@@ -80,7 +90,7 @@ func (r *registry) usher(ctx actor.Context) {
 // callable is how many tenants are called ahead of their turns.
 func (r *registry) callable() int { return max(1, r.turns.half()/4) }
 
-// look goes once through the lobby.
+// look is usher after a while. It goes once through the lobby.
 func (r *registry) look(ctx actor.Context) {
 	r.usherAt = time.Time{}
 	now := time.Now()

@@ -305,7 +305,7 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 	case Flush:
 		t.wakeAll(ctx)
 		for name, c := range t.segments.children {
-			t.segments.tell(ctx, c, &operate{segment: name.of(t.tenant.ID), op: Flush})
+			t.segments.tell(ctx, c, &operate{answer: answer{make(chan error, 1)}, segment: name.of(t.tenant.ID), op: Flush})
 		}
 		m.give(nil)
 	default:
