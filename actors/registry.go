@@ -97,10 +97,10 @@ func (r *registry) tenant(ctx actor.Context, t audience.Tenant, store bool) *chi
 	if c := r.tenants.find(t.ID); c != nil {
 		return c
 	}
-	r.metrics.tenants.Inc()
 	if store {
 		r.Journal.PutTenant(t)
 	}
+	r.metrics.tenants.Inc()
 	return r.tenants.adopt(ctx, t.ID, func(generation uint64) actor.Actor {
 		return &tenant{settings: r.settings, tenant: t, registry: ctx.Self(), generation: generation,
 			segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())),

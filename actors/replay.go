@@ -30,11 +30,41 @@ func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 // the intake: a change for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant) {
 	defer close(r.replayed)
-	loaded := make(chan error, maxActivating)
-	activating, activated := 0, 0
-	for listed, err := range r.Journal.Segments() {
+	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
+	for range most {
+		activated, failed := r.activateAll(ctx, tenants)
 		if ctx.Err() != nil {
 			return
+		}
+		if activated > 0 {
+			r.Logger.Info().Int("segments", activated).Msg("pending segments are back from the journal")
+		}
+		if failed == 0 {
+			break
+		}
+	}
+	r.ready.CompareAndSwap(&errReplaying, new(error))
+}
+
+// activateAll goes once over the segments and waits until those that have keys have
+// read their first page, or have failed.
+func (r *Relay) activateAll(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant) (activated, failed int) {
+	loaded := make(chan error, maxActivating)
+	activating := 0
+	wait := func() {
+		select {
+		case err := <-loaded:
+			if activating--; err != nil {
+				failed++
+			} else {
+				activated++
+			}
+		case <-ctx.Done():
+		}
+	}
+	for listed, err := range r.Journal.Segments() {
+		if ctx.Err() != nil {
+			return activated, failed
 		}
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
@@ -45,26 +75,15 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 			continue
 		}
 		if activating == maxActivating {
-			select {
-			case <-loaded:
-				activating--
-			case <-ctx.Done():
-				return
+			if wait(); ctx.Err() != nil {
+				return activated, failed
 			}
 		}
 		r.system.Root.Send(r.registry, &activate{answer: answer{loaded}, tenant: known.Tenant, segment: listed.Segment, replay: true})
 		activating++
-		activated++
 	}
-	for ; activating > 0; activating-- {
-		select {
-		case <-loaded:
-		case <-ctx.Done():
-			return
-		}
+	for activating > 0 && ctx.Err() == nil {
+		wait()
 	}
-	if activated > 0 {
-		r.Logger.Info().Int("segments", activated).Msg("pending segments are back from the journal")
-	}
-	r.ready.CompareAndSwap(&errReplaying, new(error))
+	return activated, failed
 }
