@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"audiences/audience"
@@ -24,6 +25,10 @@ type dormant struct {
 
 	place int
 	in    *pile[dormant] // nil: none, it has no due time
+}
+
+func (d *dormant) has(name localName) bool {
+	return d != nil && slices.ContainsFunc(d.segments, func(s dormantSegment) bool { return s.name == name })
 }
 
 // dormantSegment is what is kept of a segment with keys and no actor. The keys are

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"audiences/audience"
@@ -70,27 +69,6 @@ const (
 )
 
 var houseOrganisations = []string{"one", "two"}
-
-// faulty stands before the journal and the client and panics on demand.
-type faulty struct {
-	Journal
-	deliver                                func(context.Context, splitclient.Call) splitclient.Outcome
-	onAppend, onSettle, onLoad, onDelivery atomic.Int32 // how many of the next calls panic
-}
-
-func strike(n *atomic.Int32) {
-	if n.Load() > 0 && n.Add(-1) >= 0 {
-		panic(errors.New("struck by the test"))
-	}
-}
-
-func (f *faulty) Append(a journal.Append) { strike(&f.onAppend); f.Journal.Append(a) }
-func (f *faulty) Settle(s journal.Settle) { strike(&f.onSettle); f.Journal.Settle(s) }
-func (f *faulty) Load(l journal.Load)     { strike(&f.onLoad); f.Journal.Load(l) }
-func (f *faulty) Deliver(ctx context.Context, c splitclient.Call) splitclient.Outcome {
-	strike(&f.onDelivery)
-	return f.deliver(ctx, c)
-}
 
 // allowed is what may reach Split: every change that was handed to the relay.
 type allowed struct {
@@ -249,9 +227,8 @@ func (h *house) replay(c change) {
 	}
 }
 
-// operate does something to a segment or its tenant, if there is one yet. A
-// panic that the test has armed may hit it; then nobody answers, and the operator
-// tries again.
+// operate does something to a segment or its tenant, if there is one yet. A trap
+// that the test has set may spring; then the operator is told so, and tries again.
 func (h *house) operate(at place, whole bool, op Op, until time.Time) {
 	h.note("operate %v %v %v", at, whole, op)
 	for range 5 {
@@ -266,8 +243,8 @@ func (h *house) operate(at place, whole bool, op Op, until time.Time) {
 		switch {
 		case err == nil, errors.Is(err, ErrUnknownTenant):
 			return
-		case !errors.Is(err, context.DeadlineExceeded):
-			h.t.Fatal(err)
+		case !struck(err):
+			h.t.Fatal(err) // also when nobody answers
 		}
 	}
 	h.t.Fatal("an operation was not answered in five attempts")
@@ -285,18 +262,22 @@ func (h *house) rotate(organisation string) {
 	time.Sleep(houseRestart)                                                                           // like a new process, a new tenant does not know of the old one's 429
 	h.accept(change{place: place{organisation, "sFirst"}, verb: audience.Delete, keys: []string{"0"}}) // makes it known
 	h.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: old.Token.Reveal()})
-	// A segment that crashes while it gives up its keys does not answer: the
-	// operator tries again.
 	for range 5 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		_, err := h.relay.MoveTenant(ctx, old.ID, h.current[organisation].ID)
 		cancel()
-		if err == nil {
+		switch {
+		case err == nil:
 			return
+		case !struck(err):
+			h.t.Fatal(err)
 		}
 	}
 	h.t.Fatal("the keys of a tenant could not be moved in five attempts")
 }
+
+// struck: a trap that the test has set is the reason.
+func struck(err error) bool { return errors.Is(err, ErrCrashed) || errors.Is(err, errStruck) }
 
 func (h *house) known(tenant audience.Tenant) bool {
 	for known, err := range h.store.Tenants() {

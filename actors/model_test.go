@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,9 +35,8 @@ func TestModel(t *testing.T) {
 				},
 				"idle": func(*rapid.T) { time.Sleep(2*houseIdle + time.Second) },
 				"panic": func(t *rapid.T) {
-					f := h.faulty
-					at := rapid.SampledFrom([]*atomic.Int32{&f.onAppend, &f.onSettle, &f.onLoad, &f.onDelivery}).Draw(t, "at")
-					at.Store(rapid.Int32Range(1, 2).Draw(t, "times"))
+					at := rapid.Custom(func(t *rapid.T) method { return method(rapid.IntRange(0, int(methods)-1).Draw(t, "method")) }).Draw(t, "at")
+					h.faulty.traps[at].set(rapid.Int32Range(0, 2).Draw(t, "after"), rapid.Int32Range(1, 2).Draw(t, "times"), at.answers() && rapid.Bool().Draw(t, "fails"))
 				},
 				"fault":   func(t *rapid.T) { h.fault(drawFault(t)) },
 				"heal":    func(*rapid.T) { h.heal() },
@@ -115,6 +113,7 @@ func drawFault(t *rapid.T) sandbox.Rule {
 // rest waits until nothing but refused keys is left, and compares (I2, I3).
 func (h *house) rest() {
 	h.heal()
+	h.faulty.disarm()
 	for _, at := range h.places() {
 		h.operate(at, true, Resume, time.Time{})
 		h.operate(at, false, Resume, time.Time{})

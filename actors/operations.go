@@ -76,7 +76,7 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after jour
 // What the new tenant has already delivered is not known any more: a key that
 // the customer changed again under the new token, and that is delivered, gets
 // the older change once more. So move soon after the rotation.
-func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int, error) {
+func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (keys int, err error) {
 	if from == to {
 		return 0, errors.New("move keys: from and to are the same tenant")
 	}
@@ -85,8 +85,13 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int
 	if err := errors.Join(errFrom, errTo); err != nil {
 		return 0, err
 	}
+	moved := false
+	defer func() {
+		if !moved {
+			r.reclaim(old)
+		}
+	}()
 	if err := r.surrender(ctx, old); err != nil {
-		r.reclaim(old)
 		return 0, fmt.Errorf("move keys: %w", err)
 	}
 	type result struct {
@@ -94,20 +99,20 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int
 		keys     int
 		err      error
 	}
-	moved := make(chan result, 1)
+	results := make(chan result, 1)
 	r.Journal.MoveTenant(from, to, func(segments []audience.Segment, keys int, err error) {
-		moved <- result{segments, keys, err}
+		results <- result{segments, keys, err}
 	})
 	// Not given up when ctx ends: what is in the journal must be in the actors too.
-	res := <-moved
+	res := <-results
 	for _, segment := range res.segments {
 		segment.Tenant = to
-		r.system.Root.Send(r.registry, &activate{tenant: heir, segment: segment})
+		r.rouse(heir, segment)
 	}
 	if res.err != nil {
-		r.reclaim(old)
 		return res.keys, fmt.Errorf("move keys: %w", res.err)
 	}
+	moved = true
 	return res.keys, nil
 }
 
@@ -130,7 +135,18 @@ func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
 func (r *Relay) reclaim(tenant audience.Tenant) {
 	for listed, err := range r.Journal.Segments() {
 		if err == nil && listed.Segment.Tenant == tenant.ID {
-			r.system.Root.Send(r.registry, &activate{tenant: tenant, segment: listed.Segment})
+			r.rouse(tenant, listed.Segment)
+		}
+	}
+}
+
+// rouse has a segment look at the journal. Should an actor crash with the message in
+// hand, its keys would wait there for the segment's next change: it is sent again.
+func (r *Relay) rouse(tenant audience.Tenant, segment audience.Segment) {
+	for range 3 {
+		err := r.ask(context.Background(), func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
+		if !errors.Is(err, ErrCrashed) {
+			return
 		}
 	}
 }
@@ -138,10 +154,14 @@ func (r *Relay) reclaim(tenant audience.Tenant) {
 // tenant finds a tenant's token. Operators are few and patient: it is looked up
 // in the journal each time.
 func (r *Relay) tenant(id audience.TenantID) (audience.Tenant, error) {
+	why := ErrUnknownTenant
 	for known, err := range r.Journal.Tenants() {
-		if err == nil && known.Tenant.ID == id {
+		switch {
+		case err != nil:
+			why = err // it may be the one
+		case known.Tenant.ID == id:
 			return known.Tenant, nil
 		}
 	}
-	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, ErrUnknownTenant)
+	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, why)
 }

@@ -72,10 +72,13 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *wantSlot:
 		r.wantSlot(ctx, m.tenant)
 	case *slotEnded:
-		r.slotEnded(m)
+		proven := r.slotEnded(m)
 		r.grant(ctx)
 		r.usher(ctx)
 		r.drainedIfDone()
+		if proven {
+			r.Journal.Prove(m.tenant) // last: whatever comes of it, the slot is given back
+		}
 	case *usher:
 		r.look(ctx)
 	case *operate:
@@ -167,8 +170,8 @@ func (r *registry) wantSlot(ctx actor.Context, id audience.TenantID) {
 }
 
 // slotEnded learns from the outcome of a call what our address may do, and what
-// the tenant is like.
-func (r *registry) slotEnded(m *slotEnded) {
+// the tenant is like: whether it is proven by that.
+func (r *registry) slotEnded(m *slotEnded) (proven bool) {
 	now := time.Now()
 	r.egress.end()
 	r.turns.end(m.tenant)
@@ -183,14 +186,14 @@ func (r *registry) slotEnded(m *slotEnded) {
 	if s.class() != classProven && m.outcome.Kind != 0 {
 		r.turns.trust(m.outcome.Kind == splitclient.Delivered)
 	}
-	if s.learn(m.outcome) && !r.distrust {
+	if proven = s.learn(m.outcome) && !r.distrust; proven {
 		r.proven[m.tenant] = struct{}{}
-		r.Journal.Prove(m.tenant)
 		r.lobby.remove(m.tenant)
 	}
 	s.proven = s.proven && !r.distrust
 	r.turns.file(m.tenant, s.class())
 	r.lobby.served(m.tenant)
+	return proven
 }
 
 // operate passes an operator's wish on. A tenant's pause outlives its actor.

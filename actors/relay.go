@@ -159,7 +159,9 @@ func (r *Relay) Stop(ctx context.Context) {
 	r.giveUp()
 	r.end()
 	r.calls.Wait()
-	r.system.Shutdown()
+	if !r.system.IsStopped() { // a second Stop has nothing left to do
+		r.system.Shutdown()
+	}
 }
 
 // end ends the actors. The registry ends after its children have, so that none can

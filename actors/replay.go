@@ -46,11 +46,41 @@ func (r *Relay) readProven() map[audience.TenantID]struct{} {
 // for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
 	defer close(r.replayed)
-	loaded := make(chan error, maxActivating)
-	activating, activated := 0, 0
-	for listed, err := range r.Journal.Segments() {
+	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
+	for pass := range most {
+		activated, failed := r.activateAll(ctx, tenants, proven, pass > 0)
 		if ctx.Err() != nil {
 			return
+		}
+		if activated > 0 {
+			r.Logger.Info().Int("segments", activated).Msg("pending segments are back from the journal")
+		}
+		if failed == 0 {
+			break
+		}
+	}
+	r.ready.CompareAndSwap(&errReplaying, new(error))
+}
+
+// activateAll goes once over the segments and waits until those that have keys have
+// read their first page, or have failed.
+func (r *Relay) activateAll(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}, again bool) (activated, failed int) {
+	loaded := make(chan error, maxActivating)
+	activating := 0
+	wait := func() {
+		select {
+		case err := <-loaded:
+			if activating--; err != nil {
+				failed++
+			} else {
+				activated++
+			}
+		case <-ctx.Done():
+		}
+	}
+	for listed, err := range r.Journal.Segments() {
+		if ctx.Err() != nil {
+			return activated, failed
 		}
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
@@ -61,33 +91,22 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 			continue
 		}
 		if activating == maxActivating {
-			select {
-			case <-loaded:
-				activating--
-			case <-ctx.Done():
-				return
+			if wait(); ctx.Err() != nil {
+				return activated, failed
 			}
 		}
 		back := answer{loaded}
 		if _, ok := proven[listed.Segment.Tenant]; ok {
 			r.system.Root.Send(r.registry, &activate{answer: back, tenant: known.Tenant, segment: listed.Segment, replay: true})
 		} else {
-			r.system.Root.Send(r.registry, &lodge{answer: back, tenant: known.Tenant, segment: r.dormantSegment(listed)})
+			r.system.Root.Send(r.registry, &lodge{answer: back, tenant: known.Tenant, segment: r.dormantSegment(listed), again: again})
 		}
 		activating++
-		activated++
 	}
-	for ; activating > 0; activating-- {
-		select {
-		case <-loaded:
-		case <-ctx.Done():
-			return
-		}
+	for activating > 0 && ctx.Err() == nil {
+		wait()
 	}
-	if activated > 0 {
-		r.Logger.Info().Int("segments", activated).Msg("pending segments are back from the journal")
-	}
-	r.ready.CompareAndSwap(&errReplaying, new(error))
+	return activated, failed
 }
 
 // dormantSegment is a segment as the journal knows it. After a start its keys are

@@ -22,6 +22,7 @@ type lodge struct {
 	answer
 	tenant  audience.Tenant
 	segment dormantSegment
+	again   bool // it may be known already
 }
 
 // newcomer counts a stranger whose actor was made, and makes room for it.
@@ -124,6 +125,10 @@ func (r *registry) lodge(ctx actor.Context, m *lodge) {
 		return
 	}
 	m.give(nil)
+	if m.again && d.has(m.segment.name) {
+		r.dormitory.add(d)
+		return
+	}
 	if d == nil {
 		d = &dormant{tenant: m.tenant}
 		r.metrics.dormant.Inc()

@@ -14,6 +14,8 @@ const readers = 4
 // Load asks for a segment's pending keys, in the order of the journal: numbers
 // by value, then texts by their bytes.
 type Load struct {
+	audience.Hidden[Load]
+
 	Segment audience.Segment
 	After   Cursor     // where to begin; the zero value is the start
 	Limit   int        // the most entries to give; 0: none, and the pending keys are not looked at
@@ -95,6 +97,8 @@ func (page *Page) fill(s *pebble.Snapshot, id segmentID, l Load) error {
 
 // ParkedQuery asks for a segment's parked keys, in the order of Load.
 type ParkedQuery struct {
+	audience.Hidden[ParkedQuery]
+
 	Segment audience.Segment
 	After   Cursor           // where to begin; the zero value is the start
 	Limit   int              // the most entries to give
