@@ -13,22 +13,32 @@ import (
 // anything and was tried is not waited for, nor called any more; nor are those of
 // whom nothing was heard but failures, see silence. Their keys are in the journal.
 type draining struct {
-	all     *drainAll // answered once everything is drained; nil: there is no drain
-	left    map[audience.TenantID]struct{}
-	proven  silence // of the proven tenants
-	strange silence // of the others
+	all     *drainAll                      // answered once everything is drained; nil: there is no drain
+	left    map[audience.TenantID]struct{} // who is waited for; nil: there was none
+	proven  silence                        // of the proven tenants
+	strange silence                        // of the others
 }
 
 func (r *registry) drain(ctx actor.Context, m *drainAll) {
 	r.draining = draining{all: m, left: map[audience.TenantID]struct{}{}}
-	r.turns.closing = true
 	for id, c := range r.tenants.children {
-		if r.standings[id].class() != classFailing {
-			r.draining.left[id] = struct{}{}
-			r.tenants.tell(ctx, c, &drain{report: reportTo(ctx, &tenantDrained{tenant: id})})
+		if r.standings[id].class() == classFailing {
+			r.turns.cancel(id)
+			continue
 		}
+		r.draining.left[id] = struct{}{}
+		r.tenants.tell(ctx, c, &drain{report: reportTo(ctx, &tenantDrained{tenant: id})})
 	}
 	r.drainedIfDone()
+}
+
+// stopping: nobody is called any more, and nobody sent to sleep.
+func (r *registry) stopping() bool { return r.ending || r.draining.left != nil }
+
+// mayAsk: who is not waited for at a stop gets no slot any more.
+func (r *registry) mayAsk(id audience.TenantID) bool {
+	_, waited := r.draining.left[id]
+	return waited || r.draining.left == nil
 }
 
 // hear takes in during a drain what became of a call, by the class that the tenant

@@ -163,7 +163,7 @@ func (r *registry) tenantIdle(ctx actor.Context, m *tenantIdle) {
 
 // wantSlot lines a tenant up, unless it was let go meanwhile.
 func (r *registry) wantSlot(ctx actor.Context, id audience.TenantID) {
-	if s := r.standings[id]; s != nil {
+	if s := r.standings[id]; s != nil && r.mayAsk(id) {
 		r.turns.ask(id, s.class())
 		r.grant(ctx)
 	}
@@ -228,9 +228,6 @@ func (r *registry) grant(ctx actor.Context) {
 		r.tenants.tell(ctx, r.tenants.find(next), &slot{}) // a tenant that waits is taken out of the line when it is let go
 	}
 }
-
-// stopping: nobody is called any more, and nobody sent to sleep.
-func (r *registry) stopping() bool { return r.ending || r.turns.closing }
 
 func (r *registry) census(ctx actor.Context, m *census) {
 	done := make(chan error, len(r.tenants.children)) // room for all: no tenant ever blocks on it

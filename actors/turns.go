@@ -30,8 +30,7 @@ type turns struct {
 	provenRow, upperRow int // turns given since one of the others had one
 	wary                int // calls of the others that failed in a row; up to mostWary
 
-	closing                        bool // the failing get no turn any more
-	heldBackProven, heldBackOthers int  // slots that are not given to the proven, and to the others
+	heldBackProven, heldBackOthers int // slots that are not given to the proven, and to the others
 }
 
 // turn is a tenant that waits for a slot, or holds some, or both.
@@ -145,7 +144,7 @@ func (t *turns) firstOther() *turn {
 	if upper != nil && t.upperRow < upperTurns {
 		return upper
 	}
-	if failing := t.first(classFailing); failing != nil && !t.closing {
+	if failing := t.first(classFailing); failing != nil {
 		return failing
 	}
 	return upper
