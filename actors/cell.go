@@ -112,7 +112,7 @@ func (c *cell) rest(ctx actor.Context) {
 	if s := c.segment; c.asleep || s != nil && s.idle() {
 		ctx.Send(c.pid, &segmentIdle{
 			segment: c.name.of(c.id), generation: c.generation, seen: c.seen,
-			forget: c.asleep || s.stateless(),
+			forget: c.asleep || s.stateless() && !s.yielded, // what is in the journal then is not known
 		})
 	}
 }

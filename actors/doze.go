@@ -22,11 +22,11 @@ type doze struct{ down }
 // the tenant decides not to let go, it sends a message that arms it again.
 func (c *cell) doze(ctx actor.Context) {
 	s := c.segment
-	if c.asleep || s == nil || s.idle() {
+	switch {
+	case c.asleep || s == nil || s.idle():
 		c.rest(ctx)
 		return
-	}
-	if !s.mayDoze() {
+	case !s.mayDoze():
 		return
 	}
 	stop(s.timer)

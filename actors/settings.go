@@ -57,8 +57,8 @@ type Options struct {
 	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
 
 	// MaxUnproven is how many tenants that never delivered anything have an actor at a
-	// time, about; others doze, with less than 1 KB each. 0: four for each of
-	// MaxConcurrentCalls.
+	// time, about; others doze, with less than 1 KB each. A newcomer waits behind the
+	// calls of those. 0: as many as MaxConcurrentCalls.
 	MaxUnproven int
 
 	MaxKeysPerCall  int // 0: 10,000, Split's limit (Split docs: upload keys)
@@ -92,7 +92,7 @@ func newSettings(ctx context.Context, o Options) *settings {
 	fill(&o.FlushInterval, 10*time.Second)
 	fill(&o.IdleTimeout, 10*time.Minute)
 	fill(&o.MaxConcurrentCalls, 64)
-	fill(&o.MaxUnproven, 4*o.MaxConcurrentCalls)
+	fill(&o.MaxUnproven, o.MaxConcurrentCalls)
 	fill(&o.MaxKeysPerCall, 10_000)
 	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
 	fill(&o.MaxKeysInMemory, 1_000_000)

@@ -41,6 +41,8 @@ type tenant struct {
 	ending   bool                           // told to stop: what still comes in until its segments have ended arms no timer
 	sweeper  *time.Timer
 
+	surrendered time.Time // when the segments were last told to give up their keys
+
 	drains   *drain // answered once every segment is drained; nil: none is
 	drainees int    // segments that are not drained yet
 }
@@ -323,6 +325,7 @@ func (t *tenant) keepState(m *operate) {
 // surrender has all segments give up their keys.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	t.wakeAll(ctx)
+	t.surrendered = time.Now()
 	done := make(chan error, len(t.segments.children))
 	for _, c := range t.segments.children {
 		t.segments.tell(ctx, c, &cede{answer: answer{done}})
