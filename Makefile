@@ -85,7 +85,13 @@ footprint: ## 1,000,000 segments with nothing to do: memory of each
 
 .PHONY: bench-neighbour
 bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
-	go test ./actors -run TestNoisyNeighbour -v -count=1
+	go test ./actors -run 'TestNoisyNeighbour|TestStrangers$$' -v -count=1
+
+.PHONY: strangers
+strangers: ## 200,000 tenants that were made up, beside healthy ones: an hour
+	go test ./actors -run '^$$' -bench Turn -count=1
+	go test ./actors -run 'TestStrangersAfterRestart|TestStrangersCostLittle' -strangers=200000 -v -count=1 -timeout 1h
+	go test ./test -run '^TestStrangers$$' -strangers=200000 -strangers.for=1m -v -count=1 -timeout 1h
 
 .PHONY: e2e
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs and npm
