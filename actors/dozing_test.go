@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,11 @@ func TestDozingKeepsTime(t *testing.T) {
 					s.remove("1")
 					s.at(2 * time.Hour)
 					calls[dozes] = s.calls()
+					if name == "revoked" || name == "throttled" { // which segment tries the tenant's luck is free
+						for i, call := range calls[dozes] {
+							calls[dozes][i] = call[:strings.Index(call, " ")] + call[strings.Index(call, ":"):]
+						}
+					}
 					slices.Sort(calls[dozes]) // those of one instant come in any order
 					s.expectRest()
 				})

@@ -129,7 +129,10 @@ func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
 	if m.keep != nil {
 		t.absent.segments = append(t.absent.segments, *m.keep)
 	}
-	t.dozeOff(ctx)
+	if t.dozeOff(ctx); !t.dozed() && len(t.absent.segments) > 0 {
+		// Should one of the others not doze soon, this one is not forgotten for it.
+		t.absent.alarm = wake(ctx, t.absent.alarm, dozeTime, &tick{})
+	}
 }
 
 // segment finds the segment's actor or starts it.

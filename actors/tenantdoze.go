@@ -103,8 +103,9 @@ func (t *tenant) dozed() bool {
 // dozed.
 func (t *tenant) stirred(ctx actor.Context) {
 	switch ctx.Message().(type) {
-	case *doze, *rest, *muster:
-		return
+	case *doze:
+	case *rest, *muster:
+		t.dozeOff(ctx) // what it said before did not count these
 	case fromParent, *actor.Started:
 		t.absent.dozing = false
 		t.tick(ctx)
