@@ -71,6 +71,8 @@ func (c *cell) begin() *segment {
 	s := newSegment(c)
 	s.release() // what the one before waited for does not come any more
 	switch {
+	case c.yielded:
+		s.giveUp()
 	case c.asleep:
 		s.known, s.learned, s.tallied, s.batch.backlog.counted = true, true, true, true
 	case c.crashes > 0:

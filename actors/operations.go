@@ -87,6 +87,7 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 	}
 	moved := false
 	defer func() {
+		r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} })
 		if !moved {
 			r.reclaim(old)
 		}
@@ -130,8 +131,8 @@ func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
 	return nil
 }
 
-// reclaim gives a tenant's segments back what they gave up for a move that did
-// not come about.
+// reclaim activates those of a tenant's segments that a move left keys, or the part
+// of it that came about.
 func (r *Relay) reclaim(tenant audience.Tenant) {
 	for listed, err := range r.Journal.Segments() {
 		if err == nil && listed.Segment.Tenant == tenant.ID {
@@ -140,12 +141,16 @@ func (r *Relay) reclaim(tenant audience.Tenant) {
 	}
 }
 
-// rouse has a segment look at the journal. Should an actor crash with the message in
-// hand, its keys would wait there for the segment's next change: it is sent again.
+// rouse has a segment look at the journal.
 func (r *Relay) rouse(tenant audience.Tenant, segment audience.Segment) {
+	r.askAgain(func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
+}
+
+// askAgain is ask for what must not get lost. An actor that crashes with the message
+// in hand would leave keys in the journal of which nobody knows: it is sent again.
+func (r *Relay) askAgain(message func(answer) any) {
 	for range 3 {
-		err := r.ask(context.Background(), func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
-		if !errors.Is(err, ErrCrashed) {
+		if err := r.ask(context.Background(), message); !errors.Is(err, ErrCrashed) {
 			return
 		}
 	}
