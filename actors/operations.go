@@ -85,13 +85,7 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 	if err := errors.Join(errFrom, errTo); err != nil {
 		return 0, err
 	}
-	moved := false
-	defer func() {
-		r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} })
-		if !moved {
-			r.reclaim(old)
-		}
-	}()
+	defer r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} })
 	if err := r.surrender(ctx, old); err != nil {
 		return 0, fmt.Errorf("move keys: %w", err)
 	}
@@ -113,7 +107,6 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 	if res.err != nil {
 		return res.keys, fmt.Errorf("move keys: %w", res.err)
 	}
-	moved = true
 	return res.keys, nil
 }
 
@@ -129,16 +122,6 @@ func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
 		}
 	}
 	return nil
-}
-
-// reclaim activates those of a tenant's segments that a move left keys, or the part
-// of it that came about.
-func (r *Relay) reclaim(tenant audience.Tenant) {
-	for listed, err := range r.Journal.Segments() {
-		if err == nil && listed.Segment.Tenant == tenant.ID {
-			r.rouse(tenant, listed.Segment)
-		}
-	}
 }
 
 // rouse has a segment look at the journal.
