@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,6 +224,49 @@ func TestRegistryPanics(t *testing.T) {
 		s.at(time.Minute)
 		s.expectMembers("77")
 		s.expectRest()
+	})
+}
+
+// TestAnsweredByWhoPanicsBeforeItBegins: a segment that cannot even begin again owes
+// an answer as well.
+func TestAnsweredByWhoPanicsBeforeItBegins(t *testing.T) {
+	var panics atomic.Bool
+	o := Options{Random: func() float64 {
+		if panics.CompareAndSwap(true, false) {
+			panic(errStruck)
+		}
+		return 0
+	}}
+	play(t, sandbox.Options{}, o, func(s *scene) {
+		s.add("1")
+		gate := make(chan struct{})
+		s.faulty.before = func() { <-gate }
+		s.faulty.traps[appendKeys].set(0, 1, false)
+		panics.Store(true)
+		first := s.waits(post)
+		second := s.waits(post) // lies behind it, before the segment's own wish to begin again
+		close(gate)
+		s.expectAnswers(first, ErrCrashed, post)
+		s.expectAnswers(second, ErrCrashed, post)
+		s.at(time.Hour)
+		s.expectMembers("1")
+		s.expectRest()
+	})
+}
+
+// TestDoorstep: a message that gets to the registry's mailbox when the registry has
+// just ended is answered, though the library lets it vanish. The sender had found the
+// mailbox before.
+func TestDoorstep(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		mailbox, _ := s.relay.system.ProcessRegistry.Get(s.relay.registry)
+		s.relay.Stop(context.Background())
+		reply := make(chan error, 2)
+		mailbox.SendUserMessage(s.relay.registry, &accept{answer: answer{reply}})
+		synctest.Wait()
+		if len(reply) != 1 || <-reply != errDraining {
+			s.Error("not answered")
+		}
 	})
 }
 

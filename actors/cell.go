@@ -83,6 +83,8 @@ func (c *cell) begin() *segment {
 	s := newSegment(c)
 	s.release() // what the one before waited for does not come any more
 	switch {
+	case c.yielded:
+		s.giveUp()
 	case c.asleep:
 		s.known, s.learned, s.tallied, s.batch.backlog.counted = true, true, true, true
 	case c.crashes > 0:
@@ -112,7 +114,7 @@ func (c *cell) rest(ctx actor.Context) {
 	if s := c.segment; c.asleep || s != nil && s.idle() {
 		ctx.Send(c.pid, &segmentIdle{
 			segment: c.name.of(c.id), generation: c.generation, seen: c.seen,
-			forget: c.asleep || s.stateless() && !s.yielded, // what is in the journal then is not known
+			forget: c.asleep || s.stateless() && !s.share.yielded, // what is in the journal then is not known
 		})
 	}
 }

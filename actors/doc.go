@@ -14,15 +14,17 @@
 // Who runs, what it alone may touch, and what feeds it:
 //
 //	registry  one actor        tenants' roster, standings, turns, lobby and dormitory, egress limiter, which tenants are paused
-//	          fed by           the door: accept, census, operate, inspect, surrender, activate, drainAll, end;
+//	          fed by           the door: accept, census, operate, inspect, surrender, regain,
+//	                           activate, drainAll, end;
 //	                           replay: activate, lodge;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, usher
 //	tenant    one per apiToken segments' roster, pace, pause, waitlist, calls under way
-//	          fed by           registry: accept, activate, slot, operate, inspect, surrender, rest, doze, drain, muster, end;
+//	          fed by           registry: accept, activate, slot, operate, inspect, surrender, regain, rest, doze, drain,
+//	                           muster, end;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
-//	          fed by           tenant: accept, activate, permit, operate, inspect, cede, rest, doze, drain;
+//	          fed by           tenant: accept, activate, permit, operate, inspect, cede, regain, rest, doze, drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
@@ -38,6 +40,7 @@
 //	inspect    the detail is written; operator
 //	census     the tenants are asked; operator.  muster: a tenant's segments are listed
 //	surrender  the segments are told; operator.  cede: a segment holds no key
+//	regain     the segments are told that the move is over; operator
 //	activate   the segment knows of its keys; replay, or operator.  lodge: or the registry does
 //	drainAll   what can be flushed is; Stop.     drain: so it is of a tenant, of a segment
 //	end        the registry has ended; Stop

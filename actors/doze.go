@@ -39,7 +39,7 @@ func (c *cell) doze(ctx actor.Context) {
 func (s *segment) mayDoze() bool {
 	b := &s.batch
 	return s.phase != calling && s.phase != fetching && !b.backlog.drawing && b.hunt == nil &&
-		s.known && s.tallied && s.unparking == 0 && !s.discarding && !s.draining && !s.yielded && len(s.owed) == 0
+		s.known && s.tallied && s.unparking == 0 && !s.discarding && !s.draining && !s.share.yielded && len(s.owed) == 0
 }
 
 // remains is what the journal does not know of the segment.

@@ -96,14 +96,6 @@ func (s *segment) learnState(page journal.Page) {
 	}
 }
 
-// learnAnew makes an actor that has given up its keys look at the journal as one
-// that has just started.
-func (s *segment) learnAnew() {
-	s.yielded, s.known, s.stateSet = false, false, false
-	s.learned, s.tallied = false, false
-	s.batch.backlog = backlog{exists: true}
-}
-
 // answerReplay tells the replay that the first page is in, as far as it asked.
 func (s *segment) answerReplay() {
 	for _, m := range owing[*activate](s) {
@@ -116,16 +108,13 @@ func (s *segment) answerReplay() {
 // is being read.
 func (s *segment) activated(m *activate) {
 	s.share.described = true
-	if m.replay && !s.learned {
+	switch {
+	case s.share.yielded: // it will look, at the end of the move
+		m.give(nil)
+		return
+	case m.replay && !s.learned:
 		return
 	}
-	for _, heir := range owing[*cede](s) {
-		heir.fail(errNotMoved) // who moves keys sends this when it is done with it, or gives up
-	}
-	if s.yielded && !s.batch.backlog.drawing {
-		s.learnAnew()
-	} else {
-		s.batch.backlog.again(0)
-	}
+	s.batch.backlog.again(0)
 	m.give(nil)
 }

@@ -51,7 +51,8 @@ type faulty struct {
 	Journal
 	deliver func(context.Context, splitclient.Call) splitclient.Outcome
 	traps   [methods]trap
-	before  func(method) // if set: called before each call of the journal
+	before  func()               // if set: called before each call of the journal
+	noted   func(journal.Append) // if set: told of each that is passed on
 }
 
 // trap is what is to happen to the next calls of a method.
@@ -69,7 +70,7 @@ func (t *trap) set(skip, times int32, fails bool) {
 // strike panics or returns an error, if it is time.
 func (f *faulty) strike(m method) error {
 	if f.before != nil {
-		f.before(m)
+		f.before()
 	}
 	t := &f.traps[m]
 	if t.times.Load() <= 0 || t.skip.Load() > 0 && t.skip.Add(-1) >= 0 || t.times.Add(-1) < 0 {
@@ -96,6 +97,8 @@ func (f *faulty) Append(a journal.Append) {
 	if err := f.strike(appendKeys); err != nil { // and what became of the keys is not known
 		a.Done <- err
 		a.Done = nil
+	} else if f.noted != nil {
+		f.noted(a)
 	}
 	f.Journal.Append(a)
 }

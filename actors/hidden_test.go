@@ -30,7 +30,7 @@ import (
 // holds, may be printed one day: by the actor library with an undelivered message,
 // or by somebody who looks for a fault.
 var ours = []any{
-	accept{}, activate{}, operate{}, inspect{}, surrender{}, cede{}, census{}, muster{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
+	accept{}, activate{}, operate{}, inspect{}, surrender{}, cede{}, regain{}, census{}, muster{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
 	surrendering{}, mustering{}, report{}, answer{}, down{}, doorstep{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
 	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{},

@@ -66,6 +66,14 @@ type (
 		down
 		answer
 	}
+	// regain ends a surrender: the move is done, or it does not come about. To a
+	// tenant it is answered when the segments have been told.
+	regain struct {
+		hidden[regain]
+		down
+		answer
+		tenant audience.Tenant
+	}
 	// census asks what every segment holds; answered when all tenants have been
 	// asked.
 	census struct {

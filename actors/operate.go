@@ -202,18 +202,41 @@ func (s *segment) detail() SegmentDetail {
 	return d
 }
 
-// yield gives all keys up to another tenant: the journal will move them. What
-// is accepted from now on is kept again, under this tenant's token.
+// yield gives all keys up to another tenant: the journal will move them. Until the
+// tenant's segments are told that it has, or that it will not, this one makes no
+// calls and keeps what is accepted in the journal alone: what comes before the move
+// is moved, what comes after it is this tenant's, and nobody knows which is which.
 func (s *segment) yield() {
 	heirs := owing[*cede](s)
 	if len(heirs) == 0 || s.phase == calling || s.phase == fetching || s.batch.backlog.drawing {
 		return
 	}
-	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
-	s.state, s.parked, s.share.described = journal.SegmentState{}, 0, false
-	s.known, s.yielded = true, true
-	s.learned, s.tallied, s.counting = true, true, nil
+	s.share.yielded = true
+	s.giveUp()
 	for _, heir := range heirs {
 		heir.give(nil)
+	}
+}
+
+// giveUp forgets what the segment knows.
+func (s *segment) giveUp() {
+	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
+	s.state, s.parked = journal.SegmentState{}, 0
+	s.discarding, s.spared = false, audience.KeySet{}
+	s.known, s.learned, s.tallied, s.counting = true, true, true, nil
+}
+
+// regain ends what yield began: the segment looks at the journal like one that has
+// just started. One that has not given up its keys yet, because of a call, keeps
+// them.
+func (s *segment) regain() {
+	for _, heir := range owing[*cede](s) {
+		heir.fail(errNotMoved)
+	}
+	if s.share.yielded {
+		s.share.yielded, s.share.described = false, false
+		s.known, s.stateSet = false, false
+		s.learned, s.tallied = false, false
+		s.batch.backlog = backlog{exists: true}
 	}
 }

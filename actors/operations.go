@@ -85,12 +85,7 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 	if err := errors.Join(errFrom, errTo); err != nil {
 		return 0, err
 	}
-	moved := false
-	defer func() {
-		if !moved {
-			r.reclaim(old)
-		}
-	}()
+	defer r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} })
 	if err := r.surrender(ctx, old); err != nil {
 		return 0, fmt.Errorf("move keys: %w", err)
 	}
@@ -112,7 +107,6 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 	if res.err != nil {
 		return res.keys, fmt.Errorf("move keys: %w", res.err)
 	}
-	moved = true
 	return res.keys, nil
 }
 
@@ -130,22 +124,16 @@ func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
 	return nil
 }
 
-// reclaim gives a tenant's segments back what they gave up for a move that did
-// not come about.
-func (r *Relay) reclaim(tenant audience.Tenant) {
-	for listed, err := range r.Journal.Segments() {
-		if err == nil && listed.Segment.Tenant == tenant.ID {
-			r.rouse(tenant, listed.Segment)
-		}
-	}
+// rouse has a segment look at the journal.
+func (r *Relay) rouse(tenant audience.Tenant, segment audience.Segment) {
+	r.askAgain(func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
 }
 
-// rouse has a segment look at the journal. Should an actor crash with the message in
-// hand, its keys would wait there for the segment's next change: it is sent again.
-func (r *Relay) rouse(tenant audience.Tenant, segment audience.Segment) {
+// askAgain is ask for what must not get lost. An actor that crashes with the message
+// in hand would leave keys in the journal of which nobody knows: it is sent again.
+func (r *Relay) askAgain(message func(answer) any) {
 	for range 3 {
-		err := r.ask(context.Background(), func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
-		if !errors.Is(err, ErrCrashed) {
+		if err := r.ask(context.Background(), message); !errors.Is(err, ErrCrashed) {
 			return
 		}
 	}

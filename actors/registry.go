@@ -85,6 +85,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.operate(ctx, m)
 	case *inspect:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
+	case *regain:
+		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *surrender:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *tick:

@@ -57,7 +57,6 @@ type segment struct {
 	discarding bool            // all that is pending of a parked segment is being discarded
 	lastPass   int             // of the backlog, until which that lasts
 	spared     audience.KeySet // what is accepted meanwhile
-	yielded    bool            // all keys are given up to another tenant, and what is in the journal is not known any more
 
 	timer *time.Timer
 	armed time.Time // when the timer fires; zero: not armed
@@ -92,7 +91,7 @@ func (s *segment) receive(ctx actor.Context) {
 	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		if s.drawAt.IsZero() {
+		if s.drawAt.IsZero() && !s.share.yielded {
 			s.draw(ctx)
 		}
 	case *accept:
@@ -115,6 +114,8 @@ func (s *segment) receive(ctx actor.Context) {
 	case *unparked:
 		s.unparked(m)
 	case *inspect, *cede: // answered when there is an answer
+	case *regain:
+		s.regain()
 	case *drain:
 		s.draining = true
 	case *tick:
@@ -155,15 +156,18 @@ func (s *segment) accept(m *accept) {
 		Segment:  s.name,
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
-		Describe: !s.share.described || s.yielded, // a move takes the name away, and may come yet
-		Unpark:   s.parked > 0 || !s.tallied,      // the newer change supersedes a parked one
+		Describe: !s.share.described || s.share.yielded, // a move takes the name away, and may come yet
+		Unpark:   s.parked > 0 || !s.tallied,            // the newer change supersedes a parked one
 		Done:     m.to,
 	})
 	m.handed()
 	s.share.described = true
 	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
 	s.batch.maxHeld = min(s.MaxKeysHeld, s.batch.held()+room) // what is beyond stays in the journal alone
-	if s.discarding {
+	switch {
+	case s.share.yielded:
+		s.batch.maxHeld = 0 // whose it will be is not known yet
+	case s.discarding:
 		s.spare(m.change.Keys)
 	}
 	s.batch.apply(m.change.Verb, m.change.Keys)
@@ -189,7 +193,7 @@ func (s *segment) step(ctx actor.Context) {
 	if s.state.Paused {
 		next = s.state.PausedUntil
 	}
-	if s.batch.wantsDraw() {
+	if s.batch.wantsDraw() && !s.share.yielded {
 		if s.drawAt.After(now) {
 			next = earlier(next, s.drawAt)
 		} else {
@@ -216,7 +220,7 @@ func (s *segment) callAt(now time.Time) time.Time {
 	b, hurry := &s.batch, s.draining && !s.drained
 	stored := b.held() == 0 && b.backlog.exists && !b.backlog.drawing && !s.drawAt.After(now)
 	switch {
-	case s.state.Paused, !s.known, s.discarding:
+	case s.state.Paused, !s.known, s.discarding, s.share.yielded:
 		return time.Time{}
 	case b.flight != nil && hurry:
 		return now
@@ -258,7 +262,7 @@ func (s *segment) stateless() bool { return s.parked == 0 && s.state == journal.
 
 // blank: an idle segment that also knows nothing that a new one would not.
 func (s *segment) blank() bool {
-	return s.idle() && s.stateless() && !s.yielded && s.batch.maxChunk == s.MaxKeysPerCall
+	return s.idle() && s.stateless() && !s.share.yielded && s.batch.maxChunk == s.MaxKeysPerCall
 }
 
 func (s *segment) reportDrained() {

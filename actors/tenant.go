@@ -41,8 +41,7 @@ type tenant struct {
 	ending   bool                           // told to stop: what still comes in until its segments have ended arms no timer
 	sweeper  *time.Timer
 
-	surrendered time.Time // when the segments were last told to give up their keys
-
+	moves    int    // under way: of all its keys to another tenant
 	drains   *drain // answered once every segment is drained; nil: none is
 	drainees int    // segments that are not drained yet
 }
@@ -86,6 +85,8 @@ func (t *tenant) receive(ctx actor.Context) {
 		t.surrender(ctx, m)
 	case *doze:
 		t.doze(ctx)
+	case *regain:
+		t.regain(ctx, m)
 	case *sweep:
 		if !t.ending {
 			t.segments.sweep(ctx)
@@ -160,7 +161,7 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	var shared *share
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
-		born.backlog = backlog
+		born.backlog, born.yielded = backlog, t.moves > 0
 		if born.kept = t.absent.take(name); born.kept != nil {
 			born.share.inherit(born.kept)
 		}
@@ -328,7 +329,7 @@ func (t *tenant) keepState(m *operate) {
 // surrender has all segments give up their keys.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	t.wakeAll(ctx)
-	t.surrendered = time.Now()
+	t.moves++
 	done := make(chan error, len(t.segments.children))
 	for _, c := range t.segments.children {
 		t.segments.tell(ctx, c, &cede{answer: answer{done}})
@@ -337,9 +338,19 @@ func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	m.give(nil)
 }
 
+// regain has the segments look at what the move left them.
+func (t *tenant) regain(ctx actor.Context, m *regain) {
+	if t.moves = max(0, t.moves-1); t.moves == 0 {
+		for _, c := range t.segments.children {
+			t.segments.tell(ctx, c, &regain{})
+		}
+	}
+	m.give(nil)
+}
+
 // idle: nothing to do, and nothing to remember.
 func (t *tenant) idle() bool {
-	return len(t.segments.children) == 0 && len(t.absent.segments) == 0 && len(t.underway) == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
+	return len(t.segments.children) == 0 && len(t.absent.segments) == 0 && len(t.underway) == 0 && t.moves == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
 }
 
 func (t *tenant) muster() []SegmentView {

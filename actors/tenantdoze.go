@@ -46,14 +46,10 @@ func (a *absent) due(now time.Time) (names []localName, next time.Time) {
 	return names, next
 }
 
-// doze asks the segments to doze, if the tenant could. Not soon after they gave up
-// their keys: these may be on their way to another tenant still, and a change that
-// comes meanwhile has to find who knows that.
+// doze asks the segments to doze, if the tenant could. While its keys are on their way
+// to another tenant, a change that comes has to find who knows that.
 func (t *tenant) doze(ctx actor.Context) {
-	if time.Since(t.surrendered) < t.IdleTimeout {
-		return
-	}
-	if t.ending || t.drains != nil || len(t.underway) > 0 || len(t.segments.children)+len(t.absent.segments) > mostDormant {
+	if t.ending || t.moves > 0 || t.drains != nil || len(t.underway) > 0 || len(t.segments.children)+len(t.absent.segments) > mostDormant {
 		return
 	}
 	t.absent.dozing = true
