@@ -13,6 +13,8 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/sandbox"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // wish is something that somebody waits for; accept is one too.
@@ -341,4 +343,32 @@ func TestUnknownTenantIsNotAClosedJournal(t *testing.T) {
 		}
 		s.start()
 	})
+}
+
+// TestAskAgain: what must not get lost is sent again to an actor that panicked with it
+// in hand, and to no other; and not for ever.
+func TestAskAgain(t *testing.T) {
+	for _, c := range []struct {
+		answers []error
+		asked   int
+	}{
+		{[]error{nil}, 1}, {[]error{errDraining}, 1}, {[]error{ErrCrashed, nil}, 2}, {[]error{ErrCrashed, ErrCrashed, ErrCrashed, nil}, 3},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			system := actor.NewActorSystem()
+			defer system.Shutdown()
+			r := &Relay{system: system, registry: system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+				if m, ok := ctx.Message().(answerable); ok {
+					asked++
+					m.fail(c.answers[asked-1])
+				}
+			}))}
+			r.askAgain(func(a answer) any { return &activate{answer: a} })
+			if asked != c.asked {
+				t.Errorf("asked %d times, want %d", asked, c.asked)
+			}
+			_ = system.Root.StopFuture(r.registry).Wait()
+		})
+	}
 }

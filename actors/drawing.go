@@ -115,6 +115,11 @@ func (s *segment) activated(m *activate) {
 	case m.replay && !s.learned:
 		return
 	}
+	if !m.replay {
+		// The tenant may have let the segment go while keys were moved to it, and had
+		// the journal forget its name: that comes after the move.
+		s.Journal.Append(journal.Append{Segment: s.name, Describe: true})
+	}
 	s.batch.backlog.again(0)
 	m.give(nil)
 }

@@ -94,7 +94,7 @@ func (f *faulty) Park(p journal.Park)         { _ = f.strike(park); f.Journal.Pa
 func (f *faulty) Forget(s audience.Segment)   { _ = f.strike(forget); f.Journal.Forget(s) }
 
 func (f *faulty) Append(a journal.Append) {
-	if err := f.strike(appendKeys); err != nil { // and what became of the keys is not known
+	if err := f.strike(appendKeys); err != nil && a.Done != nil { // and what became of the keys is not known
 		a.Done <- err
 		a.Done = nil
 	} else if f.noted != nil {

@@ -257,6 +257,43 @@ func TestMoveMeetsPosts(t *testing.T) {
 	}
 }
 
+// TestMoveMeetsTheHeirsEnd covers I3: the heir's segment is let go while keys are
+// moved to it, and the journal told to forget its name; that comes after the move.
+func TestMoveMeetsTheHeirsEnd(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.add("1-3")
+		s.accept("new", "t", audience.Add, "60")
+		s.operate(Pause)
+		s.faulty.afterMove = func() { s.store.Forget(s.segment("new", "s")) }
+		s.move("token", "new")
+		s.crash()
+		s.at(time.Hour)
+		s.expectMembers("1-3")
+		s.expectRest()
+	})
+}
+
+// TestMoveLeavesNothingBehind covers I2: a key that was posted under the old token
+// just before the move is the heir's, and is not sent once more, stale, when the old
+// token works again.
+func TestMoveLeavesNothingBehind(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: "token"})
+		s.add("1")
+		s.accept("new", "t", audience.Add, "60")
+		s.faulty.beforeMove = func() { s.add("4") }
+		s.move("token", "new")
+		s.accept("new", "s", audience.Delete, "4")
+		s.at(5 * time.Minute)
+		s.split.ClearFaults()
+		s.at(2 * time.Hour)
+		s.expectMembers("1")
+		s.expectRest()
+	})
+}
+
 // TestFailedCountIsNotForgotten covers I3: a segment of which it is not known
 // whether it has parked keys is not forgotten by the journal.
 func TestFailedCountIsNotForgotten(t *testing.T) {
