@@ -98,6 +98,7 @@ memory: ## 10,000,000 pending keys, restart, delivery: time and memory
 .PHONY: volumes
 volumes: ## small volumes filled, drained and killed at thirty moments each; as root: MIB=64,128,512
 	go test -tags e2e ./test -run '^TestVolumes$$' -volumes.mib=$(strip $(MIB)) -volumes.kills=10 -timeout 2h -count=1 -v
+
 .PHONY: strangers
 strangers: ## 5,000 idle and 1,000 handshaking strangers beside healthy callers: p99, memory, files; each beside the same without
 	go test ./test -run '^TestStrangersBesideCallers$$' -strangers.idle=5000 -strangers.handshaking=1000 -strangers.for=20s -timeout 30m -count=1 -v
@@ -112,7 +113,13 @@ mutants: ## break COUNT=250 lines one by one, and see whether the tests notice; 
 
 .PHONY: bench-neighbour
 bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
-	go test ./actors -run TestNoisyNeighbour -v -count=1
+	go test ./actors -run 'TestNoisyNeighbour|TestStrangers$$' -v -count=1
+
+.PHONY: unproven
+unproven: ## 200,000 tenants that were made up, beside healthy ones: an hour
+	go test ./actors -run '^$$' -bench Turn -count=1
+	go test ./actors -run 'TestStrangersAfterRestart|TestStrangersCostLittle' -strangers=200000 -v -count=1 -timeout 1h
+	go test ./test -run '^TestUnprovenTenants$$' -unproven=200000 -unproven.for=1m -v -count=1 -timeout 1h
 
 .PHONY: e2e
 e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl and a JRE

@@ -15,6 +15,7 @@ import (
 // asked for: what the page says of them is out of date. Without it, a delete
 // accepted during the read would be undone by the add that the page still shows.
 type backlog struct {
+	hidden[backlog]
 	exists  bool // the journal may hold keys that are neither held nor in flight
 	drawing bool // a page has been asked for and is not in yet
 	stored  int  // how many there are; an upper bound once they are counted

@@ -21,6 +21,7 @@ import (
 // flight that changes again is held beside it and goes out in a later call, so
 // that a call whose outcome is unknown is repeated unchanged (I4).
 type batch struct {
+	hidden[batch]
 	adds, deletes audience.KeySet
 	flight        *chunk
 	hunt          *hunt          // for the keys that Split refuses; nil: none is on
@@ -36,6 +37,7 @@ type batch struct {
 
 // chunk is what one call carries. Its keys do not change while it is in flight.
 type chunk struct {
+	hidden[chunk]
 	verb     audience.Verb
 	keys     *audience.KeySet
 	attempts int // calls made with it so far

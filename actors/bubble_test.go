@@ -31,6 +31,8 @@ type bubble struct {
 	store *journal.Journal
 	relay *Relay
 
+	options Options
+
 	unplugged atomic.Bool // no connection comes about
 
 	mu   sync.Mutex // guards what the goroutines of calls write
@@ -95,7 +97,11 @@ func inBubble(t *testing.T, split sandbox.Options, adjust func(*Options), test f
 		if adjust != nil {
 			adjust(&o)
 		}
-		o.Deliver = b.record(client.Do)
+		if o.Deliver == nil {
+			o.Deliver = client.Do
+		}
+		o.Deliver = b.record(o.Deliver)
+		b.options = o
 		b.relay = Start(o)
 		test(b)
 		now, cancel := context.WithCancel(context.Background())

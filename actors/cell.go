@@ -20,12 +20,15 @@ import (
 // cell: there may be a million of these. After a crash what it knew may be spoilt,
 // and is read from the journal again.
 type cell struct {
+	hidden[cell]
 	*owner
 	name       localName
 	generation uint64
 	share
 	asleep  bool
-	segment *segment // nil: asleep, or crashed, or not begun
+	dozing  bool            // has said what is to be kept of it, and waits to be let go
+	kept    *dormantSegment // of the one before; nil: it did not doze
+	segment *segment        // nil: asleep, or crashed, or not begun
 }
 
 // owner is what all segments of a tenant have in common. It does not change.
@@ -43,6 +46,10 @@ func (c *cell) Receive(ctx actor.Context) {
 	}
 	switch ctx.Message().(type) {
 	case *actor.Stopping:
+		if c.segment != nil {
+			c.segment.fail(errDraining)
+		}
+		c.forsake()
 		c.drop()
 		return
 	case *actor.Stopped:
@@ -50,6 +57,15 @@ func (c *cell) Receive(ctx actor.Context) {
 	case *rest:
 		c.rest(ctx)
 		return
+	case *doze:
+		c.doze(ctx)
+		return
+	case *tick:
+		if c.dozing {
+			return // it was on its way when the timer was stopped
+		}
+	case fromParent:
+		c.dozing = false
 	}
 	if c.segment == nil {
 		c.segment = c.begin()
@@ -67,6 +83,8 @@ func (c *cell) begin() *segment {
 	s := newSegment(c)
 	s.release() // what the one before waited for does not come any more
 	switch {
+	case c.yielded:
+		s.giveUp()
 	case c.asleep:
 		s.known, s.learned, s.tallied, s.batch.backlog.counted = true, true, true, true
 	case c.crashes > 0:
@@ -74,10 +92,12 @@ func (c *cell) begin() *segment {
 		// until then leave everything in the journal.
 		s.batch.backlog.exists = true
 		s.drawAt = time.Now().Add(backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+	case c.kept != nil:
+		s.wake(c.kept)
 	default:
 		s.batch.backlog.exists = c.backlog
 	}
-	c.asleep = false
+	c.asleep, c.kept = false, nil
 	return s
 }
 
@@ -94,13 +114,13 @@ func (c *cell) rest(ctx actor.Context) {
 	if s := c.segment; c.asleep || s != nil && s.idle() {
 		ctx.Send(c.pid, &segmentIdle{
 			segment: c.name.of(c.id), generation: c.generation, seen: c.seen,
-			forget: c.asleep || s.stateless(),
+			forget: c.asleep || s.stateless() && !s.share.yielded, // what is in the journal then is not known
 		})
 	}
 }
 
-// crashed answers the caller whose change was in hand when the segment panicked,
-// gives back a permit in hand, and drops what the segment knew: it begins again
+// crashed answers who waits for the message in hand when the segment panicked, or
+// for one that it had taken in, gives back a permit in hand, and drops what the segment knew: it begins again
 // from the journal, with the next message. The tenant, as supervisor, lets the
 // actor go on.
 func (c *cell) crashed(ctx actor.Context) {
@@ -113,11 +133,9 @@ func (c *cell) crashed(ctx actor.Context) {
 	c.metrics.crashes.Inc()
 	c.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", c.id).Str("segment", c.name.name).
 		Msg("BUG: a segment's actor crashed; it starts again from the journal")
-	if m, ok := ctx.Message().(*accept); ok && m.reply != nil {
-		m.reply <- ErrCrashed
-	}
+	refuse(ctx.Message(), ErrCrashed)
 	if s := c.segment; s != nil {
-		s.signalLoaded() // the replay does not wait for a segment that crashes
+		s.fail(ErrCrashed)
 		_, permitted := ctx.Message().(*permit)
 		if permitted && s.phase != calling || s.phase == fetching {
 			ctx.Send(c.pid, &callEnded{segment: s.name})

@@ -71,7 +71,7 @@ func TestAsleepDoesNotHoldUpTheStop(t *testing.T) {
 func TestCrashedBeginsByItself(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1")
-		s.faulty.onAppend.Store(1)
+		s.faulty.traps[appendKeys].set(0, 1, false)
 		reply := make(chan error, 1)
 		s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("2")...)}, reply)
 		if err := <-reply; err != ErrCrashed {

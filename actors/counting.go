@@ -20,12 +20,6 @@ type counting struct {
 	pending, parked int // known then
 }
 
-// counted is the journal's answer.
-type counted struct {
-	of     *counting
-	counts journal.Counts
-}
-
 // wantsCount reports whether the journal should be asked. While parked keys are
 // being taken back it is not known which of them a count would still see.
 func (s *segment) wantsCount() bool {

@@ -13,22 +13,44 @@
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
-//	registry  one actor        tenants' roster, egress limiter and turns, which tenants are paused
-//	          fed by           the door: accept, census, operate, inspect, surrender, drainAll; replay: activate;
-//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep
+//	registry  one actor        tenants' roster, standings, turns, lobby and dormitory, egress limiter, which tenants are paused
+//	          fed by           the door: accept, census, operate, inspect, surrender, regain,
+//	                           activate, drainAll, end;
+//	                           replay: activate, lodge;
+//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, usher
 //	tenant    one per apiToken segments' roster, pace, pause, waitlist, calls under way
-//	          fed by           registry: accept, activate, slot, operate, inspect, surrender, rest, drain, muster;
+//	          fed by           registry: accept, activate, slot, operate, inspect, surrender, regain, rest, doze, drain,
+//	                           muster, end;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
-//	          fed by           tenant: accept, activate, permit, operate, inspect, surrender, rest, drain;
+//	          fed by           tenant: accept, activate, permit, operate, inspect, cede, regain, rest, doze, drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
 //
-// and outside this package the journal's committer, which answers accept.reply.
-// Answers: accept.reply and operate.done exactly once; inspect.reply, census.reply
-// and surrender.count once, unless the actor crashes with them in hand.
+// and outside this package the journal's committer, which answers accept, and
+// operate where that changes a state.
+//
+// Every message that somebody waits for gets exactly one answer, whatever happens:
+// it says that it is done, or what became of it instead (answer.go). These are
+//
+//	accept     the change is durable; the caller of Relay.Accept waits
+//	operate    the wish is durable; operator
+//	inspect    the detail is written; operator
+//	census     the tenants are asked; operator.  muster: a tenant's segments are listed
+//	surrender  the segments are told; operator.  cede: a segment holds no key
+//	regain     the segments are told that the move is over; operator
+//	activate   the segment knows of its keys; replay, or operator.  lodge: or the registry does
+//	drainAll   what can be flushed is; Stop.     drain: so it is of a tenant, of a segment
+//	end        the registry has ended; Stop
+//
+// The actors end by messages too, behind all that was sent before: the library's own
+// stop overtakes what is in a mailbox, and loses it without a word.
+//
+// There may be any number of tenants that somebody made up and that can deliver
+// nothing: they come last, and most of them have no actors while they wait, only a
+// small record (doze.go, dormitory.go, strangers.go; ADR 12).
 //
 // There may be a million segments, of which few have anything to do. So what a
 // segment knows is dropped when the journal has nothing of it (asleep, cell.go),

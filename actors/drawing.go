@@ -64,16 +64,20 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 	case !s.learned:
 		s.learnState(page)
 		s.batch.drawn(page)
+		if !s.dueAt.IsZero() {
+			s.dues.hasten(s.dueAt)
+		}
 		s.tallied = s.batch.backlog.counted && !page.Parked
 	default:
 		s.batch.drawn(page)
-		s.dues.hasten(time.Now()) // they have waited for their turn already
+		s.dues.hasten(later(time.Now(), s.dueAt)) // they have waited for their turn already
 	}
-	s.signalLoaded()
-	for _, wish := range s.wishes {
-		s.operate(wish, sender(ctx))
+	s.answerReplay()
+	for _, wish := range owing[*operate](s) {
+		if wish.stage == unknown {
+			s.operate(wish, sender(ctx))
+		}
 	}
-	s.wishes = nil
 	if s.phase == fetching {
 		s.flush(ctx)
 	}
@@ -87,23 +91,15 @@ func (s *segment) learnState(page journal.Page) {
 		return
 	}
 	s.state = page.State
-	if s.state.Parked != nil {
+	if s.state.Parked != nil && s.probeAt.IsZero() {
 		s.probeAt = time.Now().Add(s.ProbeInterval)
 	}
 }
 
-// learnAnew makes an actor that has given up its keys look at the journal as one
-// that has just started.
-func (s *segment) learnAnew() {
-	s.yielded, s.known, s.stateSet = false, false, false
-	s.learned, s.tallied = false, false
-	s.batch.backlog = backlog{exists: true}
-}
-
-func (s *segment) signalLoaded() {
-	if s.loaded != nil {
-		s.loaded <- struct{}{}
-		s.loaded = nil
+// answerReplay tells the replay that the first page is in, as far as it asked.
+func (s *segment) answerReplay() {
+	for _, m := range owing[*activate](s) {
+		m.give(nil)
 	}
 }
 
@@ -112,17 +108,18 @@ func (s *segment) signalLoaded() {
 // is being read.
 func (s *segment) activated(m *activate) {
 	s.share.described = true
-	if m.loaded != nil && !s.learned {
-		s.loaded = m.loaded
+	switch {
+	case s.share.yielded: // it will look, at the end of the move
+		m.give(nil)
+		return
+	case m.replay && !s.learned:
 		return
 	}
-	s.heirs = nil // who moves keys sends this when it is done with it, or gives up
-	if s.yielded && !s.batch.backlog.drawing {
-		s.learnAnew()
-	} else {
-		s.batch.backlog.again(0)
+	if !m.replay {
+		// The tenant may have let the segment go while keys were moved to it, and had
+		// the journal forget its name: that comes after the move.
+		s.Journal.Append(journal.Append{Segment: s.name, Describe: true})
 	}
-	if m.loaded != nil {
-		m.loaded <- struct{}{}
-	}
+	s.batch.backlog.again(0)
+	m.give(nil)
 }

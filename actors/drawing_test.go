@@ -24,8 +24,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		"restart": {(*scene).restart, calls * chunk},
 		"crash":   {(*scene).crash, calls * chunk},
 		"panics": {func(s *scene) {
-			s.faulty.onSettle.Store(10)
-			s.faulty.onLoad.Store(10)
+			s.faulty.traps[settle].set(0, 10, false)
+			s.faulty.traps[load].set(0, 10, false)
 		}, calls * chunk},
 		// A call of which nobody knows what became of it is kept as it was (I4).
 		"outage": {func(s *scene) { s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503, For: time.Hour}) }, segments * chunk},

@@ -26,8 +26,13 @@ func TestNoTimerAfterStopping(t *testing.T) {
 		tenant := &tenant{settings: shared}
 		tenant.waiting.push(name, time.Now())
 		tenant.pace.block(time.Now().Add(time.Minute))
-		registry := &registry{settings: shared, slots: map[audience.TenantID]int{{}: 1}, egress: limiter{concurrent: 2, underway: 1}}
-		registry.turns = []audience.TenantID{{1}}
+		registry := newRegistry(shared, nil, nil)
+		for _, id := range []audience.TenantID{{}, {1}} {
+			registry.standings[id] = &standing{proven: true}
+			registry.turns.ask(id, classProven)
+		}
+		registry.turns.take(audience.TenantID{})
+		registry.egress.begin(time.Now())
 		registry.egress.block(time.Now().Add(time.Minute))
 
 		system := actor.NewActorSystem()
@@ -40,7 +45,7 @@ func TestNoTimerAfterStopping(t *testing.T) {
 		system.Shutdown()
 
 		for what, timer := range map[string]*time.Timer{"tenant's": tenant.timer, "tenant's idle": tenant.sweeper,
-			"registry's": registry.timer, "registry's idle": registry.sweeper} {
+			"registry's": registry.timer, "registry's idle": registry.sweeper, "registry's usher": registry.ushers} {
 			if timer != nil && timer.Stop() {
 				t.Errorf("the %s timer is armed", what)
 			}

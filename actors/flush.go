@@ -54,7 +54,7 @@ func (s *segment) flush(ctx actor.Context) {
 // asked for may not be wanted any more: an operator may have paused the segment.
 func (s *segment) nextChunk() *chunk {
 	switch {
-	case s.state.Paused || s.discarding:
+	case s.state.Paused || s.discarding || s.share.yielded:
 		return nil
 	case s.state.Parked != nil && s.batch.flight == nil:
 		return s.probeChunk()
@@ -63,7 +63,7 @@ func (s *segment) nextChunk() *chunk {
 }
 
 func (s *segment) mayFetch() bool {
-	return s.batch.backlog.exists && !s.state.Paused && !s.discarding
+	return s.batch.backlog.exists && !s.state.Paused && !s.discarding && !s.share.yielded
 }
 
 // deliver makes the call. A panic in there must not cost a permit for good.
@@ -103,7 +103,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 		s.refused(m.outcome, now, sender(ctx))
 	}
 	if s.draining && !s.drained {
-		s.reportDrained(ctx) // one attempt is all that a drain waits for
+		s.reportDrained() // one attempt is all that a drain waits for
 	}
 }
 

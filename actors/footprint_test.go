@@ -157,13 +157,17 @@ func deliverAtOnce(context.Context, splitclient.Call) splitclient.Outcome {
 type easyJournal struct{}
 
 func (*easyJournal) PutTenant(audience.Tenant) {}
-func (*easyJournal) Append(a journal.Append)   { a.Done <- nil }
-func (*easyJournal) Settle(journal.Settle)     {}
-func (*easyJournal) Load(l journal.Load)       { l.Done(journal.Page{}) }
-func (*easyJournal) Count(c journal.Count)     { c.Done(journal.Counts{}) }
-func (*easyJournal) Park(journal.Park)         {}
-func (*easyJournal) Unpark(u journal.Unpark)   { u.Done(0, nil) }
-func (*easyJournal) Forget(audience.Segment)   {}
+func (*easyJournal) Append(a journal.Append) {
+	if a.Done != nil {
+		a.Done <- nil
+	}
+}
+func (*easyJournal) Settle(journal.Settle)   {}
+func (*easyJournal) Load(l journal.Load)     { l.Done(journal.Page{}) }
+func (*easyJournal) Count(c journal.Count)   { c.Done(journal.Counts{}) }
+func (*easyJournal) Park(journal.Park)       {}
+func (*easyJournal) Unpark(u journal.Unpark) { u.Done(0, nil) }
+func (*easyJournal) Forget(audience.Segment) {}
 func (*easyJournal) SetSegmentState(_ audience.Segment, _ journal.SegmentState, done chan<- error) {
 	if done != nil {
 		done <- nil
@@ -181,4 +185,8 @@ func (*easyJournal) Tenants() iter.Seq2[journal.KnownTenant, error] {
 }
 func (*easyJournal) Segments() iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
+}
+func (*easyJournal) Prove(audience.TenantID) {}
+func (*easyJournal) Proven() iter.Seq2[audience.TenantID, error] {
+	return func(func(audience.TenantID, error) bool) {}
 }

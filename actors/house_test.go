@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"audiences/audience"
@@ -40,7 +39,14 @@ type house struct {
 	tokens  int                        // made so far
 	model   map[place]map[string]bool  // the replay of all accepted changes
 	allowed allowed
+	order   order
+	loss    loss
+	fresh   int // keys made for one change only
 
+	born          time.Time // the relay: its sweeps are counted from here
+	idle, timeout time.Duration
+
+	sleepy          bool // nobody is trusted, and everybody dozes as soon as it can
 	poisoned        bool
 	cure            func()
 	poisonVerb      map[place]audience.Verb
@@ -60,7 +66,8 @@ type change struct {
 
 const (
 	houseFlush = 10 * time.Second
-	houseIdle  = time.Minute
+	houseSlow  = 4 * time.Second // how long a slow call of drawFault takes
+	houseProbe = 2 * time.Minute
 
 	houseThrottle = 3 * time.Second // the longest wait that a 429 of drawFault asks for
 	houseRestart  = houseThrottle + time.Second
@@ -69,27 +76,6 @@ const (
 )
 
 var houseOrganisations = []string{"one", "two"}
-
-// faulty stands before the journal and the client and panics on demand.
-type faulty struct {
-	Journal
-	deliver                                func(context.Context, splitclient.Call) splitclient.Outcome
-	onAppend, onSettle, onLoad, onDelivery atomic.Int32 // how many of the next calls panic
-}
-
-func strike(n *atomic.Int32) {
-	if n.Load() > 0 && n.Add(-1) >= 0 {
-		panic(errors.New("struck by the test"))
-	}
-}
-
-func (f *faulty) Append(a journal.Append) { strike(&f.onAppend); f.Journal.Append(a) }
-func (f *faulty) Settle(s journal.Settle) { strike(&f.onSettle); f.Journal.Settle(s) }
-func (f *faulty) Load(l journal.Load)     { strike(&f.onLoad); f.Journal.Load(l) }
-func (f *faulty) Deliver(ctx context.Context, c splitclient.Call) splitclient.Outcome {
-	strike(&f.onDelivery)
-	return f.deliver(ctx, c)
-}
 
 // allowed is what may reach Split: every change that was handed to the relay.
 type allowed struct {
@@ -115,12 +101,15 @@ func newHouse(t *rapid.T) *house {
 	seed := rapid.Uint64().Draw(t, "seed")
 	h := &house{t: t, random: rand.New(rand.NewPCG(seed, 1)), memory: journal.NewMemory(),
 		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{},
-		allowed: allowed{changes: map[string]bool{}}}
+		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[chan<- error]int{}}}
+	h.idle = rapid.SampledFrom([]time.Duration{time.Minute, houseFlush, houseFlush - 1, houseFlush + 1, houseFlush / 2}).Draw(t, "idle")
+	h.timeout = rapid.SampledFrom([]time.Duration{5 * time.Second, houseFlush, 15 * time.Second}).Draw(t, "timeout")
 	h.split = sandbox.New(sandbox.Options{MaxKeys: 3, Grace: -1, History: true, Allowed: h.allowed.has})
 	h.pipe = h.split.Pipe()
-	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: h.pipe})
+	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: h.pipe, Timeout: h.timeout})
 	h.check(err)
 	h.client = client
+	h.sleepy = rapid.Bool().Draw(t, "sleepy")
 	for _, organisation := range houseOrganisations {
 		h.newToken(organisation)
 		for _, name := range []string{"sA", "sB"} {
@@ -152,13 +141,19 @@ func (h *house) start() {
 	store, err := journal.Open(journal.Options{Dir: "journal", Memory: h.memory})
 	h.check(err)
 	h.store = store
-	h.faulty = &faulty{Journal: store, deliver: h.client.Do}
+	h.faulty = &faulty{Journal: store, deliver: h.client.Do, before: h.lose, noted: h.order.note}
+	h.born = time.Now()
+	unproven := 0
+	if h.sleepy {
+		unproven = -1
+	}
 	h.relay = Start(Options{
+		distrust: h.sleepy, MaxUnproven: unproven,
 		Journal: h.faulty, Deliver: h.faulty.Deliver,
-		FlushInterval: houseFlush, IdleTimeout: houseIdle,
+		FlushInterval: houseFlush, IdleTimeout: h.idle,
 		MaxKeysPerCall: 3, MaxKeysHeld: 5, MaxKeysInMemory: 12,
 		MaxConcurrentCalls: 3, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10,
-		ProbeInterval: 2 * time.Minute, NotFoundGrace: 20 * time.Second,
+		ProbeInterval: houseProbe, NotFoundGrace: 20 * time.Second,
 		Random: h.lot,
 	})
 }
@@ -242,9 +237,8 @@ func (h *house) replay(c change) {
 	}
 }
 
-// operate does something to a segment or its tenant, if there is one yet. A
-// panic that the test has armed may hit it; then nobody answers, and the operator
-// tries again.
+// operate does something to a segment or its tenant, if there is one yet. A trap
+// that the test has set may spring; then the operator is told so, and tries again.
 func (h *house) operate(at place, whole bool, op Op, until time.Time) {
 	h.note("operate %v %v %v", at, whole, op)
 	for range 5 {
@@ -259,8 +253,8 @@ func (h *house) operate(at place, whole bool, op Op, until time.Time) {
 		switch {
 		case err == nil, errors.Is(err, ErrUnknownTenant):
 			return
-		case !errors.Is(err, context.DeadlineExceeded):
-			h.t.Fatal(err)
+		case !struck(err):
+			h.t.Fatal(err) // also when nobody answers
 		}
 	}
 	h.t.Fatal("an operation was not answered in five attempts")
@@ -268,7 +262,7 @@ func (h *house) operate(at place, whole bool, op Op, until time.Time) {
 
 // rotate gives an organisation a new token, has the old one refused, and moves
 // what is left of it, as an operator would.
-func (h *house) rotate(organisation string) {
+func (h *house) rotate(t *rapid.T, organisation string) {
 	old := h.current[organisation]
 	h.note("rotate %s", organisation)
 	if !h.known(old) {
@@ -278,18 +272,35 @@ func (h *house) rotate(organisation string) {
 	time.Sleep(houseRestart)                                                                           // like a new process, a new tenant does not know of the old one's 429
 	h.accept(change{place: place{organisation, "sFirst"}, verb: audience.Delete, keys: []string{"0"}}) // makes it known
 	h.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: old.Token.Reveal()})
-	// A segment that crashes while it gives up its keys does not answer: the
-	// operator tries again.
+	h.raceWithAMove(t, old, organisation)
+}
+
+// move moves what is left of a tenant, as often as a trap springs.
+func (h *house) move(old audience.Tenant, organisation string) (err error) {
 	for range 5 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		_, err := h.relay.MoveTenant(ctx, old.ID, h.current[organisation].ID)
+		err = h.moveOnce(ctx, old.ID, h.current[organisation].ID)
 		cancel()
-		if err == nil {
-			return
+		if err == nil || !struck(err) {
+			return err
 		}
 	}
-	h.t.Fatal("the keys of a tenant could not be moved in five attempts")
+	return err
 }
+
+// moveOnce: a journal that panics does so before the operator's own eyes.
+func (h *house) moveOnce(ctx context.Context, from, to audience.TenantID) (err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = reason.(error)
+		}
+	}()
+	_, err = h.relay.MoveTenant(ctx, from, to)
+	return err
+}
+
+// struck: a trap that the test has set is the reason.
+func struck(err error) bool { return errors.Is(err, ErrCrashed) || errors.Is(err, errStruck) }
 
 func (h *house) known(tenant audience.Tenant) bool {
 	for known, err := range h.store.Tenants() {
@@ -308,12 +319,16 @@ func (h *house) poison() {
 }
 
 func (h *house) fault(rule sandbox.Rule) {
+	h.noteFault(rule)
+	h.faults = append(h.faults, h.split.Fault(rule))
+}
+
+func (h *house) noteFault(rule sandbox.Rule) {
 	switch rule.Kind {
 	case sandbox.EmptyBadRequest, sandbox.Poison, sandbox.TooLarge:
 		h.refusedKeysOnce = true
 	}
 	h.note("fault %+v", rule)
-	h.faults = append(h.faults, h.split.Fault(rule))
 }
 
 func (h *house) heal() {

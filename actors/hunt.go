@@ -17,6 +17,7 @@ import (
 // A part that was refused was not applied. So a key of it that changes again
 // simply leaves the hunt, and its newer change goes the usual way (I2).
 type hunt struct {
+	hidden[hunt]
 	verb    audience.Verb
 	untried []*audience.KeySet // parts that no call has carried yet
 	refused []*refusedPart     // parts that are to be halved, or parked when they are one key

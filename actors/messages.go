@@ -1,64 +1,147 @@
 package actors
 
 import (
-	"fmt"
-	"log/slog"
 	"time"
 
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
 
 // Messages that travel down, from the door to the registry, a tenant, a segment.
-// Only a parent sends to its child, and both count (see roster).
+// Those with an answer get it exactly once (see answerable).
 type (
-	// accept carries a change to its segment; reply gets exactly one answer, from
-	// the journal's committer in the good case.
+	// accept carries a change to its segment; answered by the journal once it is
+	// durable (I1).
 	accept struct {
+		hidden[accept]
+		down
+		answer
 		change audience.Change
-		reply  chan<- error
 	}
-	// activate brings back a segment that has keys in the journal. loaded gets a
-	// value once its first keys are in memory; it always has room.
+	// activate brings back a segment that has keys in the journal; answered once its
+	// first keys are in memory.
 	activate struct {
+		hidden[activate]
+		down
+		answer
 		tenant  audience.Tenant
 		segment audience.Segment
-		loaded  chan<- struct{}
+		replay  bool // an actor that knows its keys already need not look again
 	}
-	// slot lets a tenant make one call through the shared egress.
-	slot struct{}
-	// permit lets a segment make one call.
-	permit struct{}
-	// rest asks a child that got no message for a while whether it may be let go.
-	rest struct{}
-	// drain asks for everything to be flushed now; answered once with drained.
-	drain struct{}
-	// census asks what every segment holds; answered on parts.
-	census struct{ reply chan<- parts }
-	// surrender has a tenant's segments give up their keys, to be moved to another
-	// tenant. To a tenant it comes with count, to a segment with done.
+	// operate is an operator's wish for a segment or a tenant; answered when it is
+	// durable.
+	operate struct {
+		hidden[operate]
+		down
+		answer
+		tenant  audience.Tenant
+		segment audience.Segment // zero: the whole tenant
+		op      Op
+		until   time.Time // of Pause; zero: until Resume
+		stage   stage     // how far the segment is with it
+	}
+	// inspect asks one segment what it is doing.
+	inspect struct {
+		hidden[inspect]
+		down
+		answer
+		tenant  audience.Tenant
+		segment audience.Segment
+		detail  *SegmentDetail // is put here
+	}
+	// surrender has the segments of a tenant give up their keys, to be moved to
+	// another tenant; answered when all of them have been told.
 	surrender struct {
+		hidden[surrender]
+		down
+		answer
 		tenant audience.Tenant
-		count  chan<- surrendering
-		done   chan<- struct{}
+		told   *surrendering // is put here
+	}
+	// cede is surrender to one segment; answered when it holds no key any more.
+	cede struct {
+		down
+		answer
+	}
+	// regain ends a surrender: the move is done, or it does not come about. To a
+	// tenant it is answered when the segments have been told.
+	regain struct {
+		hidden[regain]
+		down
+		answer
+		tenant audience.Tenant
+	}
+	// census asks what every segment holds; answered when all tenants have been
+	// asked.
+	census struct {
+		answer
+		asked *mustering // is put here
 	}
 	// muster is the census of one tenant.
-	muster struct{ part chan<- []SegmentView }
+	muster struct {
+		down
+		answer
+		views *[]SegmentView // are put here
+	}
+	// drainAll asks for everything to be flushed now; answered when what can be
+	// flushed is.
+	drainAll struct{ answer }
+	// drain is drainAll to a tenant or a segment; answered to its parent.
+	drain struct {
+		down
+		report
+	}
+	// slot lets a tenant make one call through the shared egress.
+	slot struct{ down }
+	// permit lets a segment make one call.
+	permit struct{ down }
+	// rest asks a child that got no message for a while whether it may be let go.
+	rest struct{ down }
+	// end has an actor end when its children have: they are told by messages, behind
+	// all that was sent to them before, which is lost otherwise.
+	end struct {
+		down
+		answer // of the registry: it has ended
+	}
 )
 
-// parts is the registry's answer to a census: how many tenants will answer, and
-// where.
-type parts struct {
-	tenants int
-	views   <-chan []SegmentView
-}
-
-// surrendering is a tenant's answer to surrender: how many segments will tell
+// surrendering is what a tenant's surrender leads to: how many segments answer
 // that they have given up, and where.
 type surrendering struct {
 	segments int
-	done     <-chan struct{}
+	done     <-chan error
+}
+
+// mustering is what a census leads to: who answers with a tenant's segments, and
+// where. Each view is there when as many answers are.
+type mustering struct {
+	hidden[mustering]
+	views   [][]SegmentView
+	done    <-chan error
+	dormant []dormants
+}
+
+// report is the answer to a parent, which is a message. It is given once, also by
+// an actor that panics: the stop waits for it.
+type report struct{ send func() }
+
+func (r *report) give() {
+	if send := r.send; send != nil {
+		r.send = nil
+		send()
+	}
+}
+
+func (r *report) fail(error)     { r.give() }
+func (r *report) answered() bool { return r.send == nil }
+
+// reportTo makes the report that sends the message to the actor itself.
+func reportTo(ctx actor.Context, message any) report {
+	send := sender(ctx)
+	return report{func() { send(message) }}
 }
 
 // Messages that travel up, from a segment to its tenant, from a tenant to the
@@ -71,15 +154,18 @@ type (
 	}
 	// callEnded gives a permit back, used or not.
 	callEnded struct {
+		hidden[callEnded]
 		segment audience.Segment
 		outcome splitclient.Outcome // zero when no call was made
 	}
 	// segmentIdle says that a segment has nothing to do and has seen so many
-	// messages; forget: nor has it anything on disk.
+	// messages; forget: nor has it anything on disk. With keep it has keys, which are
+	// on disk, and dozes.
 	segmentIdle struct {
 		segment          audience.Segment
 		generation, seen uint64
 		forget           bool
+		keep             *dormantSegment
 	}
 	// segmentDrained says that a segment has flushed what it could.
 	segmentDrained struct{}
@@ -87,16 +173,19 @@ type (
 	wantSlot struct{ tenant audience.TenantID }
 	// slotEnded gives a slot back, used or not.
 	slotEnded struct {
+		hidden[slotEnded]
 		tenant  audience.TenantID
 		outcome splitclient.Outcome // zero when no call was made
 	}
 	// tenantIdle is segmentIdle of a whole tenant.
 	tenantIdle struct {
+		hidden[tenantIdle]
 		tenant           audience.TenantID
 		generation, seen uint64
+		keep             *dormant // what is to be kept of a tenant that dozes; nil: nothing
 	}
 	// tenantDrained says that all segments of a tenant are drained.
-	tenantDrained struct{}
+	tenantDrained struct{ tenant audience.TenantID }
 )
 
 // Messages that an actor's own timers and goroutines send to it.
@@ -107,43 +196,30 @@ type (
 	sweep struct{}
 	// flushed brings the outcome of a call back to its segment.
 	flushed struct {
+		hidden[flushed]
 		chunk   *chunk
 		outcome splitclient.Outcome
 	}
 	// drawn brings a page of the journal to the incarnation that asked for it. To
 	// the next one, after a crash, it is too old: changes came since.
 	drawn struct {
+		hidden[drawn]
 		by   *segment
 		page journal.Page
 	}
+	// counted is the journal's answer to a count.
+	counted struct {
+		of     *counting
+		counts journal.Counts
+	}
+	// unparked is the journal's answer to a retry or a discard.
+	unparked struct {
+		hidden[unparked]
+		by      *segment
+		wish    *operate // nil: a reprieve
+		retried bool
+		parked  int // before
+		keys    int // that are not any more
+		err     error
+	}
 )
-
-// fromParent marks the messages that count for the passivation handshake.
-type fromParent interface{ fromParent() }
-
-func (*accept) fromParent()    {}
-func (*activate) fromParent()  {}
-func (*slot) fromParent()      {}
-func (*permit) fromParent()    {}
-func (*rest) fromParent()      {}
-func (*drain) fromParent()     {}
-func (*muster) fromParent()    {}
-func (*operate) fromParent()   {}
-func (*inspect) fromParent()   {}
-func (*surrender) fromParent() {}
-
-// The actor library prints whole messages when one is undelivered or when an
-// actor crashes; these four hold keys or tokens and show their type only (I7).
-
-func (m *accept) String() string         { return "accept " + m.change.String() }
-func (m *accept) GoString() string       { return m.String() }
-func (m *accept) LogValue() slog.Value   { return slog.StringValue(m.String()) }
-func (m *activate) String() string       { return fmt.Sprintf("activate %s", m.segment.Name) }
-func (m *activate) GoString() string     { return m.String() }
-func (m *activate) LogValue() slog.Value { return slog.StringValue(m.String()) }
-func (m *flushed) String() string        { return fmt.Sprintf("flushed %s", m.outcome.Reason) }
-func (m *flushed) GoString() string      { return m.String() }
-func (m *flushed) LogValue() slog.Value  { return slog.StringValue(m.String()) }
-func (m *drawn) String() string          { return fmt.Sprintf("drawn %d keys", len(m.page.Entries)) }
-func (m *drawn) GoString() string        { return m.String() }
-func (m *drawn) LogValue() slog.Value    { return slog.StringValue(m.String()) }

@@ -16,6 +16,8 @@ type metrics struct {
 	flushLag          prometheus.Histogram
 	crashes           prometheus.Counter
 	undelivered       prometheus.Counter
+	dormant           prometheus.Gauge
+	heldBack          prometheus.Counter
 	delivered         map[audience.Verb]prometheus.Counter
 	parkedKeys        *prometheus.CounterVec
 	parkedSegments    *prometheus.CounterVec
@@ -30,7 +32,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		segments: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_segments_active", Help: "Segments whose actor is in memory."}),
 		pending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "audiences_keys_pending", Help: "Keys accepted and not settled, of the active segments; an upper bound once audiences_segments_uncounted is 0."}),
+			Name: "audiences_keys_pending", Help: "Keys accepted and not settled, of active segments and dormant tenants; an upper bound once audiences_segments_uncounted is 0."}),
 		uncounted: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_segments_uncounted", Help: "Active segments whose keys in the journal are being counted."}),
 		flushLag: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -40,6 +42,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "audiences_actor_crashes_total", Help: "Panics in actors and calls; each one is a bug."}),
 		undelivered: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "audiences_undelivered_messages_total", Help: "Messages to actors that had ended."}),
+		dormant: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "audiences_tenants_dormant", Help: "Tenants with pending keys that never delivered anything and wait without an actor for their turn."}),
+		heldBack: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "audiences_notices_held_back_total", Help: "Log lines on single tenants and segments that were not written, because there were very many."}),
 		delivered: map[audience.Verb]prometheus.Counter{},
 		parkedKeys: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "audiences_keys_parked_total", Help: "Keys that Split refused for good, by reason."}, []string{"reason"}),
@@ -54,7 +60,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.parkedSegments.WithLabelValues(string(reason))
 	}
 	if r != nil {
-		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.crashes, m.undelivered, delivered, m.parkedKeys, m.parkedSegments)
+		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.crashes, m.undelivered, m.dormant, m.heldBack, delivered, m.parkedKeys, m.parkedSegments)
 	}
 	return m
 }

@@ -18,7 +18,7 @@ func TestMoveTenant(t *testing.T) {
 		"in memory": func(*scene) {}, "restarted": (*scene).restart,
 		"paused": func(s *scene) { s.operate(Pause) },
 		"crashed segment": func(s *scene) {
-			s.faulty.onAppend.Store(1)
+			s.faulty.traps[appendKeys].set(0, 1, false)
 			reply := make(chan error, 1)
 			s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("1")...)}, reply)
 			if err := <-reply; err != ErrCrashed {

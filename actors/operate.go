@@ -25,32 +25,14 @@ const (
 // errNotForTenants answers Retry and Discard of a whole tenant.
 var errNotForTenants = errors.New("this can be done to a segment, not to a whole tenant")
 
-// operate is an operator's wish for one segment; done gets exactly one answer.
-type operate struct {
-	tenant  audience.Tenant
-	segment audience.Segment // zero: the whole tenant
-	op      Op
-	until   time.Time // of Pause; zero: until Resume
-	done    chan<- error
-}
+// stage is how far a segment is with an operator's wish.
+type stage uint8
 
-// unparked is the journal's answer to a retry or a discard.
-type unparked struct {
-	by      *segment
-	retried bool
-	some    bool // not all parked keys
-	parked  int  // before
-	keys    int  // that are not any more
-	err     error
-	done    chan<- error
-}
-
-// inspect asks one segment what it is doing.
-type inspect struct {
-	tenant  audience.Tenant
-	segment audience.Segment
-	reply   chan<- SegmentDetail
-}
+const (
+	unknown    stage = iota // the journal has not told what the segment is
+	begun                   // the journal takes parked keys back or deletes them
+	discarding              // so it has, and the pending ones are to go as well
+)
 
 // SegmentDetail says what a segment is doing and why its keys are where they
 // are. It holds no keys. Times are zero where they do not apply.
@@ -70,25 +52,25 @@ type SegmentDetail struct {
 // until the first page is in.
 func (s *segment) operate(m *operate, send func(any)) {
 	if !s.known {
-		s.wishes = append(s.wishes, m)
 		return
 	}
+	m.stage = begun
 	now := time.Now()
 	state := s.state
 	switch m.op {
 	case Pause:
 		state.Paused, state.PausedUntil = true, m.until
-		s.setState(state, m.done)
+		s.setStateFor(m, state)
 	case Resume:
 		state.Paused, state.PausedUntil = false, time.Time{}
-		s.setState(state, m.done)
+		s.setStateFor(m, state)
 	case Flush:
 		s.dues.hasten(now)
 		s.repeatAt, s.probeAt = now, now
-		m.done <- nil
+		m.give(nil)
 	case Retry:
 		if s.state.Parked != nil {
-			s.unparkSegment(now, nil)
+			s.unparkSegment(now)
 		}
 		s.unpark(m, send)
 	case Discard:
@@ -97,12 +79,18 @@ func (s *segment) operate(m *operate, send func(any)) {
 		}
 		s.unpark(m, send)
 	default:
-		m.done <- errors.New("unknown operation")
+		m.give(errors.New("unknown operation"))
 	}
 }
 
+// setStateFor keeps the state that an operator wants; the journal answers.
+func (s *segment) setStateFor(m *operate, state journal.SegmentState) {
+	s.setState(state, m.to)
+	m.handed()
+}
+
 func (s *segment) unpark(m *operate, send func(any)) {
-	answer := unparked{by: s, retried: m.op == Retry, parked: s.parked, done: m.done}
+	answer := unparked{by: s, wish: m, retried: m.op == Retry, parked: s.parked}
 	s.parked = 0 // those that are parked from here on come after it in the journal
 	s.counting = nil
 	s.unparking++
@@ -116,24 +104,28 @@ func (s *segment) unpark(m *operate, send func(any)) {
 }
 
 // unparked: retried keys are in the journal now, like stored ones. After an error
-// some of them may be.
+// some of them may be. What an incarnation that crashed asked for is nothing to
+// this one, which reads the journal anew, and its operator has been told.
 func (s *segment) unparked(m *unparked) {
-	if m.by == s {
-		s.unparking--
-		if m.err != nil {
-			s.parked += m.parked
-		} else if m.some {
-			s.parked = max(0, s.parked-m.keys)
-		}
-		if m.retried {
-			s.batch.backlog.again(m.keys)
-		}
-	}
-	if s.discarding && m.err == nil {
-		s.discarded = append(s.discarded, m.done)
+	if m.by != s {
 		return
 	}
-	m.done <- m.err
+	s.unparking--
+	if m.wish == nil {
+		s.parked = max(0, s.parked-m.keys)
+	} else if m.err != nil {
+		s.parked += m.parked
+	}
+	if m.retried {
+		s.batch.backlog.again(m.keys)
+	}
+	switch {
+	case m.wish == nil:
+	case s.discarding && m.err == nil:
+		m.wish.stage = discarding
+	default:
+		m.wish.give(m.err)
+	}
 }
 
 // spare keeps keys from being discarded that are accepted meanwhile: nobody meant
@@ -173,23 +165,24 @@ func (s *segment) discardHeld() {
 	state := s.state
 	state.Parked = nil
 	s.setState(state, nil)
-	for _, done := range s.discarded {
-		done <- nil
+	for _, wish := range owing[*operate](s) {
+		if wish.stage == discarding {
+			wish.give(nil)
+		}
 	}
-	s.discarded = nil
 }
 
 // explain answers those who asked what the segment is doing. One that waits for
 // its state from the journal does not know yet; nor does one that waits for a
 // count, which takes no time but after the start, when it shows as Uncounted.
 func (s *segment) explain() {
-	if len(s.questions) == 0 || !s.known && s.batch.backlog.drawing || s.counting != nil && !s.share.backlog {
+	if !s.known && s.batch.backlog.drawing || s.counting != nil && !s.share.backlog {
 		return
 	}
-	for _, m := range s.questions {
-		m.reply <- s.detail()
+	for _, m := range owing[*inspect](s) {
+		*m.detail = s.detail()
+		m.give(nil)
 	}
-	s.questions = nil
 }
 
 func (s *segment) detail() SegmentDetail {
@@ -209,18 +202,41 @@ func (s *segment) detail() SegmentDetail {
 	return d
 }
 
-// yield gives all keys up to another tenant: the journal will move them. What
-// is accepted from now on is kept again, under this tenant's token.
+// yield gives all keys up to another tenant: the journal will move them. Until the
+// tenant's segments are told that it has, or that it will not, this one makes no
+// calls and keeps what is accepted in the journal alone: what comes before the move
+// is moved, what comes after it is this tenant's, and nobody knows which is which.
 func (s *segment) yield() {
-	if len(s.heirs) == 0 || s.phase == calling || s.phase == fetching || s.batch.backlog.drawing {
+	heirs := owing[*cede](s)
+	if len(heirs) == 0 || s.phase == calling || s.phase == fetching || s.batch.backlog.drawing {
 		return
 	}
-	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
-	s.state, s.parked, s.share.described = journal.SegmentState{}, 0, false
-	s.known, s.yielded = true, true
-	s.learned, s.tallied, s.counting = true, true, nil
-	for _, heir := range s.heirs {
-		heir <- struct{}{}
+	s.share.yielded = true
+	s.giveUp()
+	for _, heir := range heirs {
+		heir.give(nil)
 	}
-	s.heirs = nil
+}
+
+// giveUp forgets what the segment knows.
+func (s *segment) giveUp() {
+	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
+	s.state, s.parked = journal.SegmentState{}, 0
+	s.discarding, s.spared = false, audience.KeySet{}
+	s.known, s.learned, s.tallied, s.counting = true, true, true, nil
+}
+
+// regain ends what yield began: the segment looks at the journal like one that has
+// just started. One that has not given up its keys yet, because of a call, keeps
+// them.
+func (s *segment) regain() {
+	for _, heir := range owing[*cede](s) {
+		heir.fail(errNotMoved)
+	}
+	if s.share.yielded {
+		s.share.yielded, s.share.described = false, false
+		s.known, s.stateSet = false, false
+		s.learned, s.tallied = false, false
+		s.batch.backlog = backlog{exists: true}
+	}
 }

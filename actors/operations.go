@@ -32,9 +32,9 @@ func (r *Relay) operate(ctx context.Context, id audience.TenantID, segment audie
 	if err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	r.system.Root.Send(r.registry, &operate{tenant: tenant, segment: segment, op: op, until: until, done: done})
-	return await(ctx, done)
+	return r.ask(ctx, func(a answer) any {
+		return &operate{answer: a, tenant: tenant, segment: segment, op: op, until: until}
+	})
 }
 
 // Inspect says what a segment is doing and why its keys are where they are. It
@@ -44,14 +44,14 @@ func (r *Relay) Inspect(ctx context.Context, segment audience.Segment) (SegmentD
 	if err != nil {
 		return SegmentDetail{}, err
 	}
-	reply := make(chan SegmentDetail, 1)
-	r.system.Root.Send(r.registry, &inspect{tenant: tenant, segment: segment, reply: reply})
-	select {
-	case detail := <-reply:
-		return detail, nil
-	case <-ctx.Done():
-		return SegmentDetail{}, fmt.Errorf("inspect segment: %w", ctx.Err())
+	var detail SegmentDetail
+	err = r.ask(ctx, func(a answer) any {
+		return &inspect{answer: a, tenant: tenant, segment: segment, detail: &detail}
+	})
+	if err != nil {
+		return SegmentDetail{}, fmt.Errorf("inspect segment: %w", err)
 	}
+	return detail, nil
 }
 
 // Parked lists a segment's parked keys with their reasons: at most limit, after
@@ -76,7 +76,7 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after jour
 // What the new tenant has already delivered is not known any more: a key that
 // the customer changed again under the new token, and that is delivered, gets
 // the older change once more. So move soon after the rotation.
-func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int, error) {
+func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (keys int, err error) {
 	if from == to {
 		return 0, errors.New("move keys: from and to are the same tenant")
 	}
@@ -85,8 +85,8 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int
 	if err := errors.Join(errFrom, errTo); err != nil {
 		return 0, err
 	}
+	defer r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} })
 	if err := r.surrender(ctx, old); err != nil {
-		r.reclaim(old)
 		return 0, fmt.Errorf("move keys: %w", err)
 	}
 	type result struct {
@@ -94,18 +94,17 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int
 		keys     int
 		err      error
 	}
-	moved := make(chan result, 1)
+	results := make(chan result, 1)
 	r.Journal.MoveTenant(from, to, func(segments []audience.Segment, keys int, err error) {
-		moved <- result{segments, keys, err}
+		results <- result{segments, keys, err}
 	})
 	// Not given up when ctx ends: what is in the journal must be in the actors too.
-	res := <-moved
+	res := <-results
 	for _, segment := range res.segments {
 		segment.Tenant = to
-		r.system.Root.Send(r.registry, &activate{tenant: heir, segment: segment})
+		r.rouse(heir, segment)
 	}
 	if res.err != nil {
-		r.reclaim(old)
 		return res.keys, fmt.Errorf("move keys: %w", res.err)
 	}
 	return res.keys, nil
@@ -113,29 +112,29 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (int
 
 // surrender waits until no segment of the tenant holds keys or makes a call.
 func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
-	count := make(chan surrendering, 1)
-	r.system.Root.Send(r.registry, &surrender{tenant: tenant, count: count})
-	select {
-	case s := <-count:
-		for range s.segments {
-			select {
-			case <-s.done:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+	var told surrendering
+	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, told: &told} }); err != nil {
+		return err
+	}
+	for range told.segments {
+		if err := await(ctx, told.done); err != nil {
+			return err
 		}
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 	return nil
 }
 
-// reclaim gives a tenant's segments back what they gave up for a move that did
-// not come about.
-func (r *Relay) reclaim(tenant audience.Tenant) {
-	for listed, err := range r.Journal.Segments() {
-		if err == nil && listed.Segment.Tenant == tenant.ID {
-			r.system.Root.Send(r.registry, &activate{tenant: tenant, segment: listed.Segment})
+// rouse has a segment look at the journal.
+func (r *Relay) rouse(tenant audience.Tenant, segment audience.Segment) {
+	r.askAgain(func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
+}
+
+// askAgain is ask for what must not get lost. An actor that crashes with the message
+// in hand would leave keys in the journal of which nobody knows: it is sent again.
+func (r *Relay) askAgain(message func(answer) any) {
+	for range 3 {
+		if err := r.ask(context.Background(), message); !errors.Is(err, ErrCrashed) {
+			return
 		}
 	}
 }
@@ -143,19 +142,14 @@ func (r *Relay) reclaim(tenant audience.Tenant) {
 // tenant finds a tenant's token. Operators are few and patient: it is looked up
 // in the journal each time.
 func (r *Relay) tenant(id audience.TenantID) (audience.Tenant, error) {
+	why := ErrUnknownTenant
 	for known, err := range r.Journal.Tenants() {
-		if err == nil && known.Tenant.ID == id {
+		switch {
+		case err != nil:
+			why = err // it may be the one
+		case known.Tenant.ID == id:
 			return known.Tenant, nil
 		}
 	}
-	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, ErrUnknownTenant)
-}
-
-func await(ctx context.Context, done <-chan error) error {
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, why)
 }

@@ -6,6 +6,8 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+
+	"github.com/rs/zerolog"
 )
 
 // refused decides what a permanent refusal concerns: the tenant, the segment or
@@ -64,7 +66,7 @@ func (s *segment) reprieve(keys *audience.KeySet, send func(any)) {
 	s.Journal.Unpark(journal.Unpark{
 		Segment: s.name, Keys: keys.All(),
 		Done: func(n int, err error) {
-			send(&unparked{by: s, retried: true, some: true, keys: n, err: err, done: make(chan error, 1)})
+			send(&unparked{by: s, retried: true, keys: n, err: err})
 		},
 	})
 }
@@ -78,7 +80,7 @@ func (s *segment) parkKeys(verb audience.Verb, keys *audience.KeySet) {
 	s.parked += keys.Len()
 	s.metrics.parkedKeys.WithLabelValues(s.refusal.Reason).Add(float64(keys.Len()))
 	s.Journal.Park(journal.Park{Segment: s.name, Verb: verb, Keys: keys.All(), Refusal: s.refusal})
-	s.Logger.Warn().Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Int("keys", keys.Len()).
+	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Int("keys", keys.Len()).
 		Str("reason", s.refusal.Reason).Msg("Split refuses keys of a segment: parked")
 }
 
@@ -95,7 +97,7 @@ func (s *segment) parkSegment(o splitclient.Outcome, now time.Time) {
 	state.Parked = &parked
 	s.setState(state, nil)
 	s.metrics.parkedSegments.WithLabelValues(parked.Reason).Inc()
-	s.Logger.Warn().Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).
+	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).
 		Str("reason", parked.Reason).Msg("Split refuses a segment: parked, its keys are kept")
 }
 
@@ -108,14 +110,14 @@ func (s *segment) welcome(verb audience.Verb, now time.Time) {
 		s.probeAt = now // there is room now
 		return
 	}
-	s.unparkSegment(now, nil)
-	s.Logger.Info().Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Msg("Split takes a parked segment again")
+	s.unparkSegment(now)
+	s.notice(zerolog.InfoLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Msg("Split takes a parked segment again")
 }
 
-func (s *segment) unparkSegment(now time.Time, done chan<- error) {
+func (s *segment) unparkSegment(now time.Time) {
 	state := s.state
 	state.Parked = nil
-	s.setState(state, done)
+	s.setState(state, nil)
 	s.dues.hasten(now)
 }
 

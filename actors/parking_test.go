@@ -88,7 +88,7 @@ func TestPoisonHuntInterrupted(t *testing.T) {
 		"413":     {sandbox.Rule{Kind: sandbox.TooLarge, Keys: 3}, nothing},
 		"crash":   {sandbox.Rule{Kind: sandbox.Conflict, Count: 1}, (*scene).crash},
 		"restart": {sandbox.Rule{Kind: sandbox.Conflict, Count: 1}, (*scene).restart},
-		"panic":   {sandbox.Rule{Kind: sandbox.Conflict, Count: 1}, func(s *scene) { s.faulty.onSettle.Store(1) }},
+		"panic":   {sandbox.Rule{Kind: sandbox.Conflict, Count: 1}, func(s *scene) { s.faulty.traps[settle].set(0, 1, false) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, sandbox.Options{}, Options{MaxKeysPerCall: 16}, func(s *scene) {

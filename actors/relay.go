@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -20,6 +23,7 @@ var (
 	ErrCrashed   = errors.New("the actor that had the change in hand crashed")
 	errReplaying = errors.New("pending segments are still being read from the journal")
 	errDraining  = errors.New("the relay is stopping")
+	errNotMoved  = errors.New("the move was given up")
 )
 
 // SegmentView is what one segment shows of itself: counts, never keys.
@@ -62,70 +66,82 @@ func Start(o Options) *Relay {
 		return slog.New(zerolog.NewSlogHandler(o.Logger.Level(zerolog.WarnLevel))).WithGroup("actor")
 	}))
 	r.system.EventStream.Subscribe(r.undelivered)
-	tenants := r.readTenants()
+	tenants, proven := r.readTenants(), r.readProven()
 	paused := map[audience.TenantID]journal.TenantState{}
 	for id, known := range tenants {
 		if known.State != (journal.TenantState{}) {
 			paused[id] = known.State
 		}
 	}
+	registry := newRegistry(r.settings, paused, proven)
 	props := actor.PropsFromProducer(func() actor.Actor {
-		return &registry{settings: r.settings, tenants: newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
-			states: paused, slots: map[audience.TenantID]int{},
-			egress: limiter{rate: r.MaxCallsPerSecond, concurrent: r.MaxConcurrentCalls}}
-	}, actor.WithGuardian(goOn), actor.WithSupervisor(goOn))
+		return registry
+	}, actor.WithMailbox(actor.Unbounded(registry.doorstep)), actor.WithGuardian(goOn), actor.WithSupervisor(goOn))
 	pid, err := r.system.Root.SpawnNamed(props, "registry")
 	if err != nil {
 		panic(fmt.Sprintf("spawn registry: %v", err)) // the first actor of a new system: its name is free
 	}
 	r.registry = pid
-	go r.replay(replayCtx, tenants)
+	go r.replay(replayCtx, tenants, maps.Clone(proven))
 	return r
 }
 
-// undelivered answers a change that came after the actors had stopped: its
-// caller need not wait for nothing.
+// undelivered answers what came after the actors had stopped: nobody need wait for
+// nothing.
 func (r *Relay) undelivered(event any) {
 	letter, ok := event.(*actor.DeadLetterEvent)
 	if !ok {
 		return
 	}
 	r.metrics.undelivered.Inc()
-	if m, ok := letter.Message.(*accept); ok && m.reply != nil {
-		m.reply <- errDraining
-	}
+	refuse(letter.Message, errDraining)
 }
 
 // Accept takes a change in; it returns at once. reply, which must have room for
 // one value, gets nil once the change is durable (I1), or an error.
 func (r *Relay) Accept(change audience.Change, reply chan<- error) {
-	r.system.Root.Send(r.registry, &accept{change: change, reply: reply})
+	r.system.Root.Send(r.registry, &accept{change: change, answer: answer{reply}})
 }
 
-// Ready is nil when every pending segment of the journal is active again and no
-// stop has begun, else the reason.
+// Ready is nil when every pending segment of the journal is active again, or known
+// to wait for its tenant's turn, and no stop has begun, else the reason.
 func (r *Relay) Ready() error { return *r.ready.Load() }
 
-// Segments lists what the active segments hold, in no order. A segment without
+// Segments lists what the active segments and the dormant tenants hold, in no order. A segment without
 // pending keys may be missing.
 func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
-	reply := make(chan parts, 1)
-	r.system.Root.Send(r.registry, &census{reply: reply})
-	var all []SegmentView
-	select {
-	case p := <-reply:
-		for range p.tenants {
-			select {
-			case views := <-p.views:
-				all = append(all, views...)
-			case <-ctx.Done():
-				return nil, fmt.Errorf("list segments: %w", ctx.Err())
-			}
+	var asked mustering
+	if err := r.ask(ctx, func(a answer) any { return &census{answer: a, asked: &asked} }); err != nil {
+		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	for range asked.views {
+		if err := await(ctx, asked.done); err != nil {
+			return nil, fmt.Errorf("list segments: %w", err)
 		}
-	case <-ctx.Done():
-		return nil, fmt.Errorf("list segments: %w", ctx.Err())
+	}
+	all := slices.Concat(asked.views...)
+	for _, d := range asked.dormant {
+		for i := range d.segments {
+			all = append(all, d.segments[i].view(d.tenant))
+		}
 	}
 	return all, nil
+}
+
+// ask sends the registry a message and waits for the answer.
+func (r *Relay) ask(ctx context.Context, message func(answer) any) error {
+	done := make(chan error, 1)
+	r.system.Root.Send(r.registry, message(answer{done}))
+	return await(ctx, done)
+}
+
+func await(ctx context.Context, done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Stop flushes what can be flushed until ctx ends, gives up the calls that are
@@ -139,17 +155,23 @@ func (r *Relay) Stop(ctx context.Context) {
 	case <-r.replayed:
 	case <-ctx.Done(): // it reads a damaged disk; what it finds is undelivered now, and stays in the journal
 	}
-	done := make(chan struct{})
-	r.system.Root.Send(r.registry, &drainAll{done: done})
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
+	_ = r.ask(ctx, func(a answer) any { return &drainAll{a} }) // what is not drained then stays in the journal
 	r.giveUp()
-	// The registry ends after its children have, so that none can begin a call any
-	// more. The error is a timeout of the library's future: an actor that takes
-	// longer to end has nothing to lose, everything is in the journal.
-	_ = r.system.Root.StopFuture(r.registry).Wait()
+	r.end()
 	r.calls.Wait()
-	r.system.Shutdown()
+	if !r.system.IsStopped() { // a second Stop has nothing left to do
+		r.system.Shutdown()
+	}
+}
+
+// end ends the actors. The registry ends after its children have, so that none can
+// begin a call any more. Should one of them not end by itself, the library stops
+// them all: none has anything to lose, everything is in the journal.
+func (r *Relay) end() {
+	const patience = 10 * time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := r.ask(ctx, func(a answer) any { return &end{answer: a} }); err != nil {
+		_ = r.system.Root.StopFuture(r.registry).Wait()
+	}
 }

@@ -99,6 +99,13 @@ func (r *roster[K]) ended(ctx actor.Context) {
 	}
 }
 
+// endIfAlone ends the actor itself, if it has no children any more.
+func endIfAlone(ctx actor.Context) {
+	if len(ctx.Children()) == 0 {
+		ctx.Stop(ctx.Self())
+	}
+}
+
 // fitted is the map, or a copy of it in place of one with room for far more than
 // is left in it; most is the number of its entries at most since it was made.
 func fitted[K comparable, V any](m map[K]V, most *int) map[K]V {

@@ -46,13 +46,21 @@ type meddler struct {
 	unreadable             atomic.Int32 // how many of the next reads fail
 	watch                  func()       // called with every call to Split, by several goroutines
 	beforeMove             func()       // called between a tenant's surrender and the move in the journal
+	afterMove              func()       // handed to the journal behind the move
+	moveFails              bool         // after all of it was done
 }
 
 func (m *meddler) MoveTenant(from, to audience.TenantID, done func([]audience.Segment, int, error)) {
 	if m.beforeMove != nil {
 		m.beforeMove()
 	}
+	if tell := done; m.moveFails {
+		done = func(segments []audience.Segment, keys int, _ error) { tell(segments, keys, errStruck) }
+	}
 	m.faulty.MoveTenant(from, to, done)
+	if m.afterMove != nil {
+		m.afterMove()
+	}
 }
 
 func (m *meddler) Load(l journal.Load) {

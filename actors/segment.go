@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"audiences/audience"
@@ -23,6 +24,7 @@ import (
 // Everything that takes time happens elsewhere and comes back as a message: the
 // journal answers the caller by itself, a call runs in its own goroutine.
 type segment struct {
+	hidden[segment]
 	*settings
 	token  audience.Token
 	name   audience.Segment
@@ -31,11 +33,11 @@ type segment struct {
 
 	batch    batch
 	phase    phase
-	dues     dues            // when the held keys are to be sent
-	readyAt  time.Time       // when the call that is waited for or under way should have begun
-	repeatAt time.Time       // when the chunk in flight is to be repeated
-	drawAt   time.Time       // no draw before: backoff after a crash or a read error
-	loaded   chan<- struct{} // tells the replay that the first page is in; nil after that
+	dues     dues      // when the held keys are to be sent
+	readyAt  time.Time // when the call that is waited for or under way should have begun
+	repeatAt time.Time // when the chunk in flight is to be repeated
+	drawAt   time.Time // no draw before: backoff after a crash or a read error
+	dueAt    time.Time // when keys on the first page were due, before the segment dozed; zero: it did not
 
 	learned  bool      // a page has told what the journal has of this segment
 	tallied  bool      // stored and parked keys are counted
@@ -50,14 +52,11 @@ type segment struct {
 	missingSince time.Time       // the first of the 404s in a row
 	refusal      journal.Refusal // the last one of keys
 
-	wishes     []*operate        // of an operator, until the state is known
-	questions  []*inspect        // the same
-	discarding bool              // all that is pending of a parked segment is being discarded
-	lastPass   int               // of the backlog, until which that lasts
-	spared     audience.KeySet   // what is accepted meanwhile
-	discarded  []chan<- error    // told when that is done
-	heirs      []chan<- struct{} // told when all keys are given up to another tenant
-	yielded    bool              // they are, and what is in the journal is not known any more
+	owed []answerable // messages that were taken in and are not answered yet
+
+	discarding bool            // all that is pending of a parked segment is being discarded
+	lastPass   int             // of the backlog, until which that lasts
+	spared     audience.KeySet // what is accepted meanwhile
 
 	timer *time.Timer
 	armed time.Time // when the timer fires; zero: not armed
@@ -87,9 +86,12 @@ func newSegment(c *cell) *segment {
 }
 
 func (s *segment) receive(ctx actor.Context) {
+	if m, ok := ctx.Message().(answerable); ok {
+		s.owed = append(s.owed, m)
+	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		if s.drawAt.IsZero() {
+		if s.drawAt.IsZero() && !s.share.yielded {
 			s.draw(ctx)
 		}
 	case *accept:
@@ -111,10 +113,9 @@ func (s *segment) receive(ctx actor.Context) {
 		s.operate(m, sender(ctx))
 	case *unparked:
 		s.unparked(m)
-	case *inspect:
-		s.questions = append(s.questions, m)
-	case *surrender:
-		s.heirs = append(s.heirs, m.done)
+	case *inspect, *cede: // answered when there is an answer
+	case *regain:
+		s.regain()
 	case *drain:
 		s.draining = true
 	case *tick:
@@ -125,6 +126,25 @@ func (s *segment) receive(ctx actor.Context) {
 	s.step(ctx)
 	s.publish()
 	s.explain()
+	s.owed = slices.DeleteFunc(s.owed, answerable.answered)
+}
+
+// owing lists the messages of one kind that the segment owes an answer.
+func owing[M answerable](s *segment) (list []M) {
+	for _, m := range s.owed {
+		if m, ok := m.(M); ok && !m.answered() {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// fail answers all that the segment owes an answer.
+func (s *segment) fail(err error) {
+	for _, m := range s.owed {
+		m.fail(err)
+	}
+	s.owed = nil
 }
 
 // accept hands the change to the journal, which answers the caller once it is
@@ -136,15 +156,18 @@ func (s *segment) accept(m *accept) {
 		Segment:  s.name,
 		Verb:     m.change.Verb,
 		Keys:     m.change.Keys,
-		Describe: !s.share.described || s.yielded, // a move takes the name away, and may come yet
-		Unpark:   s.parked > 0 || !s.tallied,      // the newer change supersedes a parked one
-		Done:     m.reply,
+		Describe: !s.share.described || s.share.yielded, // a move takes the name away, and may come yet
+		Unpark:   s.parked > 0 || !s.tallied,            // the newer change supersedes a parked one
+		Done:     m.to,
 	})
-	m.reply = nil // answered by the journal from here on
+	m.handed()
 	s.share.described = true
 	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
 	s.batch.maxHeld = min(s.MaxKeysHeld, s.batch.held()+room) // what is beyond stays in the journal alone
-	if s.discarding {
+	switch {
+	case s.share.yielded:
+		s.batch.maxHeld = 0 // whose it will be is not known yet
+	case s.discarding:
 		s.spare(m.change.Keys)
 	}
 	s.batch.apply(m.change.Verb, m.change.Keys.All())
@@ -170,7 +193,7 @@ func (s *segment) step(ctx actor.Context) {
 	if s.state.Paused {
 		next = s.state.PausedUntil
 	}
-	if s.batch.wantsDraw() {
+	if s.batch.wantsDraw() && !s.share.yielded {
 		if s.drawAt.After(now) {
 			next = earlier(next, s.drawAt)
 		} else {
@@ -187,7 +210,7 @@ func (s *segment) step(ctx actor.Context) {
 	}
 	s.arm(ctx, next, now)
 	if s.draining && !s.drained && s.phase == gathering && s.callAt(now).IsZero() && !s.batch.backlog.drawing {
-		s.reportDrained(ctx)
+		s.reportDrained()
 	}
 }
 
@@ -197,7 +220,7 @@ func (s *segment) callAt(now time.Time) time.Time {
 	b, hurry := &s.batch, s.draining && !s.drained
 	stored := b.held() == 0 && b.backlog.exists && !b.backlog.drawing && !s.drawAt.After(now)
 	switch {
-	case s.state.Paused, !s.known, s.discarding:
+	case s.state.Paused, !s.known, s.discarding, s.share.yielded:
 		return time.Time{}
 	case b.flight != nil && hurry:
 		return now
@@ -231,7 +254,7 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 // idle: there is nothing to do, and no answer to come.
 func (s *segment) idle() bool {
 	b := &s.batch
-	return s.phase == gathering && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0
+	return s.phase == gathering && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0 && len(s.owed) == 0
 }
 
 // stateless: the journal has nothing of the segment but its keys and its name.
@@ -239,12 +262,14 @@ func (s *segment) stateless() bool { return s.parked == 0 && s.state == journal.
 
 // blank: an idle segment that also knows nothing that a new one would not.
 func (s *segment) blank() bool {
-	return s.idle() && s.stateless() && !s.yielded && s.batch.maxChunk == s.MaxKeysPerCall
+	return s.idle() && s.stateless() && !s.share.yielded && s.batch.maxChunk == s.MaxKeysPerCall
 }
 
-func (s *segment) reportDrained(ctx actor.Context) {
+func (s *segment) reportDrained() {
 	s.drained = true
-	ctx.Send(s.tenant, &segmentDrained{})
+	for _, m := range owing[*drain](s) {
+		m.give()
+	}
 }
 
 // earlier is the earlier of two times of which the first may be zero, for none.

@@ -32,6 +32,8 @@ type Journal interface {
 	Unpark(journal.Unpark)
 	SetSegmentState(audience.Segment, journal.SegmentState, chan<- error)
 	SetTenantState(audience.TenantID, journal.TenantState, chan<- error)
+	Prove(audience.TenantID)
+	Proven() iter.Seq2[audience.TenantID, error]
 	MoveTenant(from, to audience.TenantID, done func([]audience.Segment, int, error))
 	Forget(audience.Segment)
 	Parked(journal.ParkedQuery)
@@ -54,6 +56,11 @@ type Options struct {
 	MaxCallsPerSecond          float64 // all tenants together; 0: no ceiling
 	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
 
+	// MaxUnproven is how many tenants that never delivered anything have an actor at a
+	// time, about; others doze, with less than 1 KB each. A newcomer waits behind the
+	// calls of those. 0: as many as MaxConcurrentCalls.
+	MaxUnproven int
+
 	MaxKeysPerCall  int // 0: 10,000, Split's limit (Split docs: upload keys)
 	MaxKeysHeld     int // keys a segment holds in memory; 0: two calls' worth
 	MaxKeysInMemory int // keys that all segments together hold, about; 0: 1,000,000
@@ -64,6 +71,8 @@ type Options struct {
 	NotFoundGrace time.Duration // how long a 404 may mean "not yet"; 0: 1 min
 	ProbeInterval time.Duration // between attempts with a parked segment; 0: 15 min
 	TokenBackoff  time.Duration // after the first 401, doubling up to ProbeInterval; 0: 30 s
+
+	distrust bool // nobody is ever proven; for tests of this package
 
 	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
 	Logger     zerolog.Logger
@@ -77,12 +86,14 @@ type settings struct {
 	ctx      context.Context // ends when calls under way are to be given up
 	calls    sync.WaitGroup  // calls under way
 	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
+	notices  notices
 }
 
 func newSettings(ctx context.Context, o Options) *settings {
 	fill(&o.FlushInterval, 10*time.Second)
 	fill(&o.IdleTimeout, 10*time.Minute)
 	fill(&o.MaxConcurrentCalls, 64)
+	fill(&o.MaxUnproven, o.MaxConcurrentCalls)
 	fill(&o.MaxKeysPerCall, 10_000)
 	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
 	fill(&o.MaxKeysInMemory, 1_000_000)
@@ -111,8 +122,8 @@ func fill[T comparable](field *T, value T) {
 	}
 }
 
-// answerOnPanic answers the caller whose change was in hand when the registry
-// or a tenant panicked, and panics on: the supervisor lets these two continue as
+// answerOnPanic answers who waits for the message that was in hand when the
+// registry or a tenant panicked, and panics on: the supervisor lets these two continue as
 // they were, because stopping them would stop their children, and with them
 // every message in their mailboxes.
 func (s *settings) answerOnPanic(message any) {
@@ -122,9 +133,7 @@ func (s *settings) answerOnPanic(message any) {
 	}
 	s.metrics.crashes.Inc()
 	s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: an actor crashed; it goes on with the next message")
-	if m, ok := message.(*accept); ok && m.reply != nil {
-		m.reply <- ErrCrashed
-	}
+	refuse(message, ErrCrashed)
 	panic(reason)
 }
 

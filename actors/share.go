@@ -20,6 +20,7 @@ type share struct {
 
 	last      splitclient.Reason // of the last call; "" before the first
 	described bool               // the journal knows this segment's name
+	yielded   bool               // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
 }
 
 func (s *share) view(name audience.Segment) SegmentView {

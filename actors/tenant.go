@@ -9,6 +9,7 @@ import (
 	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 )
 
 // tenant owns everything done with one apiToken (I9): its segments, and the
@@ -17,6 +18,7 @@ import (
 // on to the segment that has waited longest. It, not the segment, knows which
 // calls are under way, so that a segment that crashed cannot have two (I4).
 type tenant struct {
+	hidden[tenant]
 	*settings
 	tenant     audience.Tenant
 	registry   *actor.PID
@@ -25,6 +27,7 @@ type tenant struct {
 
 	owner    *owner // of the segments
 	segments *roster[localName]
+	absent   absent
 
 	pace     limiter
 	state    journal.TenantState // paused
@@ -38,8 +41,9 @@ type tenant struct {
 	ending   bool                           // told to stop: what still comes in until its segments have ended arms no timer
 	sweeper  *time.Timer
 
-	draining bool
-	drainees int // segments that were told to drain and are not done
+	moves    int    // under way: of all its keys to another tenant
+	drains   *drain // answered once every segment is drained; nil: none is
+	drainees int    // segments that are not drained yet
 }
 
 func (t *tenant) Receive(ctx actor.Context) {
@@ -47,13 +51,20 @@ func (t *tenant) Receive(ctx actor.Context) {
 	if _, ok := ctx.Message().(fromParent); ok {
 		t.seen++
 	}
+	t.receive(ctx)
+	t.stirred(ctx)
+}
+
+func (t *tenant) receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		t.owner = &owner{settings: t.settings, id: t.tenant.ID, token: t.tenant.Token, pid: ctx.Self()}
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
+	case *end:
+		t.end(ctx)
 	case *actor.Stopping:
 		t.ending = true
-		stop(t.timer, t.sweeper)
+		stop(t.timer, t.sweeper, t.absent.alarm)
 	case *accept:
 		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
 	case *activate:
@@ -65,38 +76,63 @@ func (t *tenant) Receive(ctx actor.Context) {
 	case *callEnded:
 		t.callEnded(ctx, m)
 	case *tick:
-		t.ask(ctx)
+		t.tick(ctx)
 	case *operate:
 		t.operate(ctx, m)
 	case *inspect:
 		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
 	case *surrender:
 		t.surrender(ctx, m)
+	case *doze:
+		t.doze(ctx)
+	case *regain:
+		t.regain(ctx, m)
 	case *sweep:
 		if !t.ending {
 			t.segments.sweep(ctx)
 			t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
 		}
 	case *rest:
-		if t.idle() {
-			ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
-		}
+		t.rest(ctx)
 	case *segmentIdle:
-		if t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
-			t.metrics.segments.Dec()
-			if m.forget {
-				t.Journal.Forget(m.segment)
-			}
-		}
+		t.segmentIdle(ctx, m)
 	case *actor.Terminated:
-		t.segments.ended(ctx)
+		if t.segments.ended(ctx); t.ending {
+			endIfAlone(ctx)
+		}
 	case *muster:
-		m.part <- t.muster()
+		*m.views = t.muster()
+		m.give(nil)
 	case *drain:
-		t.drain(ctx)
+		t.drain(ctx, m)
 	case *segmentDrained:
 		t.drainees--
-		t.drainedIfDone(ctx)
+		t.drainedIfDone()
+	}
+}
+
+// rest tells the registry if the tenant has nothing to do and nothing to remember.
+func (t *tenant) rest(ctx actor.Context) {
+	if t.idle() {
+		ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
+	}
+}
+
+// segmentIdle lets a segment go that has nothing to do, or dozes.
+func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
+	if t.ending || !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
+		return
+	}
+	t.metrics.segments.Dec()
+	if m.forget {
+		t.Journal.Forget(m.segment)
+	}
+	if m.keep != nil {
+		t.absent.segments = append(t.absent.segments, *m.keep)
+	}
+	if t.dozeOff(ctx); !t.dozed() && len(t.absent.segments) > 0 {
+		// Should one of the others not doze soon, this one is not forgotten for it.
+		t.absent.alarm = wake(ctx, t.absent.alarm, dozeTime, &tick{})
 	}
 }
 
@@ -125,7 +161,10 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	var shared *share
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
-		born.backlog = backlog
+		born.backlog, born.yielded = backlog, t.moves > 0
+		if born.kept = t.absent.take(name); born.kept != nil {
+			born.share.inherit(born.kept)
+		}
 		shared = &born.share
 		return born
 	})
@@ -136,6 +175,9 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 // want queues a segment for a permit. One whose call is still under way crashed
 // and came back: it waits for that call to end.
 func (t *tenant) want(ctx actor.Context, m *wantPermit) {
+	if t.dozed() {
+		return // the segment is gone, and what it wants is kept
+	}
 	if _, ok := t.underway[m.segment]; ok {
 		if t.again == nil {
 			t.again = make(map[audience.Segment]time.Time)
@@ -215,7 +257,7 @@ func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
 	}
 	ctx.Send(t.registry, &slotEnded{tenant: t.tenant.ID, outcome: m.outcome})
 	t.ask(ctx)
-	t.drainedIfDone(ctx)
+	t.drainedIfDone()
 }
 
 // noteTrouble tells the log when calls begin to fail for now, and when they go
@@ -224,11 +266,11 @@ func (t *tenant) noteTrouble(o splitclient.Outcome) {
 	switch failing := o.Kind == splitclient.Throttled || o.Kind == splitclient.Transient; {
 	case failing && !t.failing && o.Reason != splitclient.Cancelled:
 		t.failing = true
-		t.Logger.Warn().Stringer("tenant", t.tenant.ID).Str("reason", string(o.Reason)).Str("cause", o.Cause).
+		t.notice(zerolog.WarnLevel).Stringer("tenant", t.tenant.ID).Str("reason", string(o.Reason)).Str("cause", o.Cause).
 			Msg("calls to Split fail; keys are kept and calls repeated")
 	case o.Kind == splitclient.Delivered && t.failing:
 		t.failing = false
-		t.Logger.Info().Stringer("tenant", t.tenant.ID).Msg("calls to Split go through again")
+		t.notice(zerolog.InfoLevel).Stringer("tenant", t.tenant.ID).Msg("calls to Split go through again")
 	}
 }
 
@@ -241,7 +283,7 @@ func (t *tenant) tokenRefused(now time.Time) {
 	}
 	t.refused++
 	if t.refused == 1 {
-		t.Logger.Warn().Stringer("tenant", t.tenant.ID).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
+		t.notice(zerolog.WarnLevel).Stringer("tenant", t.tenant.ID).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
 	}
 	t.pace.block(now.Add(backoff(t.refused, t.TokenBackoff, t.ProbeInterval, t.Random)))
 }
@@ -249,7 +291,7 @@ func (t *tenant) tokenRefused(now time.Time) {
 func (t *tenant) tokenWorks() {
 	if t.refused > 0 {
 		t.refused = 0
-		t.Logger.Info().Stringer("tenant", t.tenant.ID).Msg("the token of a tenant works again")
+		t.notice(zerolog.InfoLevel).Stringer("tenant", t.tenant.ID).Msg("the token of a tenant works again")
 	}
 }
 
@@ -262,57 +304,91 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 	switch m.op {
 	case Pause:
 		t.state = journal.TenantState{Paused: true, PausedUntil: m.until}
-		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
+		t.keepState(m)
 	case Resume:
 		t.state = journal.TenantState{}
-		t.Journal.SetTenantState(t.tenant.ID, t.state, m.done)
+		t.keepState(m)
 	case Flush:
+		t.wakeAll(ctx)
 		for name, c := range t.segments.children {
-			t.segments.tell(ctx, c, &operate{segment: name.of(t.tenant.ID), op: Flush, done: make(chan error, 1)})
+			t.segments.tell(ctx, c, &operate{answer: answer{make(chan error, 1)}, segment: name.of(t.tenant.ID), op: Flush})
 		}
-		m.done <- nil
+		m.give(nil)
 	default:
-		m.done <- errNotForTenants
+		m.give(errNotForTenants)
 	}
 	t.ask(ctx)
 }
 
+// keepState keeps the state that an operator wants; the journal answers.
+func (t *tenant) keepState(m *operate) {
+	t.Journal.SetTenantState(t.tenant.ID, t.state, m.to)
+	m.handed()
+}
+
 // surrender has all segments give up their keys.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
-	done := make(chan struct{}, len(t.segments.children))
+	t.wakeAll(ctx)
+	t.moves++
+	done := make(chan error, len(t.segments.children))
 	for _, c := range t.segments.children {
-		t.segments.tell(ctx, c, &surrender{done: done})
+		t.segments.tell(ctx, c, &cede{answer: answer{done}})
 	}
-	m.count <- surrendering{segments: len(t.segments.children), done: done}
+	*m.told = surrendering{segments: len(t.segments.children), done: done}
+	m.give(nil)
+}
+
+// regain has the segments look at what the move left them.
+func (t *tenant) regain(ctx actor.Context, m *regain) {
+	if t.moves = max(0, t.moves-1); t.moves == 0 {
+		for _, c := range t.segments.children {
+			t.segments.tell(ctx, c, &regain{})
+		}
+	}
+	m.give(nil)
 }
 
 // idle: nothing to do, and nothing to remember.
 func (t *tenant) idle() bool {
-	return len(t.segments.children) == 0 && len(t.underway) == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
+	return len(t.segments.children) == 0 && len(t.absent.segments) == 0 && len(t.underway) == 0 && t.moves == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
 }
 
 func (t *tenant) muster() []SegmentView {
-	views := make([]SegmentView, 0, len(t.segments.children))
+	views := make([]SegmentView, 0, len(t.segments.children)+len(t.absent.segments))
+	for _, d := range t.absent.segments {
+		views = append(views, d.view(t.tenant.ID))
+	}
 	for name, c := range t.segments.children {
 		views = append(views, c.share.view(name.of(t.tenant.ID)))
 	}
 	return views
 }
 
-func (t *tenant) drain(ctx actor.Context) {
-	t.draining, t.drainees = true, len(t.segments.children)
+func (t *tenant) drain(ctx actor.Context, m *drain) {
+	t.wakeAll(ctx)
+	t.drains, t.drainees = m, len(t.segments.children)
 	for _, c := range t.segments.children {
-		t.segments.tell(ctx, c, &drain{})
+		t.segments.tell(ctx, c, &drain{report: reportTo(ctx, &segmentDrained{})})
 	}
-	t.drainedIfDone(ctx)
+	t.drainedIfDone()
+}
+
+// end has all segments end, behind what was sent to them before.
+func (t *tenant) end(ctx actor.Context) {
+	t.ending = true
+	stop(t.timer, t.sweeper, t.absent.alarm)
+	for _, c := range t.segments.children {
+		ctx.Poison(c.pid)
+	}
+	endIfAlone(ctx)
 }
 
 // drainedIfDone ends the drain when nothing is left to send, or when nothing may
 // be sent and no call is under way: the stop does not wait for what cannot go.
-func (t *tenant) drainedIfDone(ctx actor.Context) {
-	if t.draining && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
-		t.draining = false
-		ctx.Send(t.registry, &tenantDrained{})
+func (t *tenant) drainedIfDone() {
+	if t.drains != nil && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
+		t.drains.give()
+		t.drains = nil
 	}
 }
 

@@ -270,6 +270,27 @@ func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 	})
 }
 
+// TestBodyThatEndsAfterTheStop covers I1: a post that was admitted before the drain
+// and whose last byte comes after it is refused, to be sent again. The actors may have
+// ended by then.
+func TestBodyThatEndsAfterTheStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, Options{})
+		whole := body()
+		half, pipe := io.Pipe()
+		answers := make(chan answer, 1)
+		go func() { answers <- f.do(t, newRequest(http.MethodPost, "/audiences", half)) }()
+		_, _ = pipe.Write([]byte(whole[:5]))
+		synctest.Wait()
+		f.Drain()
+		_, _ = pipe.Write([]byte(whole[5:]))
+		_ = pipe.Close()
+		if got := <-answers; got.status != 503 || got.retryAfter != "5" || f.takenSoFar() != 0 {
+			t.Errorf("%+v, %d taken", got, f.takenSoFar())
+		}
+	})
+}
+
 func TestShutdownEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 1)

@@ -2,6 +2,7 @@ package audience
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 )
@@ -61,6 +62,9 @@ type Change struct {
 func (c Change) String() string {
 	return fmt.Sprintf("%s %d keys, tenant %s, segment %s", c.Verb, c.Keys.Len(), c.Segment.Tenant, c.Segment.Name)
 }
+
+// Format shows neither token nor keys, whatever the verb (I7).
+func (c Change) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.String()) }
 
 // LogValue shows neither token nor keys (I7).
 func (c Change) LogValue() slog.Value { return slog.StringValue(c.String()) }

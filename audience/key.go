@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"math"
@@ -80,8 +81,8 @@ func (k Key) Text() string {
 // String hides the key (I7).
 func (k Key) String() string { return "[key]" }
 
-// GoString hides the key (I7).
-func (k Key) GoString() string { return "[key]" }
+// Format hides the key, whatever the verb (I7).
+func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, k.String()) }
 
 // LogValue hides the key (I7).
 func (k Key) LogValue() slog.Value { return slog.StringValue("[key]") }
@@ -202,13 +203,13 @@ func (s *KeySet) All() iter.Seq[Key] {
 }
 
 // String shows the size only (I7).
-func (s *KeySet) String() string { return fmt.Sprintf("[%d keys]", s.Len()) }
+func (s KeySet) String() string { return fmt.Sprintf("[%d keys]", s.Len()) }
 
-// GoString shows the size only (I7).
-func (s *KeySet) GoString() string { return s.String() }
+// Format shows the size only, whatever the verb (I7).
+func (s KeySet) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue shows the size only (I7).
-func (s *KeySet) LogValue() slog.Value { return slog.StringValue(s.String()) }
+func (s KeySet) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 func packed(n int64) (p [8]byte) {
 	binary.NativeEndian.PutUint64(p[:], uint64(n))

@@ -5,11 +5,15 @@ import (
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"unique"
 )
 
 // Token is a tenant's apiToken, the credential for its Split organisation. It
-// cannot be printed, logged or marshalled (I7); Reveal is the one way out.
-type Token struct{ secret string }
+// cannot be printed, logged or marshalled (I7); Reveal is the one way out. The
+// secret lies behind a handle, which prints as an address: so it does not show in
+// a struct either that has a Token in an unexported field, where package fmt asks
+// no method. Tokens can be compared. The zero value is no token.
+type Token struct{ secret unique.Handle[string] }
 
 // MaxTokenLength is the greatest length of an apiToken in bytes. Split's tokens
 // have under 100; the limit only keeps nonsense off the disk.
@@ -29,11 +33,16 @@ func ParseToken(s string) (Token, error) {
 			return Token{}, ErrBadToken
 		}
 	}
-	return Token{secret: s}, nil
+	return Token{secret: unique.Make(s)}, nil
 }
 
-// Reveal returns the token itself.
-func (t Token) Reveal() string { return t.secret }
+// Reveal returns the token itself; "" for the zero value.
+func (t Token) Reveal() string {
+	if t == (Token{}) {
+		return ""
+	}
+	return t.secret.Value()
+}
 
 // String hides the token (I7).
 func (t Token) String() string { return "[token]" }
@@ -66,6 +75,6 @@ type Tenant struct {
 
 // NewTenant gives the token its identity.
 func NewTenant(token Token) Tenant {
-	sum := sha256.Sum256([]byte("audiences tenant\x00" + token.secret))
+	sum := sha256.Sum256([]byte("audiences tenant\x00" + token.Reveal()))
 	return Tenant{ID: TenantID(sum[:16]), Token: token}
 }

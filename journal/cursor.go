@@ -3,7 +3,6 @@ package journal
 import (
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 
 	"audiences/audience"
 )
@@ -11,7 +10,11 @@ import (
 // Cursor is a place in the order of a segment's keys: just after one key. The
 // zero value is the start. Cursors are comparable with ==. A cursor contains a
 // key, so it does not print itself (I7).
-type Cursor struct{ after string }
+type Cursor struct {
+	audience.Hidden[Cursor]
+
+	after string
+}
 
 // CursorAt is the place just after key.
 func CursorAt(key audience.Key) Cursor { return Cursor{after: string(appendKey(nil, key))} }
@@ -36,15 +39,3 @@ func ParseCursor(text string) (Cursor, error) {
 	}
 	return Cursor{after: string(after)}, nil
 }
-
-// String hides the key (I7).
-func (c Cursor) String() string { return "[cursor]" }
-
-// GoString hides the key (I7).
-func (c Cursor) GoString() string { return "[cursor]" }
-
-// LogValue hides the key (I7).
-func (c Cursor) LogValue() slog.Value { return slog.StringValue("[cursor]") }
-
-// MarshalText hides the key (I7).
-func (c Cursor) MarshalText() ([]byte, error) { return []byte("[cursor]"), nil }

@@ -16,6 +16,7 @@ import (
 //
 //	't' tenant id (16 bytes)      tenant record: the apiToken, encrypted
 //	'T' tenant id                 TenantState as JSON; present only when not zero
+//	'P' tenant id                 empty; present when Split took keys of the tenant once
 //	's' segment id (16 bytes)     descriptor
 //	'S' segment id                SegmentState as JSON; present only when not zero
 //	'k' segment id, encoded key   pending key: one byte, its verb
@@ -25,6 +26,7 @@ import (
 const (
 	prefixTenant       = 't'
 	prefixTenantState  = 'T'
+	prefixProven       = 'P'
 	prefixDescriptor   = 's'
 	prefixSegmentState = 'S'
 	prefixPending      = 'k'

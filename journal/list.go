@@ -11,10 +11,12 @@ import (
 
 // Listed is one described segment.
 type Listed struct {
-	Segment audience.Segment
-	Pending bool // it has pending keys
-	Parked  bool // it has parked keys
-	State   SegmentState
+	Segment  audience.Segment
+	Pending  bool // it has pending keys
+	Keys     int  // how many, but they are not counted to the end
+	MoreKeys bool // there may be more of them than that
+	Parked   bool // it has parked keys
+	State    SegmentState
 }
 
 // Segments lists all described segments as they are at the call's begin, in no
@@ -86,7 +88,8 @@ func (l *listing) run() {
 func (l *listing) one(id segmentID, descriptor []byte) (listed Listed, err error) {
 	listed.Segment, err = decodeDescriptor(id, descriptor)
 	// Both are asked in any case: they also count what no record describes.
-	listed.Pending, listed.Parked = l.pending.has(id), l.parked.has(id)
+	listed.Keys, listed.MoreKeys = l.pending.count(id)
+	listed.Pending, listed.Parked = listed.Keys > 0 || listed.MoreKeys, l.parked.has(id)
 	if err != nil {
 		return Listed{}, err
 	}
@@ -116,8 +119,10 @@ func newDistinct(from *pebble.Snapshot, prefix byte) *distinct {
 	return d
 }
 
-func (d *distinct) seek(id segmentID) {
-	d.valid = d.it.SeekGE(head(d.prefix, id)) && len(d.it.Key()) >= headLength
+func (d *distinct) seek(id segmentID) { d.land(d.it.SeekGE(head(d.prefix, id))) }
+
+func (d *distinct) land(found bool) {
+	d.valid = found && len(d.it.Key()) >= headLength
 	if d.valid {
 		d.at = segmentID(d.it.Key()[1:headLength])
 	} else if err := d.it.Error(); err != nil {
@@ -146,6 +151,30 @@ func (d *distinct) has(id segmentID) bool {
 	}
 	return d.err != nil
 }
+
+// fewKeys is how many keys of a segment a listing counts: one step in the store for
+// each, which is less than the seek that passes over the others.
+const fewKeys = 8
+
+// count is has that also counts the records, unless there are many.
+func (d *distinct) count(id segmentID) (n int, more bool) {
+	for d.valid && string(d.at[:]) < string(id[:]) {
+		d.unknown++
+		d.pass()
+	}
+	for d.valid && d.at == id {
+		if n == fewKeys {
+			d.pass()
+			return n, true
+		}
+		n++
+		d.step()
+	}
+	return n, d.err != nil
+}
+
+// step goes to the next record.
+func (d *distinct) step() { d.land(d.it.Next()) }
 
 // rest counts what comes after the last id asked for.
 func (d *distinct) rest() {

@@ -14,6 +14,8 @@ const readers = 4
 // Load asks for a segment's pending keys, in the order of the journal: numbers
 // by value, then texts by their bytes.
 type Load struct {
+	audience.Hidden[Load]
+
 	Segment audience.Segment
 	After   Cursor     // where to begin; the zero value is the start
 	Limit   int        // the most entries to give; 0: none, and the pending keys are not looked at
@@ -22,6 +24,8 @@ type Load struct {
 
 // Entry is one pending key.
 type Entry struct {
+	audience.Hidden[Entry]
+
 	Key  audience.Key
 	Verb audience.Verb
 }
@@ -29,6 +33,8 @@ type Entry struct {
 // Page is the answer to Load. When Err is set, the entries given are right but
 // some after them could not be read; the other fields may be incomplete.
 type Page struct {
+	audience.Hidden[Page]
+
 	Entries []Entry
 	Next    Cursor       // After of the next page
 	More    bool         // there are keys after this page; with Limit 0: there may be
@@ -91,6 +97,8 @@ func (page *Page) fill(s *pebble.Snapshot, id segmentID, l Load) error {
 
 // ParkedQuery asks for a segment's parked keys, in the order of Load.
 type ParkedQuery struct {
+	audience.Hidden[ParkedQuery]
+
 	Segment audience.Segment
 	After   Cursor           // where to begin; the zero value is the start
 	Limit   int              // the most entries to give
@@ -99,6 +107,8 @@ type ParkedQuery struct {
 
 // ParkedPage is the answer to ParkedQuery. Err as in Page.
 type ParkedPage struct {
+	audience.Hidden[ParkedPage]
+
 	Entries []ParkedEntry
 	Next    Cursor
 	More    bool

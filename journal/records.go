@@ -34,6 +34,8 @@ type Refusal struct {
 
 // ParkedEntry is one parked key.
 type ParkedEntry struct {
+	audience.Hidden[ParkedEntry]
+
 	Key     audience.Key
 	Verb    audience.Verb
 	Refusal Refusal

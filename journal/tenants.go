@@ -51,6 +51,38 @@ func (j *Journal) knownTenant(from pebble.Reader, item record) (known KnownTenan
 	return known, nil
 }
 
+// Prove keeps that Split took keys of a tenant: it is known not to be made up. It
+// becomes durable with the next durable write. It never waits.
+func (j *Journal) Prove(id audience.TenantID) {
+	j.submit(operation{
+		tenants: tenantOnly(id),
+		done:    answer(nil),
+		stage:   func(b *pebble.Batch) { set(b, head(prefixProven, id), nil) },
+	})
+}
+
+// Proven lists the tenants that Prove was called for, also those whose token was
+// forgotten since; it waits for the disk. An item with an error stands for records
+// that could not be read; the others go on. Do not call Close from the loop.
+func (j *Journal) Proven() iter.Seq2[audience.TenantID, error] {
+	return func(yield func(audience.TenantID, error) bool) {
+		snapshot, release := j.snapshot()
+		if snapshot == nil {
+			yield(audience.TenantID{}, ErrClosed)
+			return
+		}
+		defer release()
+		for item, err := range records(snapshot, prefixProven) {
+			if err != nil {
+				err = fmt.Errorf("read proven tenants: %w", err)
+			}
+			if !yield(audience.TenantID(item.id), err) {
+				return
+			}
+		}
+	}
+}
+
 // forgetIdleTenants removes, at Open, the tenants that have neither a segment nor
 // a state: their tokens are of no more use. Where a record cannot be read it
 // removes nobody.

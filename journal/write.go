@@ -12,6 +12,8 @@ import (
 // Append takes keys of one segment in: each becomes pending with Verb, in place
 // of what was pending for it before (I2).
 type Append struct {
+	audience.Hidden[Append]
+
 	Segment  audience.Segment
 	Verb     audience.Verb
 	Keys     audience.Keys
@@ -75,6 +77,8 @@ func (j *Journal) Settle(s Settle) {
 // Park moves keys that Split refused for good from pending to parked, in one
 // step that a crash cannot halve (I3). Keys as in Settle.
 type Park struct {
+	audience.Hidden[Park]
+
 	Segment audience.Segment
 	Verb    audience.Verb
 	Keys    iter.Seq[audience.Key] // each once

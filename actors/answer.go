@@ -1,0 +1,83 @@
+package actors
+
+import (
+	"audiences/audience"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// answerable is a message whose sender waits for an answer, and gets exactly one.
+// Whoever has the message owes it: an actor that passes it on, or hands its
+// channel to the journal, does so as the last thing, and is rid of it then. Where
+// that does not come about the answer is an error, always by way of refuse:
+//
+//	the actor panics with the message in hand   answerOnPanic; cell.crashed
+//	a segment panics that had taken it in       cell.crashed
+//	the message is not delivered                Relay.undelivered
+//	it comes when the actors are stopping       registry.Receive, doorstep
+//	a segment ends that had taken it in         cell.Receive
+type answerable interface {
+	fail(error)     // gives the error as the answer, unless there has been one
+	answered() bool // nothing is owed any more
+}
+
+// refuse answers the message with the error, if somebody waits for its answer.
+func refuse(message any, err error) {
+	if m, ok := message.(answerable); ok {
+		m.fail(err)
+	}
+}
+
+// answer is the way back to who waits: embedded in a message, it belongs to who
+// has the message in hand. What there is to tell beside the error lies in a place
+// that the message names, and is written before the answer is given.
+type answer struct {
+	to chan<- error // has room; nil: the answer is given, or nobody waits for it
+}
+
+// give answers, unless there has been an answer.
+func (a *answer) give(err error) {
+	if to := a.to; to != nil {
+		a.to = nil
+		to <- err
+	}
+}
+
+func (a *answer) fail(err error) { a.give(err) }
+func (a *answer) answered() bool { return a.to == nil }
+
+// handed notes that somebody else answers from here on.
+func (a *answer) handed() { a.to = nil }
+
+// hidden keeps a message from being printed (I7): the actor library prints whole
+// messages when one is undelivered, and when an actor crashes.
+type hidden[T any] = audience.Hidden[T]
+
+// fromParent marks the messages that count for the passivation handshake. Only a
+// parent sends to its child, and both count (see roster).
+type fromParent interface{ fromParent() }
+
+// down is embedded in them.
+type down struct{}
+
+func (down) fromParent() {}
+
+// doorstep is the registry's mailbox as the actor library lets us see it. What is
+// put into it in the very moment in which the registry ends is taken out again
+// without a word; here it is answered.
+type doorstep struct{ ended bool }
+
+var _ actor.MailboxMiddleware = (*doorstep)(nil)
+
+// MessageReceived is called by the mailbox, like the registry itself, after each
+// message.
+func (d *doorstep) MessageReceived(message any) {
+	if d.ended {
+		refuse(message, errDraining)
+	}
+}
+
+// MailboxStarted, MessagePosted and MailboxEmpty are of no interest.
+func (*doorstep) MailboxStarted()   {}
+func (*doorstep) MessagePosted(any) {}
+func (*doorstep) MailboxEmpty()     {}

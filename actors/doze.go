@@ -1,0 +1,109 @@
+package actors
+
+import (
+	"time"
+
+	"audiences/audience"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// A tenant that cannot deliver, one of very many, is let go though it has keys: they
+// are in the journal, and what else its actors knew fits into a small record. To
+// doze is that way of resting. It goes down as doze does, from the registry over the
+// tenant to its segments, and comes back as what rest is answered with; so nothing
+// that is on its way to an actor is lost (see roster). Who cannot doze now does not
+// answer, and is asked again.
+
+// doze asks a tenant or a segment to be let go even if keys are pending.
+type doze struct{ down }
+
+// doze tells the tenant what is to be kept of the segment, and ends its timer: what
+// the tenant decides not to let go, it sends a message that arms it again.
+func (c *cell) doze(ctx actor.Context) {
+	s := c.segment
+	switch {
+	case c.asleep || s == nil || s.idle():
+		c.rest(ctx)
+		return
+	case !s.mayDoze():
+		return
+	}
+	stop(s.timer)
+	s.timer, s.armed = nil, time.Time{}
+	c.dozing = true
+	ctx.Send(c.pid, &segmentIdle{segment: s.name, generation: c.generation, seen: c.seen, keep: s.remains(time.Now())})
+}
+
+// mayDoze: no answer is to come, and nobody waits for one.
+func (s *segment) mayDoze() bool {
+	b := &s.batch
+	return s.phase != calling && s.phase != fetching && !b.backlog.drawing && b.hunt == nil &&
+		s.known && s.tallied && s.unparking == 0 && !s.discarding && !s.draining && !s.share.yielded && len(s.owed) == 0
+}
+
+// remains is what the journal does not know of the segment.
+func (s *segment) remains(now time.Time) *dormantSegment {
+	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), missingSince: s.missingSince,
+		lastVerb: s.batch.last, last: s.share.last}
+	if s.state.Parked != nil {
+		d.probeAt = s.probeAt
+	}
+	kept := 0
+	if flight := s.batch.flight; flight != nil {
+		d.repeat = &repeat{flight: flight}
+		for key := range flight.keys.All() {
+			if s.batch.adds.Has(key) {
+				d.repeat.adds.Add(key)
+			} else if s.batch.deletes.Has(key) {
+				d.repeat.deletes.Add(key)
+			}
+		}
+		kept = d.repeat.count(audience.Add) + d.repeat.count(audience.Delete)
+	}
+	d.stored = s.batch.pending() - kept
+	return d
+}
+
+// wantsAt is when the segment wants to call; zero: not by itself.
+func (s *segment) wantsAt(now time.Time) time.Time {
+	switch {
+	case s.state.Paused:
+		return s.state.PausedUntil
+	case s.phase == waiting:
+		return s.readyAt
+	case s.drawAt.After(now):
+		return s.drawAt
+	}
+	return s.callAt(now)
+}
+
+// wake makes a new segment what the dormant one was. Its other keys are read from
+// the journal; they are due when it was.
+func (s *segment) wake(d *dormantSegment) {
+	s.batch.backlog.exists = true
+	s.batch.last = d.lastVerb
+	s.dueAt, s.repeatAt, s.probeAt, s.missingSince = d.due, d.due, d.probeAt, d.missingSince
+	if r := d.repeat; r != nil {
+		s.batch.flight, s.batch.adds, s.batch.deletes = r.flight, r.adds, r.deletes
+	}
+}
+
+// inherit makes the share what it would be if the segment had never dozed: the
+// counts in memory and pending already include it.
+func (s *share) inherit(d *dormantSegment) {
+	s.backlog, s.described, s.last = true, true, d.last
+	s.adds.Store(int64(d.repeat.count(audience.Add)))
+	s.deletes.Store(int64(d.repeat.count(audience.Delete)))
+	s.stored.Store(int64(d.stored))
+	s.weight = d.repeat.weight()
+}
+
+// forsake takes the keys off the count of those in memory that go with the segment.
+func (c *cell) forsake() {
+	if c.segment == nil || !c.dozing {
+		return
+	}
+	kept := c.segment.remains(time.Now()).repeat.weight()
+	c.inMemory.Add(int64(kept - c.share.weight))
+}

@@ -1,0 +1,251 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"audiences/audience"
+	"audiences/journal"
+)
+
+// A race is a handful of goroutines that all sleep until the same instant, at which
+// something else is to happen as well: a flush, a permit, a page, the end of a call,
+// a sweep, the end of a pause. In which order they get to the actors is not known to
+// the test, only to the journal: whose change came last is what its log says.
+
+// racer does one thing at the instant of the race.
+type racer struct {
+	name string
+	run  func() error
+}
+
+// sent is a change that was handed to a relay, and its place in the journal's order.
+type sent struct {
+	change
+	tenant audience.Tenant
+	order  int
+}
+
+// order is the order in which changes came to the journal.
+type order struct {
+	sync.Mutex
+	count int
+	of    map[chan<- error]int
+}
+
+func (o *order) note(a journal.Append) {
+	o.Lock()
+	defer o.Unlock()
+	o.count++
+	o.of[a.Done] = o.count
+}
+
+func (o *order) take(reply chan<- error) int {
+	o.Lock()
+	defer o.Unlock()
+	defer delete(o.of, reply)
+	return o.of[reply]
+}
+
+// loss is a loss of power in the middle of something: what the disk has at that
+// moment is what the next process finds.
+type loss struct {
+	in    atomic.Int32 // calls of the journal; 0: never
+	taken atomic.Pointer[journal.Memory]
+}
+
+// lose is called before each call of the journal.
+func (h *house) lose() {
+	if h.loss.in.Load() <= 0 || h.loss.in.Add(-1) != 0 {
+		return
+	}
+	h.relay.giveUp() // nothing reaches Split after it
+	h.drawing.Lock()
+	defer h.drawing.Unlock()
+	h.loss.taken.Store(h.memory.CrashClone(h.random))
+}
+
+// race draws when it is, who takes part and what they do.
+func (h *house) race(t *rapid.T) {
+	if rapid.Bool().Draw(t, "prepared") {
+		h.accept(h.drawChange(t)) // due at exactly houseFlush from now
+	}
+	wait := h.drawInstant(t)
+	var racers []racer
+	var all []*sent
+	for range rapid.IntRange(2, 5).Draw(t, "racers") {
+		if rapid.IntRange(0, 2).Draw(t, "posts") > 0 {
+			posts := h.drawPosts(t)
+			all = append(all, posts...)
+			racers = append(racers, racer{"post", func() error { return h.send(posts) }})
+		} else {
+			racers = append(racers, h.drawRacer(t))
+		}
+	}
+	if rapid.IntRange(0, 4).Draw(t, "power") == 0 {
+		h.loss.in.Store(rapid.Int32Range(1, 12).Draw(t, "loss in"))
+	}
+	h.run(wait, racers)
+	if h.loss.in.Store(0); h.loss.taken.Load() != nil {
+		h.revive(all)
+		return
+	}
+	h.replayInOrder(all)
+}
+
+// drawInstant is how long until something is to happen, or nearly.
+func (h *house) drawInstant(t *rapid.T) time.Duration {
+	sweep := h.idle - time.Since(h.born)%h.idle
+	at := rapid.SampledFrom([]time.Duration{0, houseFlush, houseFlush + houseSlow, houseSlow, houseThrottle, h.timeout, time.Minute, sweep, sweep + h.idle, sweep + 2*h.idle}).Draw(t, "instant")
+	return max(0, at+rapid.SampledFrom([]time.Duration{0, 0, 0, -1, 1}).Draw(t, "off by"))
+}
+
+func (h *house) drawPosts(t *rapid.T) (posts []*sent) {
+	for range rapid.IntRange(1, 3).Draw(t, "changes") {
+		c := h.drawChange(t)
+		posts = append(posts, &sent{change: c, tenant: h.current[c.organisation]})
+	}
+	return posts
+}
+
+// drawRacer is somebody who asks, an operator, or a fault.
+func (h *house) drawRacer(t *rapid.T) racer {
+	at := h.drawPlace(t)
+	switch rapid.IntRange(0, 5).Draw(t, "does") {
+	case 0:
+		return racer{"list", func() error {
+			return h.ask(func(ctx context.Context) error { _, err := h.relay.Segments(ctx); return err })
+		}}
+	case 1:
+		return racer{"inspect", func() error {
+			return h.ask(func(ctx context.Context) error { _, err := h.relay.Inspect(ctx, h.segment(at)); return err })
+		}}
+	case 2:
+		rule := drawFault(t)
+		h.noteFault(rule)
+		remove := func() {}
+		h.faults = append(h.faults, func() { remove() })
+		return racer{"fault", func() error { remove = h.split.Fault(rule); return nil }}
+	case 3:
+		m, fails := method(rapid.IntRange(0, int(methods)-1).Draw(t, "method")), rapid.Bool().Draw(t, "fails")
+		return racer{"trap", func() error { h.faulty.traps[m].set(0, 1, fails && m.answers()); return nil }}
+	}
+	op := rapid.SampledFrom([]Op{Pause, Resume, Flush, Retry}).Draw(t, "op")
+	whole := op != Retry && rapid.Bool().Draw(t, "tenant")
+	return racer{fmt.Sprint("operate", op, whole), func() error {
+		return h.ask(func(ctx context.Context) error {
+			until := time.Now().Add(time.Minute)
+			if whole {
+				return h.relay.OperateTenant(ctx, h.current[at.organisation].ID, op, until)
+			}
+			return h.relay.OperateSegment(ctx, h.segment(at), op, until)
+		})
+	}}
+}
+
+// ask waits for an answer, which must come: also from actors that crash.
+func (h *house) ask(question func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := question(ctx); err != nil && !struck(err) && !errors.Is(err, ErrUnknownTenant) {
+		return err
+	}
+	return nil
+}
+
+// run lets the racers go at the same instant and waits for all of them.
+func (h *house) run(wait time.Duration, racers []racer) {
+	results := make(chan error, len(racers))
+	for _, r := range racers {
+		h.note("in %v: %s", wait, r.name)
+		go func() {
+			time.Sleep(wait)
+			if err := r.run(); err != nil {
+				results <- fmt.Errorf("%s: %w", r.name, err)
+				return
+			}
+			results <- nil
+		}()
+	}
+	for range racers {
+		h.check(<-results)
+	}
+}
+
+// send hands changes in one after the other, each until it is taken.
+func (h *house) send(posts []*sent) error {
+	for _, p := range posts {
+		h.allowed.note(p.change)
+		full := h.full(p.change)
+		full.Tenant, full.Segment.Tenant = p.tenant, p.tenant.ID
+		for tries := 0; ; tries++ {
+			reply := make(chan error, 1)
+			h.relay.Accept(full, reply)
+			select {
+			case err := <-reply:
+				if order := h.order.take(reply); err == nil {
+					p.order = order
+				}
+			case <-time.After(10 * time.Second):
+				return errors.New("a change was not answered in 10 s")
+			}
+			if p.order > 0 {
+				break
+			}
+			if tries == 10 {
+				return errors.New("a change was refused ten times")
+			}
+		}
+	}
+	return nil
+}
+
+// replayInOrder takes the changes into the model as they came to the journal.
+func (h *house) replayInOrder(all []*sent) {
+	slices.SortFunc(all, func(a, b *sent) int { return cmp.Compare(a.order, b.order) })
+	for _, s := range all {
+		h.replay(s.change)
+	}
+}
+
+// revive goes on with what the disk had when the power was lost. What was answered
+// after that was answered by nobody, so all of it is sent again.
+func (h *house) revive(all []*sent) {
+	h.note("the power was lost")
+	h.halt()
+	h.memory = h.loss.taken.Swap(nil)
+	time.Sleep(houseRestart)
+	h.start()
+	for _, s := range all {
+		h.accept(s.change)
+	}
+}
+
+// raceWithAMove moves one tenant's keys to another while both get changes, of keys
+// that nobody else has: of the others it would not be known which is the newer.
+func (h *house) raceWithAMove(t *rapid.T, old audience.Tenant, organisation string) {
+	var racers []racer
+	var all []*sent
+	for _, tenant := range []audience.Tenant{old, h.current[organisation]} {
+		var posts []*sent
+		for range rapid.IntRange(0, 3).Draw(t, "changes") {
+			h.fresh++
+			at := place{organisation, rapid.SampledFrom([]string{"sA", "sB"}).Draw(t, "segment")}
+			posts = append(posts, &sent{change: change{at, audience.Add, []string{fmt.Sprint("m", h.fresh)}}, tenant: tenant})
+		}
+		all = append(all, posts...)
+		racers = append(racers, racer{"post", func() error { return h.send(posts) }})
+	}
+	racers = append(racers, racer{"move", func() error { return h.move(old, organisation) }})
+	h.run(h.drawInstant(t), racers)
+	h.replayInOrder(all)
+	h.check(h.move(old, organisation)) // what came to the old one after the move began
+}
