@@ -267,6 +267,7 @@ func TestMoveMeetsTheHeirsEnd(t *testing.T) {
 		s.operate(Pause)
 		s.faulty.afterMove = func() { s.store.Forget(s.segment("new", "s")) }
 		s.move("token", "new")
+		s.accept("other", "s", audience.Add, "1") // makes all of it durable
 		s.crash()
 		s.at(time.Hour)
 		s.expectMembers("1-3")
