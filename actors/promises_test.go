@@ -264,7 +264,7 @@ func TestMoveMeetsTheHeirsEnd(t *testing.T) {
 		s.split.Rotate("token", "new")
 		s.add("1-3")
 		s.accept("new", "t", audience.Add, "60")
-		s.operate(Pause)
+		s.operateOn("new", "", Pause, s.began.Add(30*time.Minute))
 		s.faulty.afterMove = func() { s.store.Forget(s.segment("new", "s")) }
 		s.move("token", "new")
 		s.accept("other", "s", audience.Add, "1") // makes all of it durable
