@@ -275,6 +275,26 @@ func TestMoveMeetsTheHeirsEnd(t *testing.T) {
 	})
 }
 
+// TestSweepMeetsAMove covers I3: a segment that has given up its keys, and whose keys
+// are not moved yet, has nothing to do. It was let go, and the journal forgot its name
+// before the move came to look for it.
+func TestSweepMeetsAMove(t *testing.T) {
+	play(t, sandbox.Options{}, Options{IdleTimeout: time.Minute}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.add("1-3")
+		s.accept("new", "t", audience.Add, "60")
+		s.faulty.beforeMove = func() { time.Sleep(10 * time.Minute) }
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		if n, err := s.relay.MoveTenant(ctx, s.tenant("token").ID, s.tenant("new").ID); n != 3 || err != nil {
+			s.Errorf("%d keys were moved: %v", n, err)
+		}
+		s.at(time.Hour)
+		s.expectMembers("1-3")
+		s.expectRest()
+	})
+}
+
 // TestMoveLeavesNothingBehind covers I2: a key that was posted under the old token
 // just before the move is the heir's, and is not sent once more, stale, when the old
 // token works again.
