@@ -264,10 +264,31 @@ func TestMoveMeetsTheHeirsEnd(t *testing.T) {
 		s.split.Rotate("token", "new")
 		s.add("1-3")
 		s.accept("new", "t", audience.Add, "60")
-		s.operate(Pause)
+		s.operateOn("new", "", Pause, s.began.Add(30*time.Minute))
 		s.faulty.afterMove = func() { s.store.Forget(s.segment("new", "s")) }
 		s.move("token", "new")
+		s.accept("other", "s", audience.Add, "1") // makes all of it durable
 		s.crash()
+		s.at(time.Hour)
+		s.expectMembers("1-3")
+		s.expectRest()
+	})
+}
+
+// TestSweepMeetsAMove covers I3: a segment that has given up its keys, and whose keys
+// are not moved yet, has nothing to do. It was let go, and the journal forgot its name
+// before the move came to look for it.
+func TestSweepMeetsAMove(t *testing.T) {
+	play(t, sandbox.Options{}, Options{IdleTimeout: time.Minute}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.add("1-3")
+		s.accept("new", "t", audience.Add, "60")
+		s.faulty.beforeMove = func() { time.Sleep(10 * time.Minute) }
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		if n, err := s.relay.MoveTenant(ctx, s.tenant("token").ID, s.tenant("new").ID); n != 3 || err != nil {
+			s.Errorf("%d keys were moved: %v", n, err)
+		}
 		s.at(time.Hour)
 		s.expectMembers("1-3")
 		s.expectRest()

@@ -251,10 +251,11 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 	s.timer = wake(ctx, s.timer, at.Sub(now), &tick{})
 }
 
-// idle: there is nothing to do, and no answer to come.
+// idle: there is nothing to do, and no answer to come; nor a move, which needs the
+// name in the journal.
 func (s *segment) idle() bool {
 	b := &s.batch
-	return s.phase == gathering && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0 && len(s.owed) == 0
+	return s.phase == gathering && !s.share.yielded && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0 && len(s.owed) == 0
 }
 
 // stateless: the journal has nothing of the segment but its keys and its name.
@@ -262,7 +263,7 @@ func (s *segment) stateless() bool { return s.parked == 0 && s.state == journal.
 
 // blank: an idle segment that also knows nothing that a new one would not.
 func (s *segment) blank() bool {
-	return s.idle() && s.stateless() && !s.share.yielded && s.batch.maxChunk == s.MaxKeysPerCall
+	return s.idle() && s.stateless() && s.batch.maxChunk == s.MaxKeysPerCall
 }
 
 func (s *segment) reportDrained() {
