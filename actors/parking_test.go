@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,9 +227,11 @@ func TestTokenRefused(t *testing.T) {
 				others = append(others, at)
 			}
 		}
-		// Half of 30 s, doubled up to half of 15 minutes: the lot is nil here. The
-		// first two calls were under way together.
-		want := "10s 10s 25s 55s 1m55s 3m55s 7m55s 15m25s 22m55s 30m25s 37m55s 45m25s 52m55s 1h0m25s"
+		// Half of 30 s, doubled up to half of 15 minutes: the lot is nil here. Whether
+		// the second segment's first call begins before the first one's answer is in is
+		// not said.
+		mine = slices.Compact(mine)
+		want := "10s 25s 55s 1m55s 3m55s 7m55s 15m25s 22m55s 30m25s 37m55s 45m25s 52m55s 1h0m25s"
 		if got := strings.Join(mine, " "); got != want {
 			s.Errorf("the token was tried at %s, want %s", got, want)
 		}
