@@ -30,8 +30,6 @@ func (p *pile[T]) remove(item *T) {
 	}
 }
 
-func (p *pile[T]) len() int { return len(p.items) }
-
 // pileHeap keeps the methods that container/heap wants out of sight.
 type pileHeap[T any] pile[T]
 

@@ -135,14 +135,14 @@ func readAnswer(response *http.Response) answer {
 }
 
 // dialOnce is for a client that has one connection, which is there already.
-func dialOnce(plain net.Conn) func(network, address string) (net.Conn, error) {
-	return func(string, string) (net.Conn, error) {
+func dialOnce(plain net.Conn) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if plain == nil {
 			return nil, net.ErrClosed
 		}
 		conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true})
 		plain = nil
-		return conn, conn.Handshake()
+		return conn, conn.HandshakeContext(ctx)
 	}
 }
 

@@ -56,7 +56,7 @@ func TestWrongTokensMakeNoCaller(t *testing.T) {
 			t.Fatal(got)
 		}
 		stranger, _ := f.pipes.dial(t.Context())
-		client := &http.Client{Transport: &http.Transport{DialTLS: dialOnce(stranger)}}
+		client := &http.Client{Transport: &http.Transport{DialTLSContext: dialOnce(stranger)}}
 		defer client.CloseIdleConnections()
 		for range 10 {
 			r, _ := http.NewRequest(http.MethodPost, "https://relay/audiences", strings.NewReader(body()))
