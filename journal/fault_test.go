@@ -21,7 +21,7 @@ import (
 	"audiences/audience"
 )
 
-var faults = flag.Int("journal.faults", 6, "faults of each kind of file operation in TestEveryFault")
+var faults = flag.Int("journal.faults", 3, "faults of each kind of file operation in TestEveryFault")
 
 // faultKinds are the operations on files that fail in turn, and what with.
 var faultKinds = []struct {
@@ -82,7 +82,7 @@ type faulted struct {
 func faultRun(t *testing.T, kind string, n int) (run faulted) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "j")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // it takes seconds, on a busy machine many
 	defer cancel()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestEveryFault$")
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // it says what it waits for
