@@ -15,7 +15,7 @@
 //	permit      leave to make one call
 //	in flight   handed to Split, outcome not known yet
 //	settle      make an outcome durable
-//	delivered   Split answered 2xx
+//	delivered   Split answered as it documents that the call was carried out
 //	parked      refused for good; kept for the operator with its reason
 //	throttled   to be tried again no earlier than Split said
 //	transient   to be tried again after a backoff
