@@ -113,12 +113,12 @@ mutants: ## break COUNT=250 lines one by one, and see whether the tests notice; 
 
 .PHONY: bench-neighbour
 bench-neighbour: ## what noisy tenants cost the healthy ones, in virtual time
-	go test ./actors -run 'TestNoisyNeighbour|TestStrangers$$' -v -count=1
+	go test ./actors -run 'TestNoisyNeighbour|TestUnproven$$' -v -count=1
 
 .PHONY: unproven
 unproven: ## 200,000 tenants that were made up, beside healthy ones: an hour
 	go test ./actors -run '^$$' -bench Turn -count=1
-	go test ./actors -run 'TestStrangersAfterRestart|TestStrangersCostLittle' -strangers=200000 -v -count=1 -timeout 1h
+	go test ./actors -run 'TestUnprovenAfterRestart|TestUnprovenCostLittle' -unproven=200000 -v -count=1 -timeout 1h
 	go test ./test -run '^TestUnprovenTenants$$' -unproven=200000 -unproven.for=1m -v -count=1 -timeout 1h
 
 .PHONY: e2e

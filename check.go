@@ -22,7 +22,7 @@ import (
 )
 
 // errFaults ends a check that has printed what it found.
-var errFaults = fmt.Errorf("%w: the relay would not start with this", errUsage)
+var errFaults = errors.New("the relay would not start with this")
 
 // check looks at all that the relay needs for its start, without starting it, and
 // changes nothing. It may be used beside a relay that runs. Faults of the

@@ -128,7 +128,7 @@ AUDIENCES_KEY_PASSWORD, or "password". A file that exists is left alone.
 const healthcheckHelp = `audiences healthcheck CONFIG
 
 Asks the relay of that configuration, on this machine, for /ping. It trusts the
-certificate of the configuration's key file and no other.
+certificate that the relay says it serves and the key file's, and no other.
 
 Exit codes: 0 it answered, 1 it did not, 2 the configuration is wrong.
 `

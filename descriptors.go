@@ -109,11 +109,10 @@ func (d descriptors) warnings(cfg config.Config) (lines []string) {
 			lines = append(lines, fmt.Sprintf("%s is %d in place of %d: the process may open %d files; raise ulimit -n", key, got, wanted, d.limit))
 		}
 	}
-	connections := leastComfort
-	if cfg.MaxConnections > 0 {
-		connections = cfg.MaxConnections
-	}
 	lower("maxConcurrentCalls", cfg.MaxConcurrentCalls, d.calls)
-	lower("maxConnections", connections, d.connections)
+	lower("maxConnections", cfg.MaxConnections, d.connections)
+	if cfg.MaxConnections == 0 && d.connections < leastComfort {
+		lines = append(lines, fmt.Sprintf("there can be %d connections to the HTTPS port at once, and many callers may need %d: the process may open %d files; raise ulimit -n", d.connections, leastComfort, d.limit))
+	}
 	return lines
 }

@@ -19,7 +19,7 @@ import (
 func keygen(_ context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("keygen", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	out := flags.String("out", "audiences.jks", "the `file` to write, which must not exist yet; its ending decides the form: .jks, .p12 or .pfx, .pem")
+	out := flags.String("out", "audiences.jks", "the `file` to write, which must not exist yet; its ending decides the form: .jks or none, .p12 or .pfx, .pem")
 	hosts := flags.String("hosts", "", "host names and addresses beside localhost, separated by commas")
 	days := flags.Int("days", 3650, "how many `days` the certificate is valid")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *days < 1 {

@@ -64,7 +64,7 @@ func exitCode(err error, stderr io.Writer) int {
 		return 0
 	}
 	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", withUser(err))
-	if errors.As(err, new(config.Faults)) || errors.Is(err, errUsage) {
+	if errors.As(err, new(config.Faults)) || errors.Is(err, errUsage) || errors.Is(err, errFaults) {
 		return exitWrong
 	}
 	return exitFailed

@@ -49,7 +49,7 @@ func catchStrays() (log func(zerolog.Logger)) {
 	return func(logger zerolog.Logger) {
 		go func() {
 			for stray := range caught {
-				logger.Warn().Stringer("signal", stray).Msg("ignored a signal: nothing is read anew while the relay runs; SIGTERM stops it")
+				logger.Warn().Stringer("signal", stray).Msg("ignored a signal: the configuration is read at the start only, and a new key file is served by itself; SIGTERM stops it")
 			}
 		}()
 	}

@@ -50,7 +50,7 @@
 //
 // There may be any number of tenants that somebody made up and that can deliver
 // nothing: they come last, and most of them have no actors while they wait, only a
-// small record (doze.go, dormitory.go, strangers.go; ADR 12).
+// small record (doze.go, dormitory.go, unproven.go; ADR 12).
 //
 // There may be a million segments, of which few have anything to do. So what a
 // segment knows is dropped when the journal has nothing of it (asleep, cell.go),

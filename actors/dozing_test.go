@@ -14,7 +14,7 @@ import (
 	"audiences/sandbox"
 )
 
-// sleepy is a relay in which every stranger dozes as soon as it can.
+// sleepy is a relay in which every unproven tenant dozes as soon as it can.
 func sleepy() Options {
 	return Options{MaxUnproven: -1, FirstBackoff: 20 * time.Second, MaxBackoff: 20 * time.Second}
 }

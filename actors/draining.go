@@ -13,10 +13,10 @@ import (
 // anything and was tried is not waited for, nor called any more; nor are those of
 // whom nothing was heard but failures, see silence. Their keys are in the journal.
 type draining struct {
-	all     *drainAll                      // answered once everything is drained; nil: there is no drain
-	left    map[audience.TenantID]struct{} // who is waited for; nil: there was none
-	proven  silence                        // of the proven tenants
-	strange silence                        // of the others
+	all    *drainAll                      // answered once everything is drained; nil: there is no drain
+	left   map[audience.TenantID]struct{} // who is waited for; nil: there was none
+	proven silence                        // of the proven tenants
+	others silence                        // of those that are not
 }
 
 func (r *registry) drain(ctx actor.Context, m *drainAll) {
@@ -53,10 +53,10 @@ func (r *registry) hear(c class, o splitclient.Outcome) {
 		d.proven.hear(o)
 	}
 	if c != classProven || o.Kind == splitclient.Transient {
-		d.strange.hear(o)
+		d.others.hear(o)
 	}
 	r.turns.heldBackProven = r.turns.slots - d.proven.most(r.turns.slots)
-	r.turns.heldBackOthers = r.turns.slots - d.strange.most(r.turns.slots)
+	r.turns.heldBackOthers = r.turns.slots - d.others.most(r.turns.slots)
 }
 
 // drainedIfDone ends the drain when every tenant is drained or not waited for, or

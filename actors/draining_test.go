@@ -86,7 +86,7 @@ func TestStopWithSplitDead(t *testing.T) {
 	}
 }
 
-// TestStopBesideTheDead: neither strangers whose calls hang nor a tenant that has
+// TestStopBesideTheDead: neither unproven tenants whose calls hang nor a tenant that has
 // begun to hang keep the stop from flushing the others, whose rate is limited.
 func TestStopBesideTheDead(t *testing.T) {
 	const tenants = 100

@@ -36,7 +36,7 @@ var ours = []any{
 	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{},
 	registry{}, tenant{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
 	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, limiter{}, waitlist{}, waiter{}, localName{}, whereabouts{},
-	doze{}, lodge{}, usher{}, &turns{}, turn{}, pile[int]{}, standing{}, &lobby{}, stranger{},
+	doze{}, lodge{}, usher{}, &turns{}, turn{}, pile[int]{}, standing{}, &lobby{}, guest{},
 	&dormitory{}, dormant{}, dormantSegment{}, dormants{}, repeat{}, absent{}, draining{}, silence{}, &notices{},
 	&Relay{}, &settings{}, Options{}, metrics{}, SegmentView{},
 }

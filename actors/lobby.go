@@ -10,14 +10,14 @@ import (
 // lobby is the tenants with an actor that are not proven. Of these there are some
 // hundreds at most: when more come, others doze. It is pure.
 type lobby struct {
-	line    list.List // of *stranger; who was looked at last is at its end
+	line    list.List // of *guest; who was looked at last is at its end
 	members map[audience.TenantID]*list.Element
 	most    int // members since the map was made
 	called  int // members that were called
 }
 
-// stranger is one of them.
-type stranger struct {
+// guest is one of them.
+type guest struct {
 	id     audience.TenantID
 	called time.Time // when it was woken because it is its turn; zero: it was not, or its turn is over
 	sent   time.Time // in or, the last time, to doze
@@ -36,7 +36,7 @@ func newLobby() *lobby { return &lobby{members: make(map[audience.TenantID]*list
 func (c *lobby) len() int { return len(c.members) }
 
 func (c *lobby) add(id audience.TenantID, called, now time.Time) {
-	c.members[id] = c.line.PushBack(&stranger{id: id, called: called, sent: now})
+	c.members[id] = c.line.PushBack(&guest{id: id, called: called, sent: now})
 	c.most = max(c.most, len(c.members))
 	if !called.IsZero() {
 		c.called++
@@ -55,7 +55,7 @@ func (c *lobby) remove(id audience.TenantID) {
 // served takes in that a member had its turn.
 func (c *lobby) served(id audience.TenantID) {
 	if e := c.members[id]; e != nil {
-		if s := e.Value.(*stranger); !s.called.IsZero() {
+		if s := e.Value.(*guest); !s.called.IsZero() {
 			s.called = time.Time{}
 			c.called--
 		}
@@ -63,11 +63,11 @@ func (c *lobby) served(id audience.TenantID) {
 }
 
 // look is the next member to look at, which is the last one after that.
-func (c *lobby) look() *stranger {
+func (c *lobby) look() *guest {
 	e := c.line.Front()
 	if e == nil {
 		return nil
 	}
 	c.line.MoveToBack(e)
-	return e.Value.(*stranger)
+	return e.Value.(*guest)
 }

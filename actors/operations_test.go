@@ -127,13 +127,13 @@ func TestOperationsThatMakeNoSense(t *testing.T) {
 		s.add("1")
 		ctx := context.Background()
 		id, segment := s.tenant("token").ID, s.segment("token", "s")
-		if err := s.relay.OperateSegment(ctx, s.segment("stranger", "s"), Pause, time.Time{}); !errors.Is(err, ErrUnknownTenant) {
+		if err := s.relay.OperateSegment(ctx, s.segment("unknown", "s"), Pause, time.Time{}); !errors.Is(err, ErrUnknownTenant) {
 			s.Error(err)
 		}
-		if _, err := s.relay.Inspect(ctx, s.segment("stranger", "s")); !errors.Is(err, ErrUnknownTenant) {
+		if _, err := s.relay.Inspect(ctx, s.segment("unknown", "s")); !errors.Is(err, ErrUnknownTenant) {
 			s.Error(err)
 		}
-		for _, pair := range [][2]audience.TenantID{{id, id}, {id, s.tenant("stranger").ID}, {s.tenant("stranger").ID, id}} {
+		for _, pair := range [][2]audience.TenantID{{id, id}, {id, s.tenant("unknown").ID}, {s.tenant("unknown").ID, id}} {
 			if _, err := s.relay.MoveTenant(ctx, pair[0], pair[1]); err == nil {
 				s.Errorf("moved from %v to %v", pair[0], pair[1])
 			}

@@ -48,17 +48,17 @@ func TestTurnsLeaveSlots(t *testing.T) {
 	}
 }
 
-// TestTurnsStrangersGetHalf: whatever waits, all that are not proven hold half of
+// TestTurnsUnprovenGetHalf: whatever waits, all that are not proven hold half of
 // the slots at most, and one of them half of that; where there is one slot it is for
 // everybody.
-func TestTurnsStrangersGetHalf(t *testing.T) {
+func TestTurnsUnprovenGetHalf(t *testing.T) {
 	for slots, want := range map[int]int{1: 1, 2: 1, 3: 1, 16: 8, 64: 32} {
 		turns := turns{slots: slots}
 		for n := range 3 * slots {
 			turns.ask(id(n), class(1+n%3))
 		}
 		if got := len(turns.give(1000)); got != want {
-			t.Errorf("strangers hold %d of %d slots, want %d", got, slots, want)
+			t.Errorf("the unproven hold %d of %d slots, want %d", got, slots, want)
 		}
 	}
 	turns := turns{slots: 64}
@@ -67,11 +67,11 @@ func TestTurnsStrangersGetHalf(t *testing.T) {
 		turns.give(1)
 	}
 	if got := turns.held(id(1)); got != 16 {
-		t.Errorf("one stranger holds %d of 64 slots, want 16", got)
+		t.Errorf("one unproven tenant holds %d of 64 slots, want 16", got)
 	}
 }
 
-// TestTurnsShareTheRate: while both wait, strangers get every second turn as long as
+// TestTurnsShareTheRate: while both wait, the unproven get every second turn as long as
 // their calls succeed, every eighth after some failed, and the old share when one
 // succeeds again.
 func TestTurnsShareTheRate(t *testing.T) {
@@ -95,7 +95,7 @@ func TestTurnsShareTheRate(t *testing.T) {
 	}{{true, 2}, {false, 4}, {false, 8}, {false, 8}, {true, 2}} {
 		turns.trust(c.delivered)
 		if got := share(); got != c.want {
-			t.Errorf("delivered %v: every %d. turn is a stranger's, want every %d.", c.delivered, got, c.want)
+			t.Errorf("delivered %v: every %d. turn is an unproven tenant's, want every %d.", c.delivered, got, c.want)
 		}
 	}
 }
@@ -155,15 +155,15 @@ func TestTurnsAgainstTheRules(t *testing.T) {
 				turns.cancel(who)
 			}
 			next, ok := turns.next()
-			free, strange := slots, max(1, slots/2)
+			free, others := slots, max(1, slots/2)
 			for who, n := range held {
 				free -= n
 				if of[who] != classProven {
-					strange -= n
+					others -= n
 				}
 			}
 			may := func(who audience.TenantID) bool {
-				return held[who] < free && (of[who] == classProven || held[who] < strange)
+				return held[who] < free && (of[who] == classProven || held[who] < others)
 			}
 			anybody := slices.ContainsFunc(line, may)
 			if ok != anybody {
@@ -189,7 +189,7 @@ func TestTurnsAgainstTheRules(t *testing.T) {
 			turns.cancel(who)
 		}
 		if len(turns.tenants) > 0 || turns.taken != 0 || turns.unproven != 0 {
-			t.Errorf("%d tenants, %d slots, %d of strangers are left over", len(turns.tenants), turns.taken, turns.unproven)
+			t.Errorf("%d tenants, %d slots, %d of the unproven are left over", len(turns.tenants), turns.taken, turns.unproven)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (l *limited) next() *zerolog.Event {
 		l.held.Add(1)
 		return nil // whose methods do nothing
 	}
-	return l.event().Int64("held_back", l.held.Swap(0))
+	return l.event().Int64("heldBack", l.held.Swap(0))
 }
 
 // errorLog takes the http.Server's own log lines.

@@ -341,7 +341,7 @@ func TestPortScannerDoesNotFloodTheLog(t *testing.T) {
 		<-time.After(10 * time.Second)
 		out.Reset()
 		fail(connections.HungUp, 1)
-		if !strings.Contains(out.String(), `"held_back":995`) {
+		if !strings.Contains(out.String(), `"heldBack":995`) {
 			t.Errorf("held back lines are not counted: %s", out.String())
 		}
 	})

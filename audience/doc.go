@@ -15,7 +15,7 @@
 //	permit      leave to make one call
 //	in flight   handed to Split, outcome not known yet
 //	settle      make an outcome durable
-//	delivered   Split answered 2xx
+//	delivered   Split answered as it documents that the call was carried out
 //	parked      refused for good; kept for the operator with its reason
 //	throttled   to be tried again no earlier than Split said
 //	transient   to be tried again after a backoff
@@ -23,6 +23,9 @@
 //	journal     what is accepted and not yet settled, on disk; replay reads it back
 //	activate    start the actor of a segment (or tenant); passivate: let an idle one go
 //	asleep      an active segment that the journal has nothing of but its name: it costs little
+//	stranger    a client that has not shown the authToken
+//	proven      a tenant of which Split took keys, ever; the others are unproven
+//	dormant     an unproven tenant without an actor, that waits for its turn; it dozes
 //	drain       flush what can be flushed before the process stops
 //
 // Dead letters of the actor library are called undelivered messages here.

@@ -8,7 +8,7 @@ import (
 
 // What to do about an encoding; each command writes the file anew in UTF-8.
 const (
-	asUTF8   = "; save it as UTF-8 (iconv -f %s -t UTF-8, or in PowerShell: Set-Content -Encoding utf8)"
+	asUTF8   = "; save it as UTF-8 (iconv -f %s -t UTF-8 OLD > NEW, or in PowerShell: Set-Content -Encoding utf8)"
 	swapped  = "; are the configuration and the key file swapped?"
 	markUTF8 = "\ufeff"
 )

@@ -23,7 +23,7 @@ var table = []key{
 	path("journalDir", "audiences-journal", "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
 	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself", func(c *Config) *string { return &c.JournalKeyFile }),
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
-	listenAddress("adminAddress", "127.0.0.1:3010", "plain HTTP address of probes, metrics and the operator's pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
+	listenAddress("adminAddress", "127.0.0.1:3010", "plain HTTP address of probes and metrics; empty: off", func(c *Config) *string { return &c.AdminAddress }),
 	choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel }),
 	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, else json", func(c *Config) *string { return &c.LogFormat }),
 	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),

@@ -91,6 +91,30 @@ func TestKeyFileIsRenewedWhileItRuns(t *testing.T) {
 	}
 }
 
+// TestHealthcheckOfAnUnusualChain: what cannot be parsed is sent to callers all the
+// same, and is no reason to call the relay that serves it sick.
+func TestHealthcheckOfAnUnusualChain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sandbox.Options{}, nil)
+	text, err := os.ReadFile(filepath.Join("..", "api", "keyfile", "testdata", "cases", "negchain.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, port := filepath.Join(s.dir, "key.pem"), freePort(t)
+	writeFile(t, key, string(text))
+	s.configure(map[string]any{"port": port, "keyFile": key})
+	p := s.start("serve")
+	if code, stdout, stderr := run(t, nil, "healthcheck", s.config()); code != exitDone {
+		t.Errorf("healthcheck: %d %s%s", code, stdout, stderr)
+	}
+	if _, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{InsecureSkipVerify: true}); err == nil {
+		t.Error("the whole chain was parsed by crypto/tls: this test no longer proves anything")
+	}
+	if code := p.terminate(); code != exitDone {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // TestKeygenForms: the ending decides; every form is for the owner alone and is
 // what the relay can start with.
 func TestKeygenForms(t *testing.T) {

@@ -33,15 +33,15 @@ func TestUnprovenTenants(t *testing.T) {
 	look := sandbox.Options{Allowed: s.arrives}
 	s.site = newSite(t, look, map[string]any{"splitTimeout": timeout, "segmentsFlushRateInSeconds": 1,
 		"maxCallsPerSecond": nil, "maxCallsPerSecondPerTenant": nil})
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang, Segment: "strange"})
+	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang, Segment: "made-up"})
 	s.process = s.site.start()
 
 	s.live(healthy, every, "proving") // so all have delivered
-	without := s.live(healthy, every, "without strangers")
+	without := s.live(healthy, every, "without unproven tenants")
 	began := time.Now()
 	s.flood()
-	t.Logf("%d strangers posted one key each in %v", *unprovenCount, time.Since(began).Round(time.Millisecond))
-	with := s.live(healthy, every, "with strangers")
+	t.Logf("%d unproven tenants posted one key each in %v", *unprovenCount, time.Since(began).Round(time.Millisecond))
+	with := s.live(healthy, every, "with unproven tenants")
 	s.report()
 	s.process.kill()
 	began = time.Now()
@@ -139,7 +139,7 @@ func (s *unprovenSite) waits(keys []string) (waits []time.Duration) {
 	}
 }
 
-// flood has each stranger post one key.
+// flood has each unproven tenant post one key.
 func (s *unprovenSite) flood() {
 	s.t.Helper()
 	const clients = 16
@@ -148,7 +148,7 @@ func (s *unprovenSite) flood() {
 	for client := range clients {
 		done.Go(func() {
 			for n := client; n < *unprovenCount; n += clients {
-				err := s.process.postKept(s.t.Context(), change{token: fmt.Sprintf("stranger-%d", n), segment: "strange", verb: "add", keys: numbers(1_000_000+n, 1)})
+				err := s.process.postKept(s.t.Context(), change{token: fmt.Sprintf("made-up-%d", n), segment: "made-up", verb: "add", keys: numbers(1_000_000+n, 1)})
 				if err != nil {
 					failed <- err
 					return
@@ -164,7 +164,7 @@ func (s *unprovenSite) flood() {
 	}
 }
 
-// report prints what the strangers cost, and how long /cache takes.
+// report prints what the unproven cost, and how long /cache takes.
 func (s *unprovenSite) report() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)

@@ -90,9 +90,21 @@ func (s *Source) register() {
 // Entry is what is served now.
 func (s *Source) Entry() Entry { return *s.current.Load() }
 
+// LeafAlone is the server name of a client that wants our own certificate without
+// the chain above it, as the health check does: it compares that one alone, and
+// crypto/tls ends a client's handshake at a chain in which anything cannot be
+// parsed. The name is nobody's (RFC 6761).
+const LeafAlone = "leaf-alone.invalid"
+
 // GetCertificate is for a tls.Config. It never waits.
-func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return &s.current.Load().Certificate, nil
+func (s *Source) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	served := &s.current.Load().Certificate
+	if hello == nil || hello.ServerName != LeafAlone {
+		return served, nil
+	}
+	leaf := *served
+	leaf.Certificate = served.Certificate[:1:1]
+	return &leaf, nil
 }
 
 // Watch logs what is served and what is wrong with it, and looks after the file

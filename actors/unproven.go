@@ -11,7 +11,7 @@ import (
 // This is how the registry bounds what tenants cost that have never delivered
 // anything (ADR 12): see lobby, dormitory, and doze.go.
 
-// usher looks again who of the strangers is called and who is to doze.
+// usher looks again who of the unproven is called and who is to doze.
 type usher struct{}
 
 // lodge brings to the registry that the journal has keys of a segment whose tenant
@@ -25,7 +25,7 @@ type lodge struct {
 	again   bool // it may be known already
 }
 
-// newcomer counts a stranger whose actor was made, and makes room for it.
+// newcomer counts an unproven tenant whose actor was made, and makes room for it.
 func (r *registry) newcomer(ctx actor.Context, id audience.TenantID, called time.Time) {
 	r.lobby.add(id, called, time.Now())
 	const looks = 4 // for each that comes: so the lobby empties, and no message takes long
@@ -96,7 +96,7 @@ func (r *registry) look(ctx actor.Context) {
 	r.usherAt = time.Time{}
 	now := time.Now()
 	for e := r.lobby.line.Front(); e != nil; e = e.Next() {
-		if s := e.Value.(*stranger); !s.called.IsZero() && now.Sub(s.called) >= callTime && !r.turns.busy(s.id) {
+		if s := e.Value.(*guest); !s.called.IsZero() && now.Sub(s.called) >= callTime && !r.turns.busy(s.id) {
 			r.lobby.served(s.id)
 		}
 	}

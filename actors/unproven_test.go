@@ -20,7 +20,7 @@ import (
 	"audiences/splitclient"
 )
 
-var strangers = flag.Int("strangers", 5_000, "tenants that never deliver in TestStrangers and TestStrangersAfterRestart")
+var unprovenCount = flag.Int("unproven", 5_000, "tenants that never deliver in TestUnproven and TestUnprovenAfterRestart")
 
 // trouble is what a call of a tenant whose token begins with such a word comes to,
 // and after how long.
@@ -116,21 +116,21 @@ func quiet(t *testing.T, adjust func(*Options)) (p99 time.Duration) {
 	return p99
 }
 
-// TestStrangers: thousands of tenants that somebody made up, and whose calls fail in
+// TestUnproven: thousands of tenants that somebody made up, and whose calls fail in
 // whatever way, leave those alone that have delivered before (I6): their p99 from
 // accept to Split stays within a tenth of what it is without. Somebody new among
 // them gets its turn soon.
-func TestStrangers(t *testing.T) {
+func TestUnproven(t *testing.T) {
 	for _, rate := range []float64{0, defaultCalls} {
 		adjust := func(o *Options) {
 			o.MaxCallsPerSecond = rate
 			o.Deliver = standIn(nil)
 		}
 		without := quiet(t, adjust)
-		words := map[string]int{"hanging": *strangers}
+		words := map[string]int{"hanging": *unprovenCount}
 		for _, word := range []string{"failing", "unreachable", "revoked", "forbidden", "wrong", "throttled", "sound"} {
 			if rate > 0 || word == "revoked" {
-				words[word] = *strangers / 10
+				words[word] = *unprovenCount / 10
 			}
 		}
 		for word, tenants := range words {
@@ -169,14 +169,14 @@ func (b *bubble) calledAt(token string) time.Time {
 	return time.Time{}
 }
 
-// TestStrangersAfterRestart: neither does a restart let them in: the relay is ready
+// TestUnprovenAfterRestart: neither does a restart let them in: the relay is ready
 // at once, and what it knows of who has delivered before is on disk.
-func TestStrangersAfterRestart(t *testing.T) {
+func TestUnprovenAfterRestart(t *testing.T) {
 	adjust := func(o *Options) { o.Deliver = standIn(nil) }
 	without := quiet(t, adjust)
 	inBubble(t, sandbox.Options{}, adjust, func(b *bubble) {
 		b.live(time.Minute, healthy)
-		b.flood("hanging", *strangers, max(100, *strangers/20))
+		b.flood("hanging", *unprovenCount, max(100, *unprovenCount/20))
 		b.live(2*time.Minute, healthy)
 		b.accept(numbered{place{healthy.token(0), "s0"}, audience.Add, []int64{6_000_000}}) // pending at the stop
 		b.restart()
@@ -184,8 +184,8 @@ func TestStrangersAfterRestart(t *testing.T) {
 		since := time.Now()
 		views, err := b.relay.Segments(context.Background())
 		b.check(err)
-		if got := len(views); got < *strangers {
-			t.Errorf("%d segments are shown, want those of %d strangers", got, *strangers)
+		if got := len(views); got < *unprovenCount {
+			t.Errorf("%d segments are shown, want those of %d unproven tenants", got, *unprovenCount)
 		}
 		if got := testutil.ToFloat64(b.relay.metrics.tenants); got > 4*64+float64(healthy.tenants) {
 			t.Errorf("%v tenants have an actor", got)
@@ -275,13 +275,13 @@ func TestNoticesAreBounded(t *testing.T) {
 	})
 }
 
-// TestStrangersCostLittle measures what a tenant costs in memory that was made up,
+// TestUnprovenCostLittle measures what a tenant costs in memory that was made up,
 // posted one key, and cannot deliver it.
-func TestStrangersCostLittle(t *testing.T) {
+func TestUnprovenCostLittle(t *testing.T) {
 	const most = 1024 // bytes
 	synctest.Test(t, func(t *testing.T) {
 		// With fewer of them the room that maps keep from their last growth weighs more.
-		tenants := manyTenants(max(*strangers, 50_000))
+		tenants := manyTenants(max(*unprovenCount, 50_000))
 		relay := Start(Options{Journal: &fullJournal{}, Deliver: standIn(func(string) (trouble, bool) { return troubles["hanging"], true })})
 		post := func(tenants []audience.Tenant) {
 			answers := make(chan error, 1)
