@@ -30,7 +30,7 @@ const buildTime = 5 * time.Minute
 // need not wait for them. What survives all others has to survive these as well, in
 // a run of its own.
 var longTests = map[string]string{
-	"actors":  "^(TestPoliteness|TestStrangers|TestStrangersCostLittle|TestNoisyNeighbour|TestStopWithSplitDead|TestOutage|TestProvenTenantsHang|TestFootprint|TestNoticesAreBounded)$",
+	"actors":  "^(TestPoliteness|TestUnproven|TestUnprovenCostLittle|TestNoisyNeighbour|TestStopWithSplitDead|TestOutage|TestProvenTenantsHang|TestFootprint|TestNoticesAreBounded)$",
 	"journal": "^(TestPowerLossIsNotDamage|TestFlippedBytes|TestEveryFault|TestInspectForetellsOpen)$",
 }
 
