@@ -138,21 +138,20 @@ func (s *site) launchWithFiles(files int) *process {
 	s.t.Helper()
 	cmd := relay(context.Background(), s.t, []string{s.config()}, nil)
 	limited := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), cmd.Path, s.config())
-	return s.begin(limited)
+	return s.begin(limited, func(*exec.Cmd) {})
 }
 
 // runAs is run with a last word on the command.
 func (s *site) runAs(args, env []string, prepare func(*exec.Cmd)) *process {
 	s.t.Helper()
-	cmd := relay(context.Background(), s.t, args, env)
-	prepare(cmd)
-	return s.begin(cmd)
+	return s.begin(relay(context.Background(), s.t, args, env), prepare)
 }
 
-func (s *site) begin(cmd *exec.Cmd) *process {
+func (s *site) begin(cmd *exec.Cmd, prepare func(*exec.Cmd)) *process {
 	s.t.Helper()
 	p := &process{t: s.t, cmd: cmd, listens: make(chan struct{}), ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = (*outWatch)(p), (*logWatch)(p)
+	prepare(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
