@@ -77,6 +77,9 @@ func (s site) overlay(dir string) (string, error) {
 	return note, errors.Join(os.WriteFile(broken, text, 0o600), os.WriteFile(note, places, 0o600))
 }
 
+// longer is how much more time the long tests have.
+const longer = 3
+
 // testAll runs the quick tests of a package, and if these pass the long ones.
 func testAll(ctx context.Context, dir string, timeout time.Duration, flags ...string) ([]byte, error) {
 	long := longTests[dir]
@@ -85,7 +88,7 @@ func testAll(ctx context.Context, dir string, timeout time.Duration, flags ...st
 	}
 	output, err := test(ctx, dir, timeout, append(flags, "-skip", long)...)
 	if err == nil {
-		output, err = test(ctx, dir, timeout, append(flags, "-run", long)...)
+		output, err = test(ctx, dir, longer*timeout, append(flags, "-run", long)...)
 	}
 	return output, err
 }
