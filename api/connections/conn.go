@@ -23,6 +23,7 @@ type Conn struct {
 	proven  atomic.Bool
 	turn    atomic.Int32 // the class of the turn in hand, noTurn for none
 	turns   atomic.Int32 // how many it has had
+	asked   atomic.Int32 // requests that have come
 	closed  chan struct{}
 	once    sync.Once
 
@@ -78,6 +79,18 @@ func (c *Conn) Touch() {
 	if c != nil {
 		c.gate.table.touch(c)
 	}
+}
+
+// enough requests of a stranger on one connection: a probe that keeps its connection
+// does not mind to make a new one now and then.
+const enough = 20
+
+// Outstayed counts a request, and reports whether the connection should end with its
+// answer, as it has had enough of them without the token. What a request costs is
+// done outside of turns for the most part, so that who asks on and on would take more
+// than the part of strangers; a new connection begins with a handshake in its turn.
+func (c *Conn) Outstayed() bool {
+	return c != nil && c.gate.tls != nil && !c.proven.Load() && c.asked.Add(1) >= enough
 }
 
 // Prove says that a request has shown the token, and is under way until Done. It
