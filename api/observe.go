@@ -22,6 +22,9 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := s.contain(next, c); err != nil {
 			c.Error(err)
 		}
+		if c.Request().ProtoMajor > 1 && conn.IsStranger() {
+			_ = c.Request().Body.Close() // what still comes would be kept for as long as the answer is not taken
+		}
 		s.metrics.answered(c.Response().Status)
 		return nil
 	}
