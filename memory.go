@@ -40,7 +40,8 @@ func findAllowance(root string, logger zerolog.Logger) (allowance, error) {
 		a.limit, a.source, a.used = group.Limit, "control group", group.Used
 	}
 	if set := debug.SetMemoryLimit(-1); set != math.MaxInt64 && os.Getenv("GOMEMLIMIT") != "" {
-		if implied := int64(float64(set) / goPart); !limited || implied < a.limit {
+		// The greatest values would imply more than there are numbers for.
+		if implied := int64(min(float64(set)/goPart, math.MaxInt64/2)); !limited || implied < a.limit {
 			a.limit, a.source, a.used = implied, "GOMEMLIMIT", runtimeUsed
 		}
 	}

@@ -51,6 +51,8 @@ func TestFindAllowance(t *testing.T) {
 		{group: "max", set: 90 * mebi, limit: 100 * mebi, source: "GOMEMLIMIT"},
 		{group: "100000000", set: 180_000_000, limit: 100_000_000, source: "control group", used: 900},
 		{group: "100000000", set: 72_000_000, limit: 80_000_000, source: "GOMEMLIMIT"},
+		{group: "max", set: math.MaxInt64 - 1, limit: math.MaxInt64/2 + 1, source: "GOMEMLIMIT"},
+		{group: "100000000", set: math.MaxInt64 - 1, limit: 100_000_000, source: "control group", used: 900},
 		{group: fmt.Sprint(memory.Least - 1), limit: memory.Least - 1, fails: true},
 		{group: "0", fails: true},
 		{group: "max", set: 10 * mebi, fails: true},

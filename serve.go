@@ -20,7 +20,6 @@ import (
 	"audiences/api"
 	"audiences/api/admin"
 	"audiences/api/keyfile"
-	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -156,7 +155,8 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
 		GetCertificate:      s.certificate.GetCertificate,
-		Accept:              s.accept,
+		Accept:              s.relay.Accept,
+		Admit:               s.journal.Admit,
 		Segments:            s.relay.Segments,
 		MaxBodyBytes:        cfg.MaxBodyBytes,
 		MaxKeysPerPost:      cfg.MaxKeysPerPost,
@@ -177,15 +177,6 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
-}
-
-// accept hands a change to the actors, if the journal's disk has room for it.
-func (s *service) accept(change audience.Change, reply chan<- error) {
-	if err := s.journal.Admit(change.Keys); err != nil {
-		reply <- err
-		return
-	}
-	s.relay.Accept(change, reply)
 }
 
 // refuse is nil while changes are taken.

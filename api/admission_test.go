@@ -150,6 +150,26 @@ func TestRefuse(t *testing.T) {
 	})
 }
 
+// TestAdmit: what there is no room for is refused with the reason, and reaches nobody.
+func TestAdmit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		f := start(t, Options{Admit: func(keys audience.Keys) error {
+			if asked = keys.Len(); asked > 1 {
+				return errors.New("disk nearly full")
+			}
+			return nil
+		}})
+		got := f.post(t, body("mpids", `["1","2"]`))
+		if got.status != 503 || got.retryAfter != "5" || got.body != `{"message":"disk nearly full"}` || asked < 2 || f.takenSoFar() != 0 {
+			t.Errorf("%+v, asked for %d keys", got, asked)
+		}
+		if got := f.post(t, body()); got.status != 200 || asked != 1 {
+			t.Errorf("with room: %+v, asked for %d keys", got, asked)
+		}
+	})
+}
+
 // TestHangUpAfterHalfABody: HTTP/1 cannot go on behind a body that is not read.
 func TestHangUpAfterHalfABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

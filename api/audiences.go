@@ -100,6 +100,9 @@ func (s *Server) accept(req request, t *ticket) error {
 	if s.draining.Load() {
 		return errDraining // its body took so long to come that the stop has overtaken it
 	}
+	if err := s.options.Admit(req.change.Keys); err != nil {
+		return refused(err)
+	}
 	reply := make(chan error, 1)
 	s.options.Accept(req.change, reply)
 	timeout := time.NewTimer(s.options.AnswerTimeout)

@@ -37,7 +37,7 @@ func TestHTTP2IsBounded(t *testing.T) {
 			t.Fatalf("%T", frame)
 		}
 		for id, most := range map[http2.SettingID]uint32{
-			http2.SettingMaxConcurrentStreams: 100, http2.SettingInitialWindowSize: 512 << 10,
+			http2.SettingMaxConcurrentStreams: 16, http2.SettingInitialWindowSize: 512 << 10,
 			http2.SettingMaxHeaderListSize: 32 << 10, http2.SettingMaxFrameSize: 1 << 20,
 		} {
 			if value, ok := settings.Value(id); !ok || value > most {

@@ -14,9 +14,16 @@ import (
 // contains panics, has errors written, and counts the answer.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		connections.From(c.Request().Context()).Touch()
+		conn := connections.From(c.Request().Context())
+		conn.Touch()
+		if conn.Outstayed() {
+			c.Response().Header().Set(echo.HeaderConnection, "close") // over HTTP/2 net/http makes a GOAWAY of it
+		}
 		if err := s.contain(next, c); err != nil {
 			c.Error(err)
+		}
+		if c.Request().ProtoMajor > 1 && conn.IsStranger() {
+			_ = c.Request().Body.Close() // what still comes would be kept for as long as the answer is not taken
 		}
 		s.metrics.answered(c.Response().Status)
 		return nil

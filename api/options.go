@@ -51,6 +51,10 @@ type Options struct {
 	// Refuse returns an error while no change may be taken, a full disk for
 	// one. Its text is sent to the caller. nil: never.
 	Refuse func() error
+	// Admit returns an error when there is no room for a change of these keys; it
+	// is asked once for each change that Accept gets, before it. Its text is sent to
+	// the caller. nil: there always is.
+	Admit func(audience.Keys) error
 
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept and not registered
@@ -79,6 +83,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Refuse == nil {
 		o.Refuse = func() error { return nil }
+	}
+	if o.Admit == nil {
+		o.Admit = func(audience.Keys) error { return nil }
 	}
 	if o.Started.IsZero() {
 		o.Started = time.Now()

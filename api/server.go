@@ -46,7 +46,7 @@ const (
 // Bounds of an HTTP/2 connection. All of a connection's streams together may have
 // the buffer, and a stranger's are refused before it fills.
 var http2Bounds = http.HTTP2Config{
-	MaxConcurrentStreams:          100,
+	MaxConcurrentStreams:          16,
 	MaxReceiveBufferPerConnection: 1 << 20,
 	MaxReceiveBufferPerStream:     512 << 10,
 	SendPingTimeout:               30 * time.Second, // finds who is gone without a word
@@ -101,7 +101,8 @@ func New(options Options) *Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      readTimeout + options.AnswerTimeout + writeSlack,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       -1, // ConnState sees to it
+		ConnState:         connections.Resting(idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          log.New(errorLog, "", 0),
 	}

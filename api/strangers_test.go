@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -175,4 +176,47 @@ func TestConnectionsAreCounted(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	})
+}
+
+// TestStrangersAskNotForEver: what a request costs is for the most part not computed
+// in a turn, so a stranger's connection ends with its answer after some requests. A
+// caller keeps his, and so does over HTTP/2 who has shown the token on it once.
+func TestStrangersAskNotForEver(t *testing.T) {
+	for _, protocol := range []string{"h2", "http/1.1"} {
+		for _, token := range []string{"", "foo"} {
+			synctest.Test(t, func(t *testing.T) {
+				f := start(t, Options{})
+				dials := 0
+				transport := &http.Transport{ForceAttemptHTTP2: true, DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+					dials++
+					plain, err := f.pipes.dial(ctx)
+					if err != nil {
+						return nil, err
+					}
+					conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}})
+					return conn, conn.HandshakeContext(ctx)
+				}}
+				defer transport.CloseIdleConnections()
+				client := &http.Client{Transport: transport}
+				ask := func(method, path string) {
+					t.Helper()
+					r := newRequest(method, path, nil)
+					r.Header.Set("Authorization", token)
+					response, err := client.Do(r)
+					if err != nil {
+						t.Fatal(err)
+					}
+					readAnswer(response)
+					synctest.Wait()
+				}
+				ask(http.MethodGet, "/cache")
+				for range 100 {
+					ask(http.MethodGet, "/ping")
+				}
+				if few := dials == 1; few != (token == "foo") || dials > 10 {
+					t.Errorf("%s, token %q: %d connections for 101 requests", protocol, token, dials)
+				}
+			})
+		}
+	}
 }

@@ -136,7 +136,9 @@ func (k *keeper) makeBallast() {
 		return
 	}
 	if err := ballast.make(); err != nil {
-		k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
+		if k.j.quiet.allows() {
+			k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
+		}
 		return
 	}
 	room.wrote(ballast.size)

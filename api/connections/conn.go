@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Conn is one connection, as the gate sees it.
@@ -23,8 +25,11 @@ type Conn struct {
 	proven  atomic.Bool
 	turn    atomic.Int32 // the class of the turn in hand, noTurn for none
 	turns   atomic.Int32 // how many it has had
+	asked   atomic.Int32 // requests that have come
 	closed  chan struct{}
 	once    sync.Once
+
+	resting resting
 
 	hello *hello // of the handshake's goroutine alone; nil when that is over
 }
@@ -52,14 +57,75 @@ func countedBy(remote net.Addr) netip.Addr {
 	return prefix.Addr()
 }
 
+// resting ends a connection that has had no request for a while. An http.Server can do
+// that itself; but over HTTP/2 it starts the timer of a connection that was closed with
+// requests open once more, and so keeps all of the connection in memory for as long:
+// those who come, ask and go would fill it.
+type resting struct {
+	mu    sync.Mutex
+	timer *time.Timer
+	ended bool
+}
+
+func (r *resting) begin(d time.Duration, end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop()
+	if !r.ended {
+		r.timer = time.AfterFunc(d, end)
+	}
+}
+
+func (r *resting) interrupt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop()
+}
+
+// end is for good.
+func (r *resting) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop()
+	r.ended = true
+}
+
+func (r *resting) stop() {
+	if r.timer != nil {
+		r.timer.Stop()
+		r.timer = nil
+	}
+}
+
+// Resting is for http.Server.ConnState: it closes a connection that has had no request
+// for so long.
+func Resting(after time.Duration) func(net.Conn, http.ConnState) {
+	return func(conn net.Conn, state http.ConnState) {
+		c := under(conn)
+		switch {
+		case c == nil:
+		case state == http.StateIdle:
+			c.resting.begin(after, func() { _ = c.Close() })
+		default:
+			c.resting.interrupt()
+		}
+	}
+}
+
+// under is the gate's connection below TLS; nil: it came through no gate.
+func under(conn net.Conn) *Conn {
+	if t, ok := conn.(*tls.Conn); ok {
+		conn = t.NetConn()
+	}
+	c, _ := conn.(*Conn)
+	return c
+}
+
 type contextKey struct{}
 
 // WithConn is for http.Server.ConnContext: it lets From find the connection.
 func WithConn(ctx context.Context, conn net.Conn) context.Context {
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
-	}
-	if c, ok := conn.(*Conn); ok {
+	if c := under(conn); c != nil {
 		return context.WithValue(ctx, contextKey{}, c)
 	}
 	return ctx
@@ -79,6 +145,21 @@ func (c *Conn) Touch() {
 		c.gate.table.touch(c)
 	}
 }
+
+// enough requests of a stranger on one connection: a probe that keeps its connection
+// does not mind to make a new one now and then.
+const enough = 20
+
+// Outstayed counts a request, and reports whether the connection should end with its
+// answer, as it has had enough of them without the token. What a request costs is
+// done outside of turns for the most part, so that who asks on and on would take more
+// than the part of strangers; a new connection begins with a handshake in its turn.
+func (c *Conn) Outstayed() bool {
+	return c.IsStranger() && c.asked.Add(1) >= enough
+}
+
+// IsStranger reports whether no request of the connection has shown the token yet.
+func (c *Conn) IsStranger() bool { return c != nil && c.gate.tls != nil && !c.proven.Load() }
 
 // Prove says that a request has shown the token, and is under way until Done. It
 // returns false when the connection was let go before, so that nobody would
@@ -138,6 +219,7 @@ func (c *Conn) CloseWrite() error {
 func (c *Conn) Close() error {
 	c.once.Do(func() {
 		close(c.closed)
+		c.resting.end()
 		c.giveTurnBack()
 		c.gate.table.remove(c)
 	})

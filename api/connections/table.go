@@ -12,7 +12,9 @@ import (
 //
 //  1. a stranger of an address that never showed the token: of the address that
 //     has most of them, the one that has done nothing for longest, so that a flood
-//     from one address displaces itself;
+//     from one address displaces itself. Where several addresses have equally many
+//     it is the one of all theirs that has done nothing for longest: else whoever
+//     comes could be the next to go, while those who sit there stay;
 //  2. likewise a stranger of an address that has shown it;
 //  3. a caller that has shown the token and has nothing under way, the one whose
 //     last request is longest ago.
@@ -27,7 +29,8 @@ type table struct {
 	mu      sync.Mutex
 	open    int
 	busy    int
-	greets  int // strangers whose handshake is not over
+	greets  int    // strangers whose handshake is not over
+	deeds   uint64 // what strangers have done so far; orders them over all addresses
 	hosts   map[netip.Addr]*host
 	crowds  crowds    // the hosts that have strangers, the worst first
 	callers list.List // of *Conn: idle callers of all hosts, the longest idle first
@@ -49,6 +52,7 @@ type place struct {
 	host      *host // nil: not in the table
 	greeted   bool  // the handshake is over
 	proven    bool
+	deed      uint64        // the number of the last thing that it did as a stranger
 	underWay  int           // requests that have shown the token
 	inHost    *list.Element // in the host's strangers or callers; nil while busy
 	inCallers *list.Element // in the table's callers
@@ -121,6 +125,13 @@ func (t *table) refresh(c *Conn) {
 		return
 	}
 	h.strangers.MoveToBack(c.place.inHost)
+	c.place.deed = t.nextDeed()
+	t.rerank(h)
+}
+
+func (t *table) nextDeed() uint64 {
+	t.deeds++
+	return t.deeds
 }
 
 // prove says that a request of c has shown the token; false when c is not in the
@@ -211,7 +222,7 @@ func (t *table) add(c *Conn) {
 	t.open++
 	t.greets++
 	h.open++
-	c.place = place{host: h, inHost: h.strangers.PushBack(c)}
+	c.place = place{host: h, inHost: h.strangers.PushBack(c), deed: t.nextDeed()}
 	t.rerank(h)
 }
 
@@ -291,7 +302,10 @@ func (c crowds) Less(i, j int) bool {
 	if c[i].known != c[j].known {
 		return c[j].known
 	}
-	return c[i].strangers.Len() > c[j].strangers.Len()
+	if n, m := c[i].strangers.Len(), c[j].strangers.Len(); n != m {
+		return n > m
+	}
+	return first(&c[i].strangers).place.deed < first(&c[j].strangers).place.deed
 }
 
 func (c crowds) Swap(i, j int) {

@@ -3,6 +3,7 @@ package connections
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -58,8 +59,9 @@ func TestWhoIsLetGo(t *testing.T) {
 	s.proves(t, "busy")
 	s.touch(s.conns["first"])
 	s.greeted(s.conns["second"])
-	// third has done nothing since it came; first and second have.
-	for i, want := range []string{"third", "first", "second", "single", "neighbour", "caller"} {
+	// third has done nothing since it came; first and second have. Once these two
+	// addresses have one each, single is idle for longer.
+	for i, want := range []string{"third", "first", "single", "second", "neighbour", "caller"} {
 		name := string(rune('a' + i))
 		if went := s.comes(name, "10.0.0.1"); went != want {
 			t.Fatalf("%s went, want %s", went, want)
@@ -86,6 +88,23 @@ func TestFloodDisplacesItself(t *testing.T) {
 	for range 1000 {
 		if went := s.comes("flood", "192.0.2.1"); went != "" && went != "flood" {
 			t.Fatalf("%s went for a flood", went)
+		}
+	}
+}
+
+// TestNewcomersAreNotTheNextToGo: strangers that sit there, each at an address of
+// its own, have no more of them than who comes. So it is they who go, the longest
+// idle first, and who has just come has time for his handshake and his token.
+func TestNewcomersAreNotTheNextToGo(t *testing.T) {
+	s := newScene(5, 0)
+	for i, name := range []string{"a", "b", "c", "d", "e"} {
+		s.comes(name, "192.0.2."+strconv.Itoa(i+1))
+	}
+	s.touch(s.conns["b"])
+	s.greeted(s.conns["a"])
+	for i, want := range []string{"c", "d", "e", "b", "a", "0", "1", "2", "3"} {
+		if went := s.comes(strconv.Itoa(i), "198.51.100."+strconv.Itoa(i)); went != want {
+			t.Fatalf("%s went for number %d, want %s", went, i, want)
 		}
 	}
 }
@@ -183,9 +202,10 @@ func (m *model) count(which func(*Conn) bool) (n int) {
 
 func (m *model) stranger(c *Conn) bool { return !m.proven[c] }
 
-// candidates are those that may go for one that comes from this address, none
-// when there is room; any of them is right where addresses are equal.
-func (m *model) candidates(from netip.Addr) (all []*Conn, full bool) {
+// victim is who goes for one that comes from this address, nil when there is room or
+// when nobody can. Where addresses are equal it is the longest idle of all theirs,
+// which is the first in the order.
+func (m *model) victim(from netip.Addr) (victim *Conn, full bool) {
 	among := func(*Conn) bool { return true }
 	switch {
 	case m.mostPerAddress > 0 && m.count(func(c *Conn) bool { return c.address == from }) >= m.mostPerAddress:
@@ -201,20 +221,17 @@ func (m *model) candidates(from netip.Addr) (all []*Conn, full bool) {
 				continue
 			}
 			seen[c.address] = true
-			switch n := m.count(func(o *Conn) bool { return o.address == c.address && m.stranger(o) }); {
-			case n > worst:
-				worst, all = n, []*Conn{c}
-			case n == worst:
-				all = append(all, c)
+			if n := m.count(func(o *Conn) bool { return o.address == c.address && m.stranger(o) }); n > worst {
+				worst, victim = n, c
 			}
 		}
-		if len(all) > 0 {
-			return all, true
+		if victim != nil {
+			return victim, true
 		}
 	}
 	for _, c := range m.order {
 		if among(c) && m.busy[c] == 0 {
-			return []*Conn{c}, true
+			return c, true
 		}
 	}
 	return nil, true
@@ -251,11 +268,13 @@ func TestTableAgainstModel(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"enter": func(t *rapid.T) {
 				c := bare("10.0.0." + rapid.SampledFrom([]string{"1", "2", "3", "4"}).Draw(t, "address"))
-				candidates, full := m.candidates(c.address)
+				want, full := m.victim(c.address)
+				if full && want == nil {
+					want = c
+				}
 				victim, _ := table.enter(c)
-				switch {
-				case !full && victim != nil, full && len(candidates) == 0 && victim != c, len(candidates) > 0 && !slices.Contains(candidates, victim):
-					t.Fatalf("the wrong one went, of %d candidates", len(candidates))
+				if victim != want {
+					t.Fatal("the wrong one went")
 				}
 				if victim == c {
 					return

@@ -138,10 +138,17 @@ func parse(data []byte, o Options) ([]candidate, error) {
 
 var errKeyKind = errors.New("its private key is of a kind that TLS cannot use here; RSA, ECDSA (P-256, P-384, P-521) and Ed25519 are possible")
 
+// leastRSA is the size in bits under which crypto/rsa signs nothing: every handshake
+// would fail.
+const leastRSA = 1024
+
 // publicKey is the public half of a key that a TLS server can use.
 func publicKey(key crypto.PrivateKey) (interface{ Equal(crypto.PublicKey) bool }, error) {
 	switch key := key.(type) {
 	case *rsa.PrivateKey:
+		if bits := key.N.BitLen(); bits < leastRSA {
+			return nil, fmt.Errorf("%w: RSA needs %d bits at least, and this key has %d", errKeyKind, leastRSA, bits)
+		}
 		return &key.PublicKey, nil
 	case *ecdsa.PrivateKey:
 		if key.Curve == elliptic.P256() || key.Curve == elliptic.P384() || key.Curve == elliptic.P521() {

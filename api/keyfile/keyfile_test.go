@@ -143,6 +143,7 @@ func TestRefusals(t *testing.T) {
 		{"PKCS12 in BER", append([]byte{0x30, 0x80}, garbage...), password, errBER, "BER"},
 		{"another DER sequence", []byte{0x30, 3, 2, 1, 5}, password, errDamagedPKCS12, ""},
 		{"PEM without a key", fixture(t, "pem-no-key.pem"), password, ErrNoPrivateKey, ""},
+		{"PEM with a key that signs nothing", fixture(t, "pem-rsa512.pem"), password, errKeyKind, "1024 bits"},
 		{"PEM with another's key", fixture(t, "pem-foreign-key.pem"), password, ErrNoMatch, ""},
 		{"PEM encrypted", fixture(t, "pem-encrypted.pem"), password, ErrUnsupported, "encrypted"},
 		{"PEM encrypted, old form", fixture(t, "pem-encrypted-old.pem"), password, ErrUnsupported, "encrypted"},

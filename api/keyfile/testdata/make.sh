@@ -69,6 +69,8 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout rsa.key -out rsa.crt -subj /CN
 openssl rsa -traditional -in rsa.key 2>/dev/null | cat - rsa.crt >pem-pkcs1.pem
 openssl req -x509 -newkey ed25519 -nodes -keyout ed.key -out ed.crt -subj /CN=localhost -addext subjectAltName=DNS:localhost -days $days 2>/dev/null
 cat ed.key ed.crt >pem-ed25519.pem
+openssl req -x509 -newkey rsa:512 -nodes -keyout tiny.key -out tiny.crt -subj /CN=tiny -days $days 2>/dev/null
+cat tiny.key tiny.crt >pem-rsa512.pem
 
 # PKCS12 as openssl makes it: now, and before version 3 (RC2-40 and triple DES, SHA-1).
 cat intermediate.crt root.crt >ca.crt
