@@ -85,6 +85,9 @@ func (s *segment) wake(d *dormantSegment) {
 	s.batch.last = d.lastVerb
 	s.dueAt, s.repeatAt, s.probeAt, s.missingSince = d.due, d.due, d.probeAt, d.missingSince
 	if r := d.repeat; r != nil {
+		if s.repeatAt.IsZero() { // it was paused without an end
+			s.repeatAt = time.Now()
+		}
 		s.batch.flight, s.batch.adds, s.batch.deletes = r.flight, r.adds, r.deletes
 	}
 }

@@ -152,6 +152,23 @@ func TestDozingObeys(t *testing.T) {
 	})
 }
 
+// TestDozingPaused covers I3: a call is to be repeated when an operator pauses its
+// segment without an end, and the tenant dozes. After the pause it is repeated.
+func TestDozingPaused(t *testing.T) {
+	play(t, sandbox.Options{}, sleepy(), func(s *scene) {
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503, Count: 1})
+		s.add("1-3")
+		s.at(12 * time.Second)
+		s.operateOn("token", "s", Pause, time.Time{})
+		s.at(10 * time.Minute)
+		s.expectDormant(1)
+		s.operateOn("token", "s", Resume, time.Time{})
+		s.at(time.Hour)
+		s.expectMembers("1-3")
+		s.expectRest()
+	})
+}
+
 // TestDozingFlushes: a whole tenant's flush concerns its dormant segments too.
 func TestDozingFlushes(t *testing.T) {
 	play(t, sandbox.Options{}, sleepy(), func(s *scene) {
