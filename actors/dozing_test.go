@@ -240,3 +240,17 @@ func TestDozingSurvivesAStart(t *testing.T) {
 
 // fewKeysShown is how many keys the journal counts of a dormant segment at a start.
 const fewKeysShown = 8
+
+// TestDormantHas: the replay, when it looks again, adds only what is not known yet.
+func TestDormantHas(t *testing.T) {
+	name := func(text string) localName { return localNameOf(audience.Segment{Environment: "e", Name: text}) }
+	d := &dormant{segments: []dormantSegment{{name: name("a")}, {name: name("b")}}}
+	for text, want := range map[string]bool{"a": true, "b": true, "c": false} {
+		if d.has(name(text)) != want {
+			t.Errorf("%s: %v", text, !want)
+		}
+	}
+	if (*dormant)(nil).has(name("a")) || (&dormant{}).has(name("a")) {
+		t.Error("nobody has a segment")
+	}
+}

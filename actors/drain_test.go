@@ -62,3 +62,19 @@ func TestDrainDoesNotWait(t *testing.T) {
 		})
 	}
 }
+
+// TestDrainAfterAFailure: a call that failed before the stop is made once more by it,
+// without the wait that it would else have.
+func TestDrainAfterAFailure(t *testing.T) {
+	play(t, sandbox.Options{}, Options{FirstBackoff: time.Minute}, func(s *scene) {
+		s.add("9") // makes it a proven tenant: others are not waited for
+		s.at(11 * time.Second)
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503, Count: 1})
+		s.add("1-3")
+		s.at(22 * time.Second)
+		if took := s.stop(25 * time.Second); took > 0 {
+			s.Errorf("the stop took %v", took)
+		}
+		s.expectMembers("1-3 9")
+	})
+}

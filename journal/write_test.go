@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -106,6 +107,37 @@ func TestLargeOperations(t *testing.T) {
 	if c := count(j, seg); c != (Counts{Pending: 280_000}) {
 		t.Errorf("%+v, want 280,000 keys", c)
 	}
+}
+
+// TestGroupsHaveABound: what waits together is not made durable together where that
+// is more than a group holds, so that nobody's answer waits for very much of others.
+func TestGroupsHaveABound(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	options := inMemory()
+	options.Registerer = registry
+	j, seg, done := open(t, options), segment(tenant("a"), "s"), make(chan error, 4)
+	held := make(chan struct{})
+	j.submit(operation{stage: func(*pebble.Batch) { <-held }, done: func(error) {}})
+	for i := range 4 { // each of them is most of a group
+		j.Append(Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(numbers(i*100_000, 100_000)...), Done: done})
+	}
+	close(held)
+	for range 4 {
+		wait(t, done)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == "audiences_journal_commit_seconds" {
+			if n := family.GetMetric()[0].GetHistogram().GetSampleCount(); n < 4 {
+				t.Errorf("%d commits, want one for each", n)
+			}
+			return
+		}
+	}
+	t.Error("commits are not counted")
 }
 
 // TestUnparkRetriesInSteps covers more keys than one step takes, and that a
