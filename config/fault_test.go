@@ -204,6 +204,8 @@ func TestNotJSON(t *testing.T) {
 		"{\"keyFile\": \"C:\\Users\"}":                           "1:16 must be doubled",
 		"{\"keyFile\": \"\\u12\"}":                               "1:14 must be doubled",
 		"{\"keyFile\": \"C:\\\"}":                                "1:13 no closing quote",
+		"{\"keyFile\": \"C:\\":                                   "1:16 must be doubled",
+		"{\"keyFile\": \"\\u00e4":                                "1:13 no closing quote",
 		"{\"keyFile\": \"a\tb\"}":                                "1:15 a tab",
 		"{\"keyFile\": \"a\x01b\"}":                              "1:15 control character",
 		"{/* hunter2 }":                                          "1:2 has no */",
@@ -220,6 +222,8 @@ func TestNotJSON(t *testing.T) {
 		"":                                                       "0:0 it is empty",
 		" \r\n":                                                  "0:0 it is empty",
 		"// hunter2":                                             "1:11 one JSON object in braces",
+		// Of this the parser alone knows, and its place is told all the same.
+		"{\n// hunter2\u2028\n}": "2:11 it is not JSON",
 	} {
 		faults := faultsOf(t, text, nil)
 		at, words, _ := strings.Cut(want, " ")
@@ -233,6 +237,31 @@ func TestNotJSON(t *testing.T) {
 	for _, text := range []string{"[]", "5", "null", `"hunter2"`, strings.Repeat("[", 1<<19), strings.Repeat(`{"":`, 1<<18), "{" + strings.Repeat(`"x":0,`, 150_000) + "}"} {
 		if faults := faultsOf(t, text, nil); len(faults) != 1 || strings.Contains(faults.Error(), "hunter2") {
 			t.Errorf("%.20q: %v", text, faults)
+		}
+	}
+}
+
+// TestBounds: a file with more brackets or keys than the parser could bear is
+// refused as a whole; one with just as many is read, and its faults are its own.
+func TestBounds(t *testing.T) {
+	arrays := func(n int) string { return with(`"a": [` + strings.Repeat("[],", n) + "]") }
+	objects := func(n int) string { return with(`"a": [` + strings.Repeat("{},", n) + "]") }
+	keys := func(n int) string { return "{" + strings.Repeat(`"":0,`, n) + "}" }
+	for name, c := range map[string]struct {
+		text   string
+		faults int
+		want   string
+	}{
+		"arrays":           {arrays(maxBrackets - 2), 1, "unknown"},
+		"an array more":    {arrays(maxBrackets - 1), 1, "too many brackets"},
+		"objects":          {objects(maxBrackets - 2), 1, "unknown"},
+		"an object more":   {objects(maxBrackets - 1), 1, "too many brackets"},
+		"one in the other": {strings.Repeat(`[{"":`, maxBrackets), 1, "too many brackets"},
+		"keys":             {keys(maxMembers), maxMembers + 2, "unknown"}, // each, and the two that are required
+		"a key more":       {keys(maxMembers + 1), 1, "too many for a configuration"},
+	} {
+		if faults := faultsOf(t, c.text, nil); len(faults) != c.faults || !strings.Contains(faults[0].Problem, c.want) {
+			t.Errorf("%s: %d faults, the first is %v; want %d with %q", name, len(faults), faults[0], c.faults, c.want)
 		}
 	}
 }
