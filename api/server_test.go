@@ -20,6 +20,31 @@ import (
 	"audiences/audience"
 )
 
+// TestZeroOptions: what is not said means what the comments of Options name.
+func TestZeroOptions(t *testing.T) {
+	o := Options{}.withDefaults()
+	for name, c := range map[string]struct{ got, want int64 }{
+		"AnswerTimeout":       {int64(o.AnswerTimeout), int64(10 * time.Second)},
+		"MaxBodyBytes":        {o.MaxBodyBytes, 33_554_432},
+		"MaxKeysPerPost":      {int64(o.MaxKeysPerPost), 1_000_000},
+		"MaxRequestsInFlight": {int64(o.MaxRequestsInFlight), 4096},
+		"MaxBytesInFlight":    {o.MaxBytesInFlight, 268_435_456},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, want %d", name, c.got, c.want)
+		}
+	}
+	if o.Started.IsZero() || o.Refuse() != nil {
+		t.Errorf("no start, or everything is refused: %+v", o)
+	}
+	if views, err := o.Segments(t.Context()); len(views) != 0 || err != nil {
+		t.Errorf("segments %v, %v", views, err)
+	}
+	if raised := (Options{MaxBodyBytes: 3, MaxBytesInFlight: 2}).withDefaults(); raised.MaxBytesInFlight != 3 {
+		t.Errorf("bytes in flight: %d, less than the largest body", raised.MaxBytesInFlight)
+	}
+}
+
 // TestWhoAnswersWhat is the table of methods, paths and tokens.
 func TestWhoAnswersWhat(t *testing.T) {
 	const (

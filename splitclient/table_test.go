@@ -2,10 +2,12 @@ package splitclient
 
 import (
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -283,6 +285,20 @@ func TestReasonsAreListedAndReachable(t *testing.T) {
 	}
 	if len(reached) != len(listed) {
 		t.Errorf("the table gives %d reasons of %d", len(reached), len(listed))
+	}
+}
+
+// The page on metrics, which operators read, has each reason beside the kind that
+// the table gives it.
+func TestDocumentedKinds(t *testing.T) {
+	page, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range table {
+		if row := fmt.Sprintf("\n| `%s` | %v | ", r.becomes.Reason, r.becomes.Kind); !strings.Contains(string(page), row) {
+			t.Errorf("docs/metrics.md has no row %q", row)
+		}
 	}
 }
 
