@@ -127,6 +127,16 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+// TestMissing: a fault about a key that is not there names every way to give it.
+func TestMissing(t *testing.T) {
+	faults := faultsOf(t, "{}", nil)
+	for i, want := range []string{"(or set AUDIENCES_AUTH_TOKEN or AUDIENCES_AUTH_TOKEN_FILE)", "(or set AUDIENCES_KEY_FILE)"} {
+		if len(faults) != 2 || !strings.HasSuffix(faults[i].Problem, want) {
+			t.Errorf("%v; want number %d with %q", faults, i, want)
+		}
+	}
+}
+
 // TestNotJSON: one fault with line, column and what would be right, in which
 // nothing of the file's text stands: it may be the token.
 func TestNotJSON(t *testing.T) {
@@ -272,7 +282,7 @@ func TestNearest(t *testing.T) {
 		names[i] = k.name
 	}
 	for name, want := range map[string]string{
-		"prot": "port", "pot": "port", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "keyPasword": "keyPassword",
+		"prot": "port", "pot": "port", "pt": "", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "keyPasword": "keyPassword",
 		"segmentFlushRateInSecond": "segmentsFlushRateInSeconds", "journaldir": "journalDir", "xyz": "", "": "", strings.Repeat("p", 1<<20): "",
 	} {
 		if got := nearest(name, names); got != want {
