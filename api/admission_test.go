@@ -187,6 +187,9 @@ func TestReadBody(t *testing.T) {
 				if err := w.read(reader(strings.NewReader(text)), declared, 200_000, &ticket); err != nil || string(w.body) != text {
 					t.Errorf("%d bytes, %s, declared %d: %d came, %v", size, name, declared, len(w.body), err)
 				}
+				if declared >= 0 && cap(w.body) > max(firstBuffer, size+1) {
+					t.Errorf("%d bytes, %s: %d taken, though declared", size, name, cap(w.body))
+				}
 				if ticket.bytes < int64(size) || size > firstBuffer && ticket.bytes != int64(cap(w.body)) || cap(w.body) > max(firstBuffer, 2*size+1) {
 					t.Errorf("%d bytes: %d counted, %d taken", size, ticket.bytes, cap(w.body))
 				}

@@ -225,6 +225,7 @@ func TestNotJSON(t *testing.T) {
 		"{\n\u00a0\"port\": 1}":                                  "2:1 invisible character (U+00A0)",
 		"{\"port\":\u200b1}":                                     "1:9 invisible character (U+200B)",
 		"{}\ufeff{}":                                             "1:3 invisible character (U+FEFF)",
+		"{\"port\": 1,\x7f}":                                     "1:12 invisible character (U+007F)",
 		"{\"port\": 1,\x0c}":                                     "1:12 invisible character (U+000C)",
 		"port: 5010\nauthToken: hunter2":                         "1:1 one JSON object in braces",
 		"\"authToken\": \"hunter2\"":                             "1:1 one JSON object in braces",

@@ -67,6 +67,8 @@ func TestWaits(t *testing.T) {
 			"unit, blank":     one("30 s", 30*time.Second),
 			"milliseconds":    one("1500ms", 1500*time.Millisecond),
 			"minutes":         one("1m30s", 90*time.Second),
+			"no time, a unit": one("0s", 0),
+			"bound, a unit":   one("60m", MaxThrottle),
 			"hours":           odd("2h"),
 			"negative unit":   odd("-3s"),
 			"unknown unit":    odd("3 seconds"),
