@@ -283,7 +283,7 @@ func TestNearest(t *testing.T) {
 		names[i] = k.name
 	}
 	for name, want := range map[string]string{
-		"prot": "port", "pot": "port", "pt": "", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "keyPasword": "keyPassword",
+		"prot": "port", "pot": "port", "pt": "", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "idle": "idleTimeout", "keyPasword": "keyPassword",
 		"segmentFlushRateInSecond": "segmentsFlushRateInSeconds", "journaldir": "journalDir", "xyz": "", "": "", strings.Repeat("p", 1<<20): "",
 	} {
 		if got := nearest(name, names); got != want {
