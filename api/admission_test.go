@@ -99,6 +99,21 @@ func TestShortKeysAreCountedAsTheyAreHeld(t *testing.T) {
 	})
 }
 
+// TestWhatIsLarge: a body of 64 KiB is taken beside others as it is; one byte more,
+// and there must be room for all that is decoded from it.
+func TestWhatIsLarge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, Options{MaxBodyBytes: 2 * large, MaxBytesInFlight: 8 * large})
+		f.admission.bytes.Add(3 * large) // others
+		defer f.admission.bytes.Add(-3 * large)
+		for size, status := range map[int]int{large: 200, large + 1: 503} {
+			if got := f.post(t, body()+strings.Repeat(" ", size-len(body()))); got.status != status {
+				t.Errorf("%d bytes: %+v, want %d", size, got, status)
+			}
+		}
+	})
+}
+
 // TestLargestBodyPassesAlone: limits that no body could pass would refuse it
 // for ever.
 func TestLargestBodyPassesAlone(t *testing.T) {
@@ -191,6 +206,9 @@ func TestReadBody(t *testing.T) {
 				ticket, _ := (&admission{maxRequests: 1, maxBytes: 1_000_000}).admit()
 				if err := w.read(reader(strings.NewReader(text)), declared, 200_000, &ticket); err != nil || string(w.body) != text {
 					t.Errorf("%d bytes, %s, declared %d: %d came, %v", size, name, declared, len(w.body), err)
+				}
+				if declared >= 0 && cap(w.body) > max(firstBuffer, size+1) {
+					t.Errorf("%d bytes, %s: %d taken, though declared", size, name, cap(w.body))
 				}
 				if ticket.bytes < int64(size) || size > firstBuffer && ticket.bytes != int64(cap(w.body)) || cap(w.body) > max(firstBuffer, 2*size+1) {
 					t.Errorf("%d bytes: %d counted, %d taken", size, ticket.bytes, cap(w.body))

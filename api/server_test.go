@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -19,6 +20,31 @@ import (
 	"audiences/api/connections"
 	"audiences/audience"
 )
+
+// TestZeroOptions: what is not said means what the comments of Options name.
+func TestZeroOptions(t *testing.T) {
+	o := Options{}.withDefaults()
+	for name, c := range map[string]struct{ got, want int64 }{
+		"AnswerTimeout":       {int64(o.AnswerTimeout), int64(10 * time.Second)},
+		"MaxBodyBytes":        {o.MaxBodyBytes, 33_554_432},
+		"MaxKeysPerPost":      {int64(o.MaxKeysPerPost), 1_000_000},
+		"MaxRequestsInFlight": {int64(o.MaxRequestsInFlight), 4096},
+		"MaxBytesInFlight":    {o.MaxBytesInFlight, 268_435_456},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, want %d", name, c.got, c.want)
+		}
+	}
+	if o.Started.IsZero() || o.Refuse() != nil {
+		t.Errorf("no start, or everything is refused: %+v", o)
+	}
+	if views, err := o.Segments(t.Context()); len(views) != 0 || err != nil {
+		t.Errorf("segments %v, %v", views, err)
+	}
+	if raised := (Options{MaxBodyBytes: 3, MaxBytesInFlight: 2}).withDefaults(); raised.MaxBytesInFlight != 3 {
+		t.Errorf("bytes in flight: %d, less than the largest body", raised.MaxBytesInFlight)
+	}
+}
 
 // TestWhoAnswersWhat is the table of methods, paths and tokens.
 func TestWhoAnswersWhat(t *testing.T) {
@@ -218,6 +244,43 @@ func (f *fixture) rawPlain(t *testing.T, text string) <-chan answer {
 		t.Fatal(err)
 	}
 	return answers
+}
+
+// TestRefusedBodyIsReadAway: a caller who is refused before his body has come, and
+// who wants the connection to be closed, can send all of it: a reset would overtake
+// the answer.
+func TestRefusedBodyIsReadAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, Options{})
+		plain, err := f.pipes.dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plain.Close()
+		conn := tls.Client(plain, &tls.Config{InsecureSkipVerify: true})
+		begun, whole := make(chan int, 1), make(chan answer, 1)
+		go func() { // before writing: the server's session ticket wants a reader
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				begun <- 0
+				whole <- answer{}
+				return
+			}
+			begun <- response.StatusCode
+			whole <- readAnswer(response)
+		}()
+		const size = 100_000
+		if _, err := fmt.Fprintf(conn, "POST /audiences HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+			t.Fatal(err)
+		}
+		status := <-begun
+		if _, err := conn.Write(make([]byte, size)); err != nil {
+			t.Errorf("the body: %v", err)
+		}
+		if got := <-whole; status != 401 || !strings.HasPrefix(got.body, `{"message":"`) {
+			t.Errorf("%d, %+v", status, got)
+		}
+	})
 }
 
 func TestHTTP2BodyThatStops(t *testing.T) {

@@ -127,6 +127,16 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
+// TestMissing: a fault about a key that is not there names every way to give it.
+func TestMissing(t *testing.T) {
+	faults := faultsOf(t, "{}", nil)
+	for i, want := range []string{"(or set AUDIENCES_AUTH_TOKEN or AUDIENCES_AUTH_TOKEN_FILE)", "(or set AUDIENCES_KEY_FILE)"} {
+		if len(faults) != 2 || !strings.HasSuffix(faults[i].Problem, want) {
+			t.Errorf("%v; want number %d with %q", faults, i, want)
+		}
+	}
+}
+
 // TestNotJSON: one fault with line, column and what would be right, in which
 // nothing of the file's text stands: it may be the token.
 func TestNotJSON(t *testing.T) {
@@ -204,6 +214,8 @@ func TestNotJSON(t *testing.T) {
 		"{\"keyFile\": \"C:\\Users\"}":                           "1:16 must be doubled",
 		"{\"keyFile\": \"\\u12\"}":                               "1:14 must be doubled",
 		"{\"keyFile\": \"C:\\\"}":                                "1:13 no closing quote",
+		"{\"keyFile\": \"C:\\":                                   "1:16 must be doubled",
+		"{\"keyFile\": \"\\u00e4":                                "1:13 no closing quote",
 		"{\"keyFile\": \"a\tb\"}":                                "1:15 a tab",
 		"{\"keyFile\": \"a\x01b\"}":                              "1:15 control character",
 		"{/* hunter2 }":                                          "1:2 has no */",
@@ -213,6 +225,7 @@ func TestNotJSON(t *testing.T) {
 		"{\n\u00a0\"port\": 1}":                                  "2:1 invisible character (U+00A0)",
 		"{\"port\":\u200b1}":                                     "1:9 invisible character (U+200B)",
 		"{}\ufeff{}":                                             "1:3 invisible character (U+FEFF)",
+		"{\"port\": 1,\x7f}":                                     "1:12 invisible character (U+007F)",
 		"{\"port\": 1,\x0c}":                                     "1:12 invisible character (U+000C)",
 		"port: 5010\nauthToken: hunter2":                         "1:1 one JSON object in braces",
 		"\"authToken\": \"hunter2\"":                             "1:1 one JSON object in braces",
@@ -220,6 +233,8 @@ func TestNotJSON(t *testing.T) {
 		"":                                                       "0:0 it is empty",
 		" \r\n":                                                  "0:0 it is empty",
 		"// hunter2":                                             "1:11 one JSON object in braces",
+		// Of this the parser alone knows, and its place is told all the same.
+		"{\n// hunter2\u2028\n}": "2:11 it is not JSON",
 	} {
 		faults := faultsOf(t, text, nil)
 		at, words, _ := strings.Cut(want, " ")
@@ -237,13 +252,38 @@ func TestNotJSON(t *testing.T) {
 	}
 }
 
+// TestBounds: a file with more brackets or keys than the parser could bear is
+// refused as a whole; one with just as many is read, and its faults are its own.
+func TestBounds(t *testing.T) {
+	arrays := func(n int) string { return with(`"a": [` + strings.Repeat("[],", n) + "]") }
+	objects := func(n int) string { return with(`"a": [` + strings.Repeat("{},", n) + "]") }
+	keys := func(n int) string { return "{" + strings.Repeat(`"":0,`, n) + "}" }
+	for name, c := range map[string]struct {
+		text   string
+		faults int
+		want   string
+	}{
+		"arrays":           {arrays(maxBrackets - 2), 1, "unknown"},
+		"an array more":    {arrays(maxBrackets - 1), 1, "too many brackets"},
+		"objects":          {objects(maxBrackets - 2), 1, "unknown"},
+		"an object more":   {objects(maxBrackets - 1), 1, "too many brackets"},
+		"one in the other": {strings.Repeat(`[{"":`, maxBrackets), 1, "too many brackets"},
+		"keys":             {keys(maxMembers), maxMembers + 2, "unknown"}, // each, and the two that are required
+		"a key more":       {keys(maxMembers + 1), 1, "too many for a configuration"},
+	} {
+		if faults := faultsOf(t, c.text, nil); len(faults) != c.faults || !strings.Contains(faults[0].Problem, c.want) {
+			t.Errorf("%s: %d faults, the first is %v; want %d with %q", name, len(faults), faults[0], c.faults, c.want)
+		}
+	}
+}
+
 func TestNearest(t *testing.T) {
 	names := make([]string, len(table))
 	for i, k := range table {
 		names[i] = k.name
 	}
 	for name, want := range map[string]string{
-		"prot": "port", "pot": "port", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "keyPasword": "keyPassword",
+		"prot": "port", "pot": "port", "pt": "", "PORT": "port", "auth_token": "authToken", "authtoken": "authToken", "keypass": "keyPassword", "flushRateInSeconds": "segmentsFlushRateInSeconds", "maxCalls": "maxCallsPerSecond", "key": "", "idle": "idleTimeout", "keyPasword": "keyPassword",
 		"segmentFlushRateInSecond": "segmentsFlushRateInSeconds", "journaldir": "journalDir", "xyz": "", "": "", strings.Repeat("p", 1<<20): "",
 	} {
 		if got := nearest(name, names); got != want {

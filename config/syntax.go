@@ -64,15 +64,15 @@ func (s *syntax) value() bool {
 			return false
 		}
 		if opened && s.in('{') {
-			if closed, ok := s.name(); !ok {
+			if ended, ok := s.name(); !ok {
 				return false
-			} else if !closed {
+			} else if !ended {
 				continue
 			}
 		} else if opened {
-			if closed, ok := s.element(); !ok {
+			if ended, ok := s.element(); !ok {
 				return false
-			} else if !closed {
+			} else if !ended {
 				continue
 			}
 		}
@@ -108,26 +108,21 @@ func (s *syntax) close() {
 	s.step(1)
 }
 
-// element gets to the next value of an array, or behind its end.
-func (s *syntax) element() (closed, ok bool) {
+// element gets to the next value of an array, or to its end.
+func (s *syntax) element() (ended, ok bool) {
 	if !s.blanks() {
 		return false, false
 	}
-	if s.peek() == ']' {
-		s.close()
-		return true, true
-	}
-	return false, true
+	return s.peek() == ']', true
 }
 
-// name reads up to the value of an object's next member, or behind its end.
-func (s *syntax) name() (closed, ok bool) {
+// name reads up to the value of an object's next member, or to its end.
+func (s *syntax) name() (ended, ok bool) {
 	if !s.blanks() {
 		return false, false
 	}
 	switch c := s.peek(); {
 	case c == '}':
-		s.close()
 		return true, true
 	case c == '"':
 	case c == ',':
@@ -161,8 +156,8 @@ func (s *syntax) name() (closed, ok bool) {
 	return false, s.say(s.end, "a colon is missing here, between the name and its value")
 }
 
-// after reads what stands behind a value: a comma and all up to the next value
-// (more), or the end of the bracket.
+// after reads what stands behind a value, or behind a comma that nothing follows: a
+// comma and all up to the next value (more), or the end of the bracket.
 func (s *syntax) after() (more, ok bool) {
 	if !s.blanks() {
 		return false, false
@@ -171,13 +166,13 @@ func (s *syntax) after() (more, ok bool) {
 	switch {
 	case c == ',':
 		s.step(1)
-		var closed bool
+		var ended bool
 		if s.in('{') {
-			closed, ok = s.name()
+			ended, ok = s.name()
 		} else {
-			closed, ok = s.element()
+			ended, ok = s.element()
 		}
-		return !closed, ok
+		return !ended, ok
 	case s.at == len(s.text):
 		return false, s.unclosed()
 	case c == s.closing():

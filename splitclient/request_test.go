@@ -165,6 +165,8 @@ func TestImpossibleCallsAreNotMade(t *testing.T) {
 	if got := len(decode(t, (<-requests).body).Keys); got != MaxKeys {
 		t.Errorf("%d keys arrived of a full call", got)
 	}
+	c.base = "http://[" // New would have refused it
+	sameVerdict(t, c.Do(t.Context(), made), permanent(InvalidCall, ScopeSegment))
 }
 
 func TestBaseURLs(t *testing.T) {

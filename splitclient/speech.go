@@ -39,9 +39,7 @@ func listen(body []byte, more bool) speech {
 
 func members(d *jsontext.Decoder) (heard speech, err error) {
 	switch first, err := d.ReadToken(); {
-	case err != nil:
-		return notSplit, err
-	case first.Kind() != '{' && first.Kind() != 'n':
+	case err != nil || first.Kind() != '{' && first.Kind() != 'n':
 		return notSplit, nil
 	case first.Kind() == '{':
 		for d.PeekKind() == '"' {

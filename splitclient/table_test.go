@@ -2,10 +2,12 @@ package splitclient
 
 import (
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,6 +96,8 @@ func TestAnswersBecomeOutcomes(t *testing.T) {
 		"201 with code 400":     {reply{201, jsonType, `{"code":400}`, nil}, transient(Unconfirmed, unknown)},
 
 		"200 cut":             {reply{200, jsonType, `{"name":`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 cut in a name":   {reply{200, jsonType, `{"name":"s1","na`, nil}, transient(UnexpectedAnswer, unknown)},
+		"200 cut at its end":  {reply{200, jsonType, `{"name":"s1"`, nil}, transient(UnexpectedAnswer, unknown)},
 		"200 cut in a text":   {reply{200, jsonType, `{"name":"s`, nil}, transient(UnexpectedAnswer, unknown)},
 		"200 and more behind": {reply{200, jsonType, `{"name":"s1"} x`, nil}, transient(UnexpectedAnswer, unknown)},
 		"200 two objects":     {reply{200, jsonType, `{}{}`, nil}, transient(UnexpectedAnswer, unknown)},
@@ -216,9 +220,14 @@ func TestThrottledAnswers(t *testing.T) {
 		"address":            {h{remOrg: "9", remIP: "0", resOrg: "3", resIP: "8"}, ThrottledIP, 8 * time.Second, 8 * time.Second, ""},
 		"both":               {h{remOrg: "0", remIP: "0", resOrg: "30", resIP: "4"}, ThrottledIP, 30 * time.Second, 4 * time.Second, ""},
 		"a fraction left":    {h{remOrg: "0.4", remIP: "7.9"}, ThrottledOrg, DefaultThrottle, 0, ""},
+		"one left":           {h{remOrg: "1", remIP: "7"}, ThrottledUnsaid, DefaultThrottle, 0, ""},
 		"overdrawn":          {h{remOrg: "5", remIP: "-3"}, ThrottledIP, DefaultThrottle, DefaultThrottle, ""},
 		"one reset, org":     {h{resOrg: "6"}, ThrottledOrg, 6 * time.Second, 0, ""},
 		"one reset, IP":      {h{resIP: "6"}, ThrottledIP, 6 * time.Second, 6 * time.Second, ""},
+		"one reset, org, 0":  {h{resOrg: "0"}, ThrottledOrg, MinThrottle, 0, ""},
+		"one reset, IP, 0":   {h{resIP: "0"}, ThrottledIP, MinThrottle, MinThrottle, ""},
+		"two resets, org 0":  {h{resOrg: "0", resIP: "7"}, ThrottledUnsaid, 7 * time.Second, 0, ""},
+		"two resets, IP 0":   {h{resOrg: "6", resIP: "0"}, ThrottledUnsaid, 6 * time.Second, 0, ""},
 		"two resets":         {h{resOrg: "6", resIP: "7"}, ThrottledUnsaid, 7 * time.Second, 0, ""},
 		"neither used up":    {h{remOrg: "5", remIP: "5", resOrg: "3"}, ThrottledUnsaid, 3 * time.Second, 0, ""},
 		"nothing":            {nil, ThrottledUnsaid, DefaultThrottle, 0, ""},
@@ -283,6 +292,20 @@ func TestReasonsAreListedAndReachable(t *testing.T) {
 	}
 	if len(reached) != len(listed) {
 		t.Errorf("the table gives %d reasons of %d", len(reached), len(listed))
+	}
+}
+
+// The page on metrics, which operators read, has each reason beside the kind that
+// the table gives it.
+func TestDocumentedKinds(t *testing.T) {
+	page, err := os.ReadFile("../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range table {
+		if row := fmt.Sprintf("\n| `%s` | %v | ", r.becomes.Reason, r.becomes.Kind); !strings.Contains(string(page), row) {
+			t.Errorf("docs/metrics.md has no row %q", row)
+		}
 	}
 }
 
