@@ -21,7 +21,7 @@ import (
 	"audiences/audience"
 )
 
-var faults = flag.Int("journal.faults", 3, "faults of each kind of file operation in TestEveryFault")
+var faults = flag.Int("journal.faults", 2, "faults of each kind of file operation in TestEveryFault")
 
 // faultKinds are the operations on files that fail in turn, and what with.
 var faultKinds = []struct {
