@@ -49,24 +49,40 @@ type dormantSegment struct {
 
 // repeat is a call that is to be repeated, and what is held of the keys that
 // changed after it: in the journal the newer change has taken the older one's place.
+// The segment that wakes takes the sets over and changes them. Who was given the
+// dormant one may be reading it still, hence the numbers beside them.
 type repeat struct {
 	hidden[repeat]
-	flight        *chunk
-	adds, deletes audience.KeySet
+	flight          *chunk
+	adds, deletes   audience.KeySet
+	toAdd, toDelete int // of both, when it fell asleep
 }
 
-// count is the number of keys with that verb.
-func (r *repeat) count(verb audience.Verb) (n int) {
+// newRepeat is the flight, and those of the keys to add and to delete that it has too.
+func newRepeat(flight *chunk, adds, deletes *audience.KeySet) *repeat {
+	r := &repeat{flight: flight}
+	for key := range flight.keys.All() {
+		if adds.Has(key) {
+			r.adds.Add(key)
+		} else if deletes.Has(key) {
+			r.deletes.Add(key)
+		}
+	}
+	r.toAdd, r.toDelete = r.adds.Len(), r.deletes.Len()
+	if flight.verb == audience.Delete {
+		r.toDelete += flight.len()
+	} else {
+		r.toAdd += flight.len()
+	}
+	return r
+}
+
+// counts is how many keys are to be added and to be deleted.
+func (r *repeat) counts() (adds, deletes int) {
 	if r == nil {
-		return 0
+		return 0, 0
 	}
-	if n = r.adds.Len(); verb == audience.Delete {
-		n = r.deletes.Len()
-	}
-	if r.flight.verb == verb {
-		n += r.flight.len()
-	}
-	return n
+	return r.toAdd, r.toDelete
 }
 
 // weight is that of the batch (settings.inMemory).
@@ -78,8 +94,8 @@ func (r *repeat) weight() int {
 }
 
 func (d *dormantSegment) view(tenant audience.TenantID) SegmentView {
-	return SegmentView{Segment: d.name.of(tenant), Adds: d.repeat.count(audience.Add), Deletes: d.repeat.count(audience.Delete),
-		Stored: d.stored, Uncounted: d.more}
+	adds, deletes := d.repeat.counts()
+	return SegmentView{Segment: d.name.of(tenant), Adds: adds, Deletes: deletes, Stored: d.stored, Uncounted: d.more}
 }
 
 // dormitory is the dormant tenants, in the order in which they are to be called. It

@@ -3,8 +3,6 @@ package actors
 import (
 	"time"
 
-	"audiences/audience"
-
 	"github.com/asynkron/protoactor-go/actor"
 )
 
@@ -49,19 +47,11 @@ func (s *segment) remains(now time.Time) *dormantSegment {
 	if s.state.Parked != nil {
 		d.probeAt = s.probeAt
 	}
-	kept := 0
 	if flight := s.batch.flight; flight != nil {
-		d.repeat = &repeat{flight: flight}
-		for key := range flight.keys.All() {
-			if s.batch.adds.Has(key) {
-				d.repeat.adds.Add(key)
-			} else if s.batch.deletes.Has(key) {
-				d.repeat.deletes.Add(key)
-			}
-		}
-		kept = d.repeat.count(audience.Add) + d.repeat.count(audience.Delete)
+		d.repeat = newRepeat(flight, &s.batch.adds, &s.batch.deletes)
 	}
-	d.stored = s.batch.pending() - kept
+	adds, deletes := d.repeat.counts()
+	d.stored = s.batch.pending() - adds - deletes
 	return d
 }
 
@@ -96,8 +86,9 @@ func (s *segment) wake(d *dormantSegment) {
 // counts in memory and pending already include it.
 func (s *share) inherit(d *dormantSegment) {
 	s.backlog, s.described, s.last = true, true, d.last
-	s.adds.Store(int64(d.repeat.count(audience.Add)))
-	s.deletes.Store(int64(d.repeat.count(audience.Delete)))
+	adds, deletes := d.repeat.counts()
+	s.adds.Store(int64(adds))
+	s.deletes.Store(int64(deletes))
 	s.stored.Store(int64(d.stored))
 	s.weight = d.repeat.weight()
 }

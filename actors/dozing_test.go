@@ -254,3 +254,29 @@ func TestDormantHas(t *testing.T) {
 		t.Error("nobody has a segment")
 	}
 }
+
+// TestDormantIsReadWhileItWakes: a list of the segments was asked for while one was
+// dormant, and is made while its actor, which has its sets now, takes changes in.
+func TestDormantIsReadWhileItWakes(t *testing.T) {
+	var flight, newer, none audience.KeySet
+	for _, key := range keysOf("1-5") {
+		flight.Add(key)
+	}
+	for _, key := range keysOf("2 3 9") {
+		newer.Add(key)
+	}
+	d := dormantSegment{name: localNameOf(audience.Segment{Environment: "e", Name: "s"}), stored: 1,
+		repeat: newRepeat(&chunk{verb: audience.Add, keys: &flight}, &none, &newer)}
+	before := d.view(audience.TenantID{})
+	if before.Adds != 5 || before.Deletes != 2 || before.Stored != 1 {
+		t.Errorf("it shows %d to add, %d to delete, %d stored", before.Adds, before.Deletes, before.Stored)
+	}
+	woken := segment{}
+	woken.wake(&d)
+	for _, key := range keysOf("10-20") {
+		woken.batch.deletes.Add(key)
+	}
+	if after := d.view(audience.TenantID{}); after != before {
+		t.Errorf("it shows %+v, %+v before", after, before)
+	}
+}
