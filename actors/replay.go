@@ -99,7 +99,7 @@ func (r *Relay) activateAll(ctx context.Context, tenants map[audience.TenantID]j
 		if _, ok := proven[listed.Segment.Tenant]; ok {
 			r.system.Root.Send(r.registry, &activate{answer: back, tenant: known.Tenant, segment: listed.Segment, replay: true})
 		} else {
-			r.system.Root.Send(r.registry, &lodge{answer: back, tenant: known.Tenant, segment: r.dormantSegment(listed), again: again})
+			r.system.Root.Send(r.registry, &found{answer: back, tenant: known.Tenant, segment: r.dormantSegment(listed), again: again})
 		}
 		activating++
 	}
