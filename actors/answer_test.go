@@ -47,7 +47,7 @@ var (
 	}}
 	post = wish{"accept", func(s *scene, ctx context.Context) error {
 		reply := make(chan error, 1)
-		s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)}, reply)
+		s.relay.Accept(audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)}, reply)
 		return await(ctx, reply)
 	}}
 	wishes = []wish{post, inspection, segments, moving, operation(Pause, false), operation(Resume, false), operation(Flush, false), operation(Retry, false),
