@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -44,6 +45,16 @@ func TestDormantQueueOrder(t *testing.T) {
 	for n := 0; q.tenants.Has(id(0)); n++ {
 		if q.Next(noon); n > 30 {
 			t.Fatal("the failing one is never called")
+		}
+	}
+}
+
+// TestDormantPrintsNothing covers I7.
+func TestDormantPrintsNothing(t *testing.T) {
+	d := Dormant[string]{What: "sekrit"}
+	for _, v := range []any{d, &d} {
+		if text := fmt.Sprintf("%+v", v); text != "pace.Dormant[string]" {
+			t.Errorf("%T prints %s", v, text)
 		}
 	}
 }
