@@ -1,7 +1,7 @@
 // Package actors brings accepted changes to Split: each segment of each tenant
 // is an actor that gathers keys and flushes them, a tenant actor paces its
-// organisation's calls, and a registry finds them all and shares out the one
-// egress IP. It is the only package that knows the actor library.
+// organisation's calls, and a registry finds them all and divides the calls of the
+// one egress IP among them. It is the only package that knows the actor library.
 //
 // [Relay] is the door (relay.go, for operators operator.go); the way of a
 // change is Relay.Accept, registry, tenant, cell (cell.go), segment (segment.go),
@@ -10,7 +10,7 @@
 // alone has are read in drawing.go and counted in counting.go; what Split refuses
 // for good goes another way (hunt.go, parking.go), and so do an operator's wishes
 // (operate.go). What a segment shows of itself is in share.go. All messages are in
-// messages.go, and how one is answered is in answer.go.
+// messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
 //
 // Whose turn it is and when is decided in package pace, which knows no actors.
 //

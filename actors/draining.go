@@ -63,3 +63,57 @@ func (r *registry) allHopeless() bool {
 	}
 	return true
 }
+
+// end has all tenants end, behind what was sent to them before.
+func (r *registry) end(ctx actor.Context) {
+	r.enterEnd()
+	for _, c := range r.tenants.children.All() {
+		r.tenants.tell(ctx, c, &end{})
+	}
+	endIfAlone(ctx)
+}
+
+func (r *registry) enterEnd() {
+	r.phase = registryEnding
+	stop(r.timer, r.sweeper, r.unproven.look.timer)
+}
+
+// tenantDrain is a drain under way.
+type tenantDrain struct {
+	message *drain // answered once every segment is drained; nil: it is, or there is no drain
+	left    int    // segments that are not drained yet
+}
+
+// drain has all segments flush what they can.
+func (t *tenant) drain(ctx actor.Context, m *drain) {
+	t.wakeAll(ctx)
+	t.phase, t.draining = tenantDraining, tenantDrain{message: m, left: t.segments.len()}
+	for _, c := range t.segments.children.All() {
+		t.segments.tell(ctx, c, &drain{report: reportTo(ctx, &segmentDrained{})})
+	}
+	t.drainedIfDone()
+}
+
+// drainedIfDone ends the drain when nothing is left to send, or when nothing may
+// be sent and no call is under way: the stop does not wait for what cannot go.
+func (t *tenant) drainedIfDone() {
+	d := &t.draining
+	if d.message != nil && (d.left == 0 || t.calls.Underway() == 0 && t.calls.Barred(time.Now())) {
+		d.message.give()
+		d.message = nil
+	}
+}
+
+// end has all segments end, behind what was sent to them before.
+func (t *tenant) end(ctx actor.Context) {
+	t.enterEnd()
+	for _, c := range t.segments.children.All() {
+		ctx.Poison(c.pid)
+	}
+	endIfAlone(ctx)
+}
+
+func (t *tenant) enterEnd() {
+	t.phase = tenantEnding
+	stop(t.timer, t.wakeup, t.sweeper)
+}

@@ -85,7 +85,7 @@ type settings struct {
 	calls    sync.WaitGroup  // calls under way
 	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
 	notices  notices
-	waits    pace.Waits // of a tenant
+	waits    pace.Waits // of each tenant, after what Split answers
 }
 
 func newSettings(ctx context.Context, o Options) *settings {

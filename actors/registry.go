@@ -21,7 +21,7 @@ type registry struct {
 	records  map[audience.TenantID]*pace.Record        // of those on the roster
 	proven   map[audience.TenantID]struct{}            // all that ever were
 	states   map[audience.TenantID]journal.TenantState // of the tenants that are paused
-	unproven unproven                                  // those that are not, with an actor and without
+	unproven unproven                                  // all others, with an actor and without
 
 	egress  pace.Limiter
 	turns   *pace.Turns
@@ -247,18 +247,4 @@ func (r *registry) list(ctx actor.Context, m *list) {
 	}
 	*m.asked = listing{views: views, done: done, dormant: r.unproven.list()}
 	m.give(nil)
-}
-
-// end has all tenants end, behind what was sent to them before.
-func (r *registry) end(ctx actor.Context) {
-	r.enterEnd()
-	for _, c := range r.tenants.children.All() {
-		r.tenants.tell(ctx, c, &end{})
-	}
-	endIfAlone(ctx)
-}
-
-func (r *registry) enterEnd() {
-	r.phase = registryEnding
-	stop(r.timer, r.sweeper, r.unproven.look.timer)
 }

@@ -40,9 +40,10 @@ type tenant struct {
 // tenantPhase is what a tenant is about:
 //
 //	active --doze--> dozing --last segment gone--> dozed --let go--> (a record in the registry)
-//	 |  ^               |                            |
-//	 |  +---------------+------ any other message ---+
-//	 +--drain--> draining --end--> ending --last segment gone--> (stopped)
+//	   ^                |                            |
+//	   +----------------+--- anything to be done ----+
+//
+//	(any of these) --drain--> draining --end--> ending --last segment gone--> (stopped)
 type tenantPhase uint8
 
 const (
@@ -52,12 +53,6 @@ const (
 	tenantDraining             // the segments were told to flush what they can
 	tenantEnding               // told to stop: what still comes in until its segments have ended arms no timer
 )
-
-// tenantDrain is a drain under way.
-type tenantDrain struct {
-	message *drain // answered once every segment is drained; nil: it is, or there is no drain
-	left    int    // segments that are not drained yet
-}
 
 // newTenant makes a tenant that goes on from what is known of it.
 func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dormantTenant) *tenant {
@@ -325,38 +320,4 @@ func (t *tenant) list() []SegmentView {
 		views = append(views, c.share.view(name.of(t.id)))
 	}
 	return views
-}
-
-// drain has all segments flush what they can.
-func (t *tenant) drain(ctx actor.Context, m *drain) {
-	t.wakeAll(ctx)
-	t.phase, t.draining = tenantDraining, tenantDrain{message: m, left: t.segments.len()}
-	for _, c := range t.segments.children.All() {
-		t.segments.tell(ctx, c, &drain{report: reportTo(ctx, &segmentDrained{})})
-	}
-	t.drainedIfDone()
-}
-
-// drainedIfDone ends the drain when nothing is left to send, or when nothing may
-// be sent and no call is under way: the stop does not wait for what cannot go.
-func (t *tenant) drainedIfDone() {
-	d := &t.draining
-	if d.message != nil && (d.left == 0 || t.calls.Underway() == 0 && t.calls.Barred(time.Now())) {
-		d.message.give()
-		d.message = nil
-	}
-}
-
-// end has all segments end, behind what was sent to them before.
-func (t *tenant) end(ctx actor.Context) {
-	t.enterEnd()
-	for _, c := range t.segments.children.All() {
-		ctx.Poison(c.pid)
-	}
-	endIfAlone(ctx)
-}
-
-func (t *tenant) enterEnd() {
-	t.phase = tenantEnding
-	stop(t.timer, t.wakeup, t.sweeper)
 }

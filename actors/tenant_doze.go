@@ -25,10 +25,11 @@ func (t *tenant) doze(ctx actor.Context) {
 	t.dozeOff(ctx)
 }
 
-// dozeOff tells the registry when the last segment is gone.
+// dozeOff tells the registry when the last segment is gone. No call is under way
+// then: a slot for one would have woken the tenant.
 func (t *tenant) dozeOff(ctx actor.Context) {
 	switch {
-	case !t.dozes(), t.segments.len() > 0, t.calls.Underway() > 0:
+	case !t.dozes(), t.segments.len() > 0:
 	case len(t.dormant) == 0:
 		t.rest(ctx)
 	default:

@@ -8,8 +8,9 @@ import (
 )
 
 // Candidates is the unproven tenants that have an actor. Of these there are some
-// hundreds at most: when more come, others doze. Those are chosen in turn, the one
-// that was looked at longest ago first.
+// hundreds at most: when more come, others doze. Which ones is found by going round:
+// the tenant that was looked at longest ago is looked at next. The zero value is
+// empty.
 type Candidates struct {
 	order   list.List // of *candidate; who was looked at last is at its end
 	members Table[audience.TenantID, *list.Element]

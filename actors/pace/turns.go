@@ -148,10 +148,7 @@ func (t *Turns) Next() (id audience.TenantID, ok bool) {
 
 func (t *Turns) choose() *turn {
 	proven, other := t.first(Proven), t.firstOther()
-	switch {
-	case other == nil:
-		return proven
-	case proven == nil, t.provenRow >= t.provenTurns():
+	if other != nil && (proven == nil || t.provenRow >= t.provenTurns()) {
 		return other
 	}
 	return proven
