@@ -37,7 +37,7 @@ var ours = []any{
 	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
 	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, localName{}, whereabouts{},
 	dormantTenant{}, dormantSegment{}, repeat{}, &notices{},
-	&Relay{}, &settings{}, Options{}, metrics{}, SegmentView{},
+	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{},
 }
 
 // forOperators are shown to operators, with what Split said.
