@@ -135,3 +135,20 @@ func TestLimiterObeysAGoodAnswerForAMinute(t *testing.T) {
 		t.Errorf("359 left in an hour: wait %v, want 10 s", wait)
 	}
 }
+
+// TestLimiterKeepsItsWindow: headers that say nothing, or speak of a window that is
+// over, leave what is known of the one before.
+func TestLimiterKeepsItsWindow(t *testing.T) {
+	for _, said := range []struct {
+		remaining float64
+		reset     time.Duration
+	}{{-1, time.Second}, {5, 0}, {5, -1}, {0, 0}} {
+		var l Limiter
+		l.Begin(noon)
+		l.Allowed(noon, 2, 18*time.Second)
+		l.Allowed(noon, said.remaining, said.reset)
+		if wait := l.Wait(noon); wait != 6*time.Second {
+			t.Errorf("%+v: wait %v, want the 6 s of the window", said, wait)
+		}
+	}
+}

@@ -192,6 +192,22 @@ func TestTurnsAgainstTheRules(t *testing.T) {
 	}
 }
 
+// TestTurnsAskWithANewClass: a tenant that holds a slot and has become another one
+// since waits among those of its new class.
+func TestTurnsAskWithANewClass(t *testing.T) {
+	turns := NewTurns(64)
+	turns.Ask(id(1), Failing)
+	turns.give(1)
+	turns.Ask(id(2), New)
+	turns.Ask(id(1), Proven)
+	if got := turns.give(2); !slices.Equal(got, []audience.TenantID{id(1), id(2)}) {
+		t.Errorf("order %v, want the proven one first", got)
+	}
+	if turns.unproven != 1 {
+		t.Errorf("%d slots are counted as held by the unproven, want 1", turns.unproven)
+	}
+}
+
 // BenchmarkTurn is one tenant asking for a slot, getting it and giving it back,
 // while so many others wait: it has to cost the same.
 func BenchmarkTurn(b *testing.B) {
