@@ -1,30 +1,35 @@
 // Package actors brings accepted changes to Split: each segment of each tenant
 // is an actor that gathers keys and flushes them, a tenant actor paces its
-// organisation's calls, and a registry finds them all and shares out the one
-// egress IP. It is the only package that knows the actor library.
+// organisation's calls, and a registry finds them all and divides the calls of the
+// one egress IP among them. It is the only package that knows the actor library.
 //
-// [Relay] is the door (relay.go, for operators operations.go); the way of a
+// [Relay] is the door (relay.go, for operators operator.go); the way of a
 // change is Relay.Accept, registry, tenant, cell (cell.go), segment (segment.go),
 // batch (batch.go, backlog.go), and back from the segment's timer (dues.go) over a permit
-// (tenant.go, registry.go, pacing.go) to a call (flush.go). Keys that the journal
+// (tenant.go, registry.go, package pace) to a call (flush.go). Keys that the journal
 // alone has are read in drawing.go and counted in counting.go; what Split refuses
 // for good goes another way (hunt.go, parking.go), and so do an operator's wishes
-// (operate.go). What a segment shows of itself is in share.go.
+// (operate.go). What a segment shows of itself is in share.go. All messages are in
+// messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
+//
+// Whose turn it is and when is decided in package pace, which knows no actors.
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
-//	registry  one actor        tenants' roster, standings, turns, lobby and dormitory, egress limiter, which tenants are paused
-//	          fed by           the door: accept, census, operate, inspect, surrender, regain,
+//	registry  one actor        tenants' roster, records, turns, egress limiter, the unproven tenants with an
+//	                           actor and without, which tenants are proven, and paused
+//	          fed by           the door: accept, list, operate, inspect, surrender, regain,
 //	                           activate, drainAll, end;
-//	                           replay: activate, lodge;
-//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, usher
-//	tenant    one per apiToken segments' roster, pace, pause, waitlist, calls under way
+//	                           replay: activate, found;
+//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
+//	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
 //	          fed by           registry: accept, activate, slot, operate, inspect, surrender, regain, rest, doze, drain,
-//	                           muster, end;
+//	                           listTenant, end;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
-//	          fed by           tenant: accept, activate, permit, operate, inspect, cede, regain, rest, doze, drain;
+//	          fed by           tenant: accept, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
+//	                           drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
@@ -38,10 +43,10 @@
 //	accept     the change is durable; the caller of Relay.Accept waits
 //	operate    the wish is durable; operator
 //	inspect    the detail is written; operator
-//	census     the tenants are asked; operator.  muster: a tenant's segments are listed
-//	surrender  the segments are told; operator.  cede: a segment holds no key
+//	list       the tenants are asked; operator.  listTenant: a tenant's segments are listed
+//	surrender  the segments are told; operator.  surrenderSegment: a segment holds no key
 //	regain     the segments are told that the move is over; operator
-//	activate   the segment knows of its keys; replay, or operator.  lodge: or the registry does
+//	activate   the segment knows of its keys; replay, or operator.  found: or the registry does
 //	drainAll   what can be flushed is; Stop.     drain: so it is of a tenant, of a segment
 //	end        the registry has ended; Stop
 //
@@ -50,7 +55,7 @@
 //
 // There may be any number of tenants that somebody made up and that can deliver
 // nothing: they come last, and most of them have no actors while they wait, only a
-// small record (doze.go, dormitory.go, unproven.go; ADR 12).
+// small record (admission.go, tenant_doze.go, doze.go, dormant.go; ADR 12).
 //
 // There may be a million segments, of which few have anything to do. So what a
 // segment knows is dropped when the journal has nothing of it (asleep, cell.go),

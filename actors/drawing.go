@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/journal"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -58,7 +59,7 @@ func (s *segment) drawn(ctx actor.Context, page journal.Page) {
 		s.known = true
 		s.batch.backlog.failed()
 		s.share.crashes++
-		s.drawAt = time.Now().Add(backoff(s.share.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
+		s.drawAt = time.Now().Add(pace.Backoff(s.share.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
 		s.Logger.Error().Err(page.Err).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
 			Msg("damaged journal: stored keys of a segment cannot be read; will try again")
 	case !s.learned:

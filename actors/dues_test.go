@@ -9,6 +9,8 @@ import (
 	"audiences/sandbox"
 )
 
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
 // TestSteadyTrafficGathers: under steady traffic of both verbs there is one call
 // per verb and flush interval, also when memory is short and every key stays in
 // the journal. Keys that came during the call for one verb found the other one

@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -108,7 +109,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 }
 
 func (s *segment) backOff(now time.Time) {
-	s.repeatAt = now.Add(backoff(s.batch.flight.attempts, s.FirstBackoff, s.MaxBackoff, s.Random))
+	s.repeatAt = now.Add(pace.Backoff(s.batch.flight.attempts, s.FirstBackoff, s.MaxBackoff, s.Random))
 }
 
 // delivered settles the chunk: the one way, but for parking, that a key leaves

@@ -30,15 +30,14 @@ import (
 // holds, may be printed one day: by the actor library with an undelivered message,
 // or by somebody who looks for a fault.
 var ours = []any{
-	accept{}, activate{}, operate{}, inspect{}, surrender{}, cede{}, regain{}, census{}, muster{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
-	surrendering{}, mustering{}, report{}, answer{}, down{}, doorstep{},
+	accept{}, activate{}, operate{}, inspect{}, surrender{}, surrenderSegment{}, regain{}, list{}, listTenant{}, found{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
+	surrendering{}, listing{}, dormantSegments{}, report{}, answer{}, down{}, lateRefusal{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
-	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{},
-	registry{}, tenant{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
-	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, limiter{}, waitlist{}, waiter{}, localName{}, whereabouts{},
-	doze{}, lodge{}, usher{}, &turns{}, turn{}, pile[int]{}, standing{}, &lobby{}, guest{},
-	&dormitory{}, dormant{}, dormantSegment{}, dormants{}, repeat{}, absent{}, draining{}, silence{}, &notices{},
-	&Relay{}, &settings{}, Options{}, metrics{}, SegmentView{},
+	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{},
+	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
+	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, localName{}, whereabouts{},
+	dormantTenant{}, dormantSegment{}, repeat{}, &notices{},
+	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{},
 }
 
 // forOperators are shown to operators, with what Split said.
@@ -48,7 +47,7 @@ var forOperators = []any{SegmentDetail{}}
 var theirs = []any{
 	audience.Change{}, audience.Tenant{}, audience.Token{}, audience.Key{}, audience.KeySet{},
 	journal.Append{}, journal.Settle{}, journal.Park{}, journal.Unpark{}, journal.Load{}, journal.ParkedQuery{}, journal.Count{}, journal.Cursor{},
-	journal.Page{}, journal.Entry{}, journal.ParkedPage{}, journal.ParkedEntry{}, journal.KnownTenant{}, splitclient.Call{},
+	journal.Page{}, journal.Entry{}, journal.ParkedPage{}, journal.ParkedEntry{}, journal.KnownTenant{}, splitclient.Call{}, dormant{},
 }
 
 const (

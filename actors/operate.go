@@ -207,7 +207,7 @@ func (s *segment) detail() SegmentDetail {
 // calls and keeps what is accepted in the journal alone: what comes before the move
 // is moved, what comes after it is this tenant's, and nobody knows which is which.
 func (s *segment) yield() {
-	heirs := owing[*cede](s)
+	heirs := owing[*surrenderSegment](s)
 	if len(heirs) == 0 || s.phase == calling || s.phase == fetching || s.batch.backlog.drawing {
 		return
 	}
@@ -230,7 +230,7 @@ func (s *segment) giveUp() {
 // just started. One that has not given up its keys yet, because of a call, keeps
 // them.
 func (s *segment) regain() {
-	for _, heir := range owing[*cede](s) {
+	for _, heir := range owing[*surrenderSegment](s) {
 		heir.fail(errNotMoved)
 	}
 	if s.share.yielded {

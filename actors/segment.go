@@ -113,7 +113,7 @@ func (s *segment) receive(ctx actor.Context) {
 		s.operate(m, sender(ctx))
 	case *unparked:
 		s.unparked(m)
-	case *inspect, *cede: // answered when there is an answer
+	case *inspect, *surrenderSegment: // answered when there is an answer
 	case *regain:
 		s.regain()
 	case *drain:

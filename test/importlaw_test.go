@@ -22,7 +22,8 @@ const module = "audiences"
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
 	"audiences":                 {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "memory", "sandbox", "splitclient"},
-	"audiences/actors":          {"audience", "journal", "splitclient"},
+	"audiences/actors":          {"actors/pace", "audience", "journal", "splitclient"},
+	"audiences/actors/pace":     {"audience", "splitclient"},
 	"audiences/api":             {"actors", "api/connections", "audience"},
 	"audiences/api/admin":       {"actors", "api/connections", "audience"},
 	"audiences/api/connections": {},
@@ -96,6 +97,9 @@ func TestImportLawCatches(t *testing.T) {
 		{ImportPath: "audiences/api", Imports: []string{proto}},
 		{ImportPath: "audiences/api", TestImports: []string{proto}},
 		{ImportPath: "audiences/actors", Imports: []string{pebble}},
+		{ImportPath: "audiences/actors/pace", Imports: []string{proto}},
+		{ImportPath: "audiences/actors/pace", Imports: []string{"audiences/journal"}},
+		{ImportPath: "audiences/splitclient", Imports: []string{"audiences/actors/pace"}},
 		{ImportPath: "audiences/journal", TestImports: []string{"audiences/sandbox"}},
 		{ImportPath: "audiences/journal", XTestImports: []string{"audiences/config"}},
 		{ImportPath: "audiences/test", TestImports: []string{"audiences/journal"}},

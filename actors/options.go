@@ -2,19 +2,17 @@ package actors
 
 import (
 	"context"
-	"fmt"
 	"iter"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
 
-	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -87,6 +85,7 @@ type settings struct {
 	calls    sync.WaitGroup  // calls under way
 	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
 	notices  notices
+	waits    pace.Waits // of each tenant, after what Split answers
 }
 
 func newSettings(ctx context.Context, o Options) *settings {
@@ -106,67 +105,13 @@ func newSettings(ctx context.Context, o Options) *settings {
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
-	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx}
-}
-
-// jittered is a little more than the time that Split asked us to wait, and not
-// the same for everybody.
-func (s *settings) jittered(delay time.Duration) time.Duration {
-	return delay + time.Duration(s.Random()*float64(max(delay/10, 100*time.Millisecond)))
+	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx,
+		waits: pace.Waits{Most: o.MaxBackoff, Token: o.TokenBackoff, Probe: o.ProbeInterval, Random: o.Random}}
 }
 
 func fill[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {
 		*field = value
-	}
-}
-
-// answerOnPanic answers who waits for the message that was in hand when the
-// registry or a tenant panicked, and panics on: the supervisor lets these two continue as
-// they were, because stopping them would stop their children, and with them
-// every message in their mailboxes.
-func (s *settings) answerOnPanic(message any) {
-	reason := recover()
-	if reason == nil {
-		return
-	}
-	s.metrics.crashes.Inc()
-	s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: an actor crashed; it goes on with the next message")
-	refuse(message, ErrCrashed)
-	panic(reason)
-}
-
-// panicText describes a panic without printing a value that may hold a key or a
-// token (I7): errors of the runtime are safe, of others only the type is told.
-func panicText(reason any) string {
-	if err, ok := reason.(interface{ RuntimeError() }); ok {
-		return fmt.Sprint(err)
-	}
-	return fmt.Sprintf("%T", reason)
-}
-
-// wake sends the message to the actor itself after d, in place of what the timer
-// was set to before. A wait without end arms nothing: some message will come.
-func wake(ctx actor.Context, timer *time.Timer, d time.Duration, message any) *time.Timer {
-	stop(timer)
-	if d == math.MaxInt64 {
-		return nil
-	}
-	send := sender(ctx)
-	return time.AfterFunc(d, func() { send(message) })
-}
-
-// sender sends to the actor itself from outside its mailbox.
-func sender(ctx actor.Context) func(message any) {
-	self, root := ctx.Self(), ctx.ActorSystem().Root
-	return func(message any) { root.Send(self, message) }
-}
-
-func stop(timers ...*time.Timer) {
-	for _, timer := range timers {
-		if timer != nil {
-			timer.Stop()
-		}
 	}
 }

@@ -81,7 +81,7 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 		return 0, errors.New("move keys: from and to are the same tenant")
 	}
 	old, errFrom := r.tenant(from)
-	heir, errTo := r.tenant(to)
+	successor, errTo := r.tenant(to)
 	if err := errors.Join(errFrom, errTo); err != nil {
 		return 0, err
 	}
@@ -102,7 +102,7 @@ func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (key
 	res := <-results
 	for _, segment := range res.segments {
 		segment.Tenant = to
-		r.rouse(heir, segment)
+		r.activate(successor, segment)
 	}
 	if res.err != nil {
 		return res.keys, fmt.Errorf("move keys: %w", res.err)
@@ -124,8 +124,8 @@ func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
 	return nil
 }
 
-// rouse has a segment look at the journal.
-func (r *Relay) rouse(tenant audience.Tenant, segment audience.Segment) {
+// activate has a segment look at the journal.
+func (r *Relay) activate(tenant audience.Tenant, segment audience.Segment) {
 	r.askAgain(func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
 }
 

@@ -1,24 +1,22 @@
-package actors
+package pace
 
 import (
 	"math"
 	"testing"
 	"time"
-
-	"audiences/audience"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func TestLimiterSpacesCallsEvenly(t *testing.T) {
-	l := limiter{rate: 10}
+	l := Limiter{Rate: 10}
 	var at []time.Duration
 	for now := noon; len(at) < 6; {
-		if wait := l.wait(now); wait > 0 {
+		if wait := l.Wait(now); wait > 0 {
 			now = now.Add(wait)
 			continue
 		}
-		l.begin(now)
+		l.Begin(now)
 		at = append(at, now.Sub(noon))
 	}
 	// The first two at once, then one every tenth of a second.
@@ -33,60 +31,27 @@ func TestLimiterSpacesCallsEvenly(t *testing.T) {
 // TestLimiterStartsAtOnce: subtracting from the distance to the zero time
 // overflowed, and a rate limit meant that no call was ever made.
 func TestLimiterStartsAtOnce(t *testing.T) {
-	for _, l := range []limiter{{}, {rate: 0.001}, {rate: 1000}, {concurrent: 1}} {
-		if wait := l.wait(noon); wait != 0 {
+	for _, l := range []Limiter{{}, {Rate: 0.001}, {Rate: 1000}, {Concurrent: 1}} {
+		if wait := l.Wait(noon); wait != 0 {
 			t.Errorf("%+v: wait %v before the first call", l, wait)
 		}
 	}
 }
 
 func TestLimiterHoldsBack(t *testing.T) {
-	l := limiter{concurrent: 1}
-	l.begin(noon)
-	if wait := l.wait(noon); wait != math.MaxInt64 {
+	l := Limiter{Concurrent: 1}
+	l.Begin(noon)
+	if wait := l.Wait(noon); wait != math.MaxInt64 {
 		t.Errorf("wait %v with all calls under way; want no end", wait)
 	}
-	l.end()
+	l.End()
 	l.block(noon.Add(3 * time.Second))
 	l.block(noon.Add(time.Second)) // an earlier end does not shorten it
-	if wait := l.wait(noon); wait != 3*time.Second {
+	if wait := l.Wait(noon); wait != 3*time.Second {
 		t.Errorf("wait %v, want the 3 s that Split asked for", wait)
 	}
-	if wait := l.wait(noon.Add(3 * time.Second)); wait != 0 {
+	if wait := l.Wait(noon.Add(3 * time.Second)); wait != 0 {
 		t.Errorf("wait %v after the 3 s", wait)
-	}
-}
-
-func TestWaitlistOldestFirst(t *testing.T) {
-	var w waitlist
-	for i, name := range []string{"c", "a", "b", "a"} {
-		w.push(audience.Segment{Name: name}, noon.Add(time.Duration(int(name[0])*100+i)*time.Second))
-	}
-	for _, want := range []string{"a", "b", "c"} {
-		if got := w.pop().Name; got != want {
-			t.Errorf("%s is next, want %s", got, want)
-		}
-	}
-	if w.len() != 0 {
-		t.Error("a segment is listed twice")
-	}
-	if w.listed != nil || w.order != nil {
-		t.Error("a list that has run dry keeps its room")
-	}
-}
-
-func TestBackoffDoublesWithJitter(t *testing.T) {
-	lot := 0.0
-	random := func() float64 { return lot }
-	for attempt, want := range map[int]time.Duration{1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 100: 60} {
-		want *= time.Second
-		lot = 0
-		least := backoff(attempt, time.Second, time.Minute, random)
-		lot = 0.999999
-		most := backoff(attempt, time.Second, time.Minute, random)
-		if least != want/2 || most > want || most < want*99/100 {
-			t.Errorf("attempt %d: %v to %v, want %v to %v", attempt, least, most, want/2, want)
-		}
 	}
 }
 
@@ -94,16 +59,16 @@ func TestBackoffDoublesWithJitter(t *testing.T) {
 // last call on to the window's end, without the burst, and after it the limiter
 // is as before. A burst and a wait reckoned before the header came each cost a 429.
 func TestLimiterSpreadsAWindow(t *testing.T) {
-	l := limiter{rate: 10}
-	l.begin(noon)
-	l.allowed(noon.Add(time.Second), 2, 18*time.Second) // ends at 19 s
+	l := Limiter{Rate: 10}
+	l.Begin(noon)
+	l.Allowed(noon.Add(time.Second), 2, 18*time.Second) // ends at 19 s
 	var at []time.Duration
 	for now := noon.Add(time.Second); len(at) < 5; {
-		if wait := l.wait(now); wait > 0 {
+		if wait := l.Wait(now); wait > 0 {
 			now = now.Add(wait)
 			continue
 		}
-		l.begin(now)
+		l.Begin(now)
 		at = append(at, now.Sub(noon))
 	}
 	want := []time.Duration{6e9, 12e9, 18e9, 19e9, 19e9}
@@ -112,8 +77,8 @@ func TestLimiterSpreadsAWindow(t *testing.T) {
 			t.Fatalf("calls at %v, want %v", at, want)
 		}
 	}
-	l.allowed(noon.Add(20*time.Second), 0, 5*time.Second)
-	if wait := l.wait(noon.Add(20 * time.Second)); wait != 5*time.Second {
+	l.Allowed(noon.Add(20*time.Second), 0, 5*time.Second)
+	if wait := l.Wait(noon.Add(20 * time.Second)); wait != 5*time.Second {
 		t.Errorf("wait %v with nothing left, want the 5 s that the window lasts", wait)
 	}
 }
@@ -123,7 +88,7 @@ func TestLimiterSpreadsAWindow(t *testing.T) {
 // or a wait that can be believed ends the doubt.
 func TestLimiterGrowsWhatItDoubts(t *testing.T) {
 	const floor, most = 2 * time.Second, time.Minute
-	var l limiter
+	var l Limiter
 	now := noon
 	for i, want := range []time.Duration{2e9, 4e9, 8e9, 16e9, 32e9, 60e9, 60e9} {
 		for range 3 { // together
@@ -139,7 +104,7 @@ func TestLimiterGrowsWhatItDoubts(t *testing.T) {
 		t.Errorf("%v, want the 90 s that the rest of the answer asks for", got)
 	}
 	for name, end := range map[string]func(){
-		"good answer": func() { l.allowed(now, -1, -1) },
+		"good answer": func() { l.Allowed(now, -1, -1) },
 		"believed":    func() { l.grown(now, time.Second, false, most) },
 	} {
 		end()
@@ -153,20 +118,37 @@ func TestLimiterGrowsWhatItDoubts(t *testing.T) {
 // still for longer.
 func TestLimiterObeysAGoodAnswerForAMinute(t *testing.T) {
 	for _, remaining := range []float64{0, 0.5, 1, 3} {
-		var l limiter
-		l.begin(noon)
-		l.allowed(noon, remaining, time.Hour)
-		if wait := l.wait(noon); wait != time.Minute {
+		var l Limiter
+		l.Begin(noon)
+		l.Allowed(noon, remaining, time.Hour)
+		if wait := l.Wait(noon); wait != time.Minute {
 			t.Errorf("%v left in an hour: wait %v, want a minute", remaining, wait)
 		}
-		if wait := l.wait(noon.Add(time.Minute)); wait != 0 {
+		if wait := l.Wait(noon.Add(time.Minute)); wait != 0 {
 			t.Errorf("%v left in an hour: wait %v after the minute", remaining, wait)
 		}
 	}
-	var l limiter
-	l.begin(noon)
-	l.allowed(noon, 359, time.Hour) // the spacing stays that of the hour
-	if wait := l.wait(noon); wait != 10*time.Second {
+	var l Limiter
+	l.Begin(noon)
+	l.Allowed(noon, 359, time.Hour) // the spacing stays that of the hour
+	if wait := l.Wait(noon); wait != 10*time.Second {
 		t.Errorf("359 left in an hour: wait %v, want 10 s", wait)
+	}
+}
+
+// TestLimiterKeepsItsWindow: headers that say nothing, or speak of a window that is
+// over, leave what is known of the one before.
+func TestLimiterKeepsItsWindow(t *testing.T) {
+	for _, said := range []struct {
+		remaining float64
+		reset     time.Duration
+	}{{-1, time.Second}, {5, 0}, {5, -1}, {0, 0}} {
+		var l Limiter
+		l.Begin(noon)
+		l.Allowed(noon, 2, 18*time.Second)
+		l.Allowed(noon, said.remaining, said.reset)
+		if wait := l.Wait(noon); wait != 6*time.Second {
+			t.Errorf("%+v: wait %v, want the 6 s of the window", said, wait)
+		}
 	}
 }
