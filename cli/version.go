@@ -29,7 +29,7 @@ type buildInfo struct {
 	goes     string // the Go release that built it
 }
 
-// build reads what the linker was told, and else what the go command found.
+// build prefers what the linker was told to what the go command found.
 func build(version, revision string) buildInfo {
 	b := buildInfo{version: version, revision: revision, goes: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
