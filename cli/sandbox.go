@@ -85,14 +85,22 @@ func (t trial) run(ctx context.Context, p process) error {
 	url := fmt.Sprintf("https://127.0.0.1:%s/audiences", portOf(s.listener))
 	fmt.Fprintf(shown, sandboxText, url, s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
 	if t.traffic > 0 {
-		posting, stop := context.WithTimeout(ctx, t.lasting)
-		var ended sync.WaitGroup
-		defer ended.Wait()
-		defer stop()
 		traffic.URL, traffic.PerSecond = url, t.traffic
-		ended.Go(func() { traffic.Run(posting) })
+		defer t.post(ctx, traffic)()
 	}
 	return s.run(ctx)
+}
+
+// post begins the traffic. What it returns ends the traffic before its time, and waits
+// for the requests under way.
+func (t trial) post(ctx context.Context, traffic *sandbox.Traffic) (end func()) {
+	ctx, stop := context.WithTimeout(ctx, t.lasting)
+	var posting sync.WaitGroup
+	posting.Go(func() { traffic.Run(ctx) })
+	return func() {
+		stop()
+		posting.Wait()
+	}
 }
 
 const sandboxText = `
