@@ -73,7 +73,7 @@ func (s *settings) deliver(call splitclient.Call) (outcome splitclient.Outcome) 
 		if reason := recover(); reason != nil {
 			s.metrics.crashes.Inc()
 			s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: a call to Split crashed; it will be repeated")
-			outcome = splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.UnexpectedAnswer, Unknown: true}
+			outcome = splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.UnexpectedAnswer}
 		}
 	}()
 	return s.Deliver(s.ctx, call)

@@ -45,7 +45,15 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"check"}, exitWrong, "CONFIG"},
 		{[]string{"healthcheck"}, exitWrong, "CONFIG"},
 		{[]string{"keygen", "-nonsense"}, exitWrong, "-out"},
+		{[]string{"keygen", "--nonsense"}, exitWrong, "-out"},
+		{[]string{"keygen", "-nonsense", "-h"}, exitDone, ""},
 		{[]string{"keygen", "-days", "0"}, exitWrong, "-days"},
+		{[]string{"keygen", "-days", "x"}, exitWrong, "-days"},
+		{[]string{"keygen", "-out"}, exitWrong, "-out"},
+		{[]string{"keygen", filepath.Join(dir, "a.pem")}, exitWrong, "a.pem"},
+		{[]string{"keygen", "-out", filepath.Join(dir, "a.pem")}, exitDone, "not encrypted"},
+		{[]string{"keygen", "--days=3", "-out=" + filepath.Join(dir, "b.pem")}, exitDone, "not encrypted"},
+		{[]string{"completion", "bash", "x"}, exitWrong, "bash"},
 		{[]string{"sandbox", "-traffic", "-1"}, exitWrong, "-traffic"},
 		{[]string{filepath.Join(dir, "nothing.config")}, exitWrong, "nothing.config"},
 		{[]string{"check", filepath.Join(dir, "nothing.config")}, exitWrong, "nothing.config"},
@@ -54,6 +62,25 @@ func TestExitCodes(t *testing.T) {
 		code, _, stderr := run(t, nil, c.args...)
 		if code != c.code || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%q: exit code %d, want %d and %q in\n%s", c.args, code, c.code, c.stderr, stderr)
+		}
+	}
+}
+
+// TestCompletion: each shell gets a script, which asks the program for what can come
+// next.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if code, stdout, stderr := run(t, nil, "completion", shell); code != exitDone || !strings.Contains(stdout, "__complete") || stderr != "" {
+			t.Errorf("%s: exit code %d, %d bytes, %s", shell, code, len(stdout), stderr)
+		}
+	}
+	for begun, want := range map[string][]string{"k": {"keygen"}, "keygen --o": {"--out"}, "sandbox --": {"--traffic", "--for"}} {
+		_, stdout, _ := run(t, nil, append([]string{"__complete"}, strings.Fields(begun)...)...)
+		for _, word := range want {
+			if !strings.Contains("\n"+stdout, "\n"+word+"\t") {
+				t.Errorf("%q is not completed with %q:\n%s", begun, word, stdout)
+			}
 		}
 	}
 }

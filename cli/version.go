@@ -1,8 +1,7 @@
-package main
+package cli
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -10,11 +9,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 )
 
-// version and revision are set by the linker, as in `-ldflags "-X main.version=1.2.3"`.
-// A build outside of a checkout, as in the Dockerfile, knows them in no other way.
-var version, revision string
+func versionCommand(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "print the version",
+		Long:  "Prints the version, the commit and the Go release that this program was built from.\n",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return p.build.show(p.stdout) },
+	}
+}
 
 // buildInfo says which program this is.
 type buildInfo struct {
@@ -23,8 +29,8 @@ type buildInfo struct {
 	goes     string // the Go release that built it
 }
 
-// build reads what the linker was told, and else what the go command found.
-func build() buildInfo {
+// build prefers what the linker was told to what the go command found.
+func build(version, revision string) buildInfo {
 	b := buildInfo{version: version, revision: revision, goes: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -62,9 +68,8 @@ func (b buildInfo) MarshalZerologObject(e *zerolog.Event) {
 	e.Str("version", b.version).Str("revision", b.revision).Str("go", b.goes)
 }
 
-// registerBuild shows the program's version among the metrics.
-func registerBuild(registerer prometheus.Registerer) {
-	b := build()
+// register shows the program's version among the metrics.
+func (b buildInfo) register(registerer prometheus.Registerer) {
 	registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "audiences_build_info",
 		Help:        "Always 1; the labels say which program this is.",
@@ -72,12 +77,8 @@ func registerBuild(registerer prometheus.Registerer) {
 	}, func() float64 { return 1 }))
 }
 
-// showVersion prints one line.
-func showVersion(_ context.Context, args []string, stdout, _ io.Writer) error {
-	if len(args) > 0 {
-		return fmt.Errorf("%w: audiences version", errUsage)
-	}
-	b := build()
-	_, err := fmt.Fprintf(stdout, "audiences %s (revision %s, %s %s/%s)\n", b.version, b.revision, b.goes, runtime.GOOS, runtime.GOARCH)
+// show prints one line.
+func (b buildInfo) show(out io.Writer) error {
+	_, err := fmt.Fprintf(out, "audiences %s (revision %s, %s %s/%s)\n", b.version, b.revision, b.goes, runtime.GOOS, runtime.GOARCH)
 	return err
 }

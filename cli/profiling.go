@@ -1,6 +1,6 @@
 //go:build profiling
 
-package main
+package cli
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"audiences/api/keyfile"
 	"audiences/config"
 )
@@ -20,12 +22,22 @@ import (
 // healthTimeout bounds the whole check; the image's HEALTHCHECK allows more.
 const healthTimeout = 3 * time.Second
 
-// healthcheck asks the relay of a configuration, on this machine, for /ping.
-func healthcheck(ctx context.Context, args []string, stdout, _ io.Writer) error {
-	path, err := oneArgument("healthcheck", args)
-	if err != nil {
-		return err
+func healthcheckCommand(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "healthcheck CONFIG",
+		Short: "ask the relay of that configuration for /ping; exit code 0 if it answers",
+		Long: `Asks the relay of that configuration, on this machine, for /ping. It trusts the
+certificate that the relay says it serves and the key file's, and no other.
+
+Exit codes: 0 it answered, 1 it did not, 2 the configuration is wrong.
+`,
+		Args: configuration,
+		RunE: func(cmd *cobra.Command, args []string) error { return healthcheck(cmd.Context(), args[0], p.stdout) },
 	}
+}
+
+// healthcheck asks the relay of a configuration, on this machine, for /ping.
+func healthcheck(ctx context.Context, path string, stdout io.Writer) error {
 	cfg, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err

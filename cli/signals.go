@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"github.com/rs/zerolog"
+
+	"audiences/logging"
 )
 
 // exitSignalled is added to a signal's number, as shells do.
@@ -23,7 +25,7 @@ func shrugOff() { signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ, syscall.SIGTTO
 // process at once, which loses nothing: what is answered is in the journal. It
 // ends by an exit code, since the kernel lets no signal without a handler kill the
 // first process of a container.
-func untilTold(ctx context.Context, lines *lineWriter, signals ...os.Signal) context.Context {
+func untilTold(ctx context.Context, lines *logging.LineWriter, signals ...os.Signal) context.Context {
 	ctx, told := context.WithCancel(ctx)
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, signals...)
@@ -31,7 +33,7 @@ func untilTold(ctx context.Context, lines *lineWriter, signals ...os.Signal) con
 		<-caught
 		told()
 		number := (<-caught).(syscall.Signal)
-		lines.Flush(lastWords)
+		lines.Flush(logging.LastWords)
 		os.Exit(exitSignalled + int(number))
 	}()
 	return ctx

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openLog returns the file that the log is written to, and sees to it that the Go
+// OpenStderr returns the file of standard error that the log is written to, and sees to it that the Go
 // runtime does not wait for the log's reader either: what it says of a crash goes to
 // descriptor 2 with all of the process stopped, and would stop it for good when the
 // reader has stalled. What descriptor 2 cannot take of that at once is lost.
@@ -14,7 +14,7 @@ import (
 // A descriptor that was closed when the process began is /dev/null here: the runtime
 // opens that in the place of 0, 1 and 2 before anything else, so that no file of the
 // journal is ever taken for the log.
-func openLog() *os.File {
+func OpenStderr() *os.File {
 	var status unix.Stat_t
 	if err := unix.Fstat(2, &status); err != nil {
 		return os.Stderr

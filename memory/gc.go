@@ -1,11 +1,10 @@
-package main
+package memory
 
 import (
+	"cmp"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-
-	"audiences/memory"
 )
 
 // How much garbage may pile up before it is collected: a part of what is in use,
@@ -17,16 +16,10 @@ import (
 // and a relay that keeps up has one, half is so little that a busy relay would
 // collect dozens of times a second: hence the least, which only a memory limit
 // makes less.
-const (
-	gcPercent    = 50
-	usualGarbage = 64 << 20 // bytes
-)
+const gcPercent = 50
 
-func leastGarbage(b memory.Budget) int64 {
-	least := int64(usualGarbage)
-	lower(&least, b.Garbage)
-	return least
-}
+// leastGarbage is in bytes.
+func leastGarbage(b Budget) int64 { return cmp.Or(b.Garbage, usualGarbage) }
 
 // tuneGC sets the percentage for what is in use now, and again after every
 // collection: that is when the runtime lets go of the sentinel.

@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"fmt"
@@ -9,9 +9,6 @@ import (
 	"testing"
 
 	"github.com/rs/zerolog"
-
-	"audiences/config"
-	"audiences/memory"
 )
 
 // limitedRoot has what Linux tells a process in a group of version 2.
@@ -33,9 +30,9 @@ func limitedRoot(t *testing.T, limit string) string {
 	return root
 }
 
-// TestFindAllowance: the group's limit counts, or what GOMEMLIMIT implies where that is
+// TestFind: the group's limit counts, or what GOMEMLIMIT implies where that is
 // less; what cannot be read is no reason not to start, what is too low is one.
-func TestFindAllowance(t *testing.T) {
+func TestFind(t *testing.T) {
 	const mebi = 1 << 20
 	for _, c := range []struct {
 		group  string
@@ -53,7 +50,7 @@ func TestFindAllowance(t *testing.T) {
 		{group: "100000000", set: 72_000_000, limit: 80_000_000, source: "GOMEMLIMIT"},
 		{group: "max", set: math.MaxInt64 - 1, limit: math.MaxInt64/2 + 1, source: "GOMEMLIMIT"},
 		{group: "100000000", set: math.MaxInt64 - 1, limit: 100_000_000, source: "control group", used: 900},
-		{group: fmt.Sprint(memory.Least - 1), limit: memory.Least - 1, fails: true},
+		{group: fmt.Sprint(Least - 1), limit: Least - 1, fails: true},
 		{group: "0", fails: true},
 		{group: "max", set: 10 * mebi, fails: true},
 	} {
@@ -63,7 +60,7 @@ func TestFindAllowance(t *testing.T) {
 			t.Setenv("GOMEMLIMIT", fmt.Sprint(c.set))
 			debug.SetMemoryLimit(c.set)
 		}
-		a, err := findAllowance(limitedRoot(t, c.group), zerolog.Nop())
+		a, err := Find(limitedRoot(t, c.group), zerolog.Nop())
 		debug.SetMemoryLimit(before)
 		if (err != nil) != c.fails {
 			t.Errorf("%+v: %v", c, err)
@@ -71,8 +68,8 @@ func TestFindAllowance(t *testing.T) {
 		if c.fails {
 			continue
 		}
-		if a.limit != c.limit || a.source != c.source || (a.budget == memory.Budget{}) != (c.limit == 0) {
-			t.Errorf("%+v: %d set by %s, %+v", c, a.limit, a.source, a.budget)
+		if a.Limit != c.limit || a.Source != c.source || (a.Budget == Budget{}) != (c.limit == 0) {
+			t.Errorf("%+v: %d set by %s, %+v", c, a.Limit, a.Source, a.Budget)
 		}
 		used, err := a.used()
 		if err != nil || c.used > 0 && used != c.used || c.used == 0 && used < 1000 {
@@ -81,15 +78,15 @@ func TestFindAllowance(t *testing.T) {
 	}
 }
 
-// TestTakeSetsTheLimit: the runtime is told, unless the operator has told it another.
-func TestTakeSetsTheLimit(t *testing.T) {
+// TestApplySetsTheLimit: the runtime is told, unless the operator has told it another.
+func TestApplySetsTheLimit(t *testing.T) {
 	before, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
 	t.Cleanup(func() {
 		debug.SetMemoryLimit(before)
 		debug.SetGCPercent(percent)
 	})
 	t.Setenv("GOGC", "100") // no tuning, which would go on behind this test
-	budget, err := memory.For(1 << 30)
+	budget, err := For(1 << 30)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,32 +101,13 @@ func TestTakeSetsTheLimit(t *testing.T) {
 	} {
 		debug.SetMemoryLimit(math.MaxInt64)
 		t.Setenv("GOMEMLIMIT", c.set)
-		a := allowance{limit: c.limit}
+		a := Allowance{Limit: c.limit}
 		if c.limit > 0 {
-			a.budget = budget
+			a.Budget = budget
 		}
-		a.take(config.Config{}, zerolog.Nop())
+		a.Apply(zerolog.Nop())
 		if got := debug.SetMemoryLimit(-1); got != c.want {
 			t.Errorf("%+v: %d", c, got)
-		}
-	}
-}
-
-// TestBounded: the budget lowers what is configured and never raises it; without one
-// everything stays.
-func TestBounded(t *testing.T) {
-	budget := memory.Budget{BytesInFlight: 50, BodyBytes: 10, KeysPerPost: 5, RequestsInFlight: 3, Calls: 2}
-	much := config.Config{MaxBytesInFlight: 51, MaxBodyBytes: 11, MaxKeysPerPost: 6, MaxRequestsInFlight: 4, MaxConcurrentCalls: 3, Port: 7}
-	little := config.Config{MaxBytesInFlight: 49, MaxBodyBytes: 9, MaxKeysPerPost: 4, MaxRequestsInFlight: 2, MaxConcurrentCalls: 1, Port: 7}
-	want := config.Config{MaxBytesInFlight: 50, MaxBodyBytes: 10, MaxKeysPerPost: 5, MaxRequestsInFlight: 3, MaxConcurrentCalls: 2, Port: 7}
-	for name, c := range map[string]struct {
-		given, want config.Config
-		budget      memory.Budget
-	}{
-		"much": {much, want, budget}, "little": {little, little, budget}, "no limit": {much, much, memory.Budget{}},
-	} {
-		if got := bounded(c.given, c.budget); fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
-			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"context"
@@ -19,7 +19,7 @@ func TestPressure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var used, garbage, relieved atomic.Int64
 		var broken atomic.Bool
-		p := newPressure(allowance{limit: 1000, used: func() (int64, error) {
+		p := NewPressure(Allowance{Limit: 1000, used: func() (int64, error) {
 			if broken.Load() {
 				return 0, errors.New("input/output error")
 			}
@@ -28,7 +28,7 @@ func TestPressure(t *testing.T) {
 		p.relieve = func() { garbage.Store(0); relieved.Add(1) }
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go p.watch(ctx)
+		go p.Watch(ctx)
 		for _, step := range []struct {
 			used, garbage int64
 			broken        bool
@@ -54,7 +54,7 @@ func TestPressure(t *testing.T) {
 			broken.Store(step.broken)
 			time.Sleep(feelEvery)
 			synctest.Wait()
-			if got := p.refuse() != nil; got != step.refuse || relieved.Load() != step.relieved {
+			if got := p.Refuse() != nil; got != step.refuse || relieved.Load() != step.relieved {
 				t.Errorf("%+v: refuse is %v, relieved %d times", step, got, relieved.Load())
 			}
 		}
@@ -63,9 +63,9 @@ func TestPressure(t *testing.T) {
 
 // TestPressureOff: without a limit nothing is looked at and nothing refused.
 func TestPressureOff(t *testing.T) {
-	p := newPressure(allowance{used: func() (int64, error) { return 1 << 50, nil }}, zerolog.Nop(), nil)
-	p.watch(t.Context()) // returns at once
-	if err := p.refuse(); err != nil {
+	p := NewPressure(Allowance{used: func() (int64, error) { return 1 << 50, nil }}, zerolog.Nop(), nil)
+	p.Watch(t.Context()) // returns at once
+	if err := p.Refuse(); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,75 +1,106 @@
-package main
+package cli
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"audiences/api/keyfile"
 	"audiences/config"
+	"audiences/logging"
 	"audiences/sandbox"
 )
 
 // sandboxToken is what the sandbox's relay expects in Authorization.
 const sandboxToken = "sandbox"
 
-// sandboxCommand runs the relay and the Split look-alike in one process, with a
-// made-up key and a journal that lives as long as the command.
-func sandboxCommand(ctx context.Context, args []string, stdout io.Writer, stderr *lineWriter) error {
-	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	port := flags.Int("port", 0, "HTTPS `port`; 0: a free one")
-	flush := flags.Duration("flush", 3*time.Second, "how long a segment gathers keys")
-	perSecond := flags.Int("traffic", 0, "post `N` lambda-like requests a second, at most 1000")
-	lasting := flags.Duration("for", 10*time.Minute, "how long the traffic lasts")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *perSecond < 0 || *perSecond > 1000 {
-		return fmt.Errorf("%w: audiences sandbox [-port PORT] [-flush 3s] [-traffic N] [-for 10m]", errUsage)
+// trial is what the flags of `audiences sandbox` say.
+type trial struct {
+	port    int
+	flush   time.Duration
+	traffic int           // posts a second; 0: none
+	lasting time.Duration // of the traffic
+}
+
+func sandboxCommand(p process) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "sandbox [--traffic N]",
+		Short: "try it: relay and a Split look-alike in one process",
+		Long: `Runs the relay and a look-alike of Split in one process, with a key made up for the
+run, in a directory that goes when it ends. It prints a curl command to try, and
+every call to the look-alike. Ctrl-C ends it.
+`,
+		Args: noArguments,
 	}
+	var t trial
+	cmd.Flags().IntVar(&t.port, "port", 0, "HTTPS `port`; 0: a free one")
+	cmd.Flags().DurationVar(&t.flush, "flush", 3*time.Second, "how long a segment gathers keys")
+	cmd.Flags().IntVar(&t.traffic, "traffic", 0, fmt.Sprintf("post `N` lambda-like requests a second, at most %d", sandbox.MaxTraffic))
+	cmd.Flags().DurationVar(&t.lasting, "for", 10*time.Minute, "how long the traffic lasts")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if t.traffic < 0 || t.traffic > sandbox.MaxTraffic {
+			return wrong(cmd, "--traffic must be 0 to %d", sandbox.MaxTraffic)
+		}
+		return t.run(cmd.Context(), p)
+	}
+	return cmd
+}
+
+// run runs the relay and the Split look-alike in one process, with a made-up key and
+// a journal that lives as long as the command.
+func (t trial) run(ctx context.Context, p process) error {
 	// The end of a terminal ends what was tried out in it, too.
-	ctx = untilTold(ctx, stderr, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	shown := newLineWriter(stdout) // the look-alike must not wait for whoever looks on
-	defer shown.Flush(lastWords)
+	ctx = untilTold(ctx, p.stderr, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	shown := logging.NewLineWriter(p.stdout) // the look-alike must not wait for whoever looks on
+	defer shown.Flush(logging.LastWords)
 	dir, err := os.MkdirTemp("", "audiences-sandbox-")
 	if err != nil {
 		return fmt.Errorf("make sandbox directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
 
-	tally := &tally{out: shown, began: time.Now()}
+	traffic := &sandbox.Traffic{Token: sandboxToken}
+	tally := &tally{out: shown, began: time.Now(), posted: traffic.Accepted}
 	split, err := sandbox.Start(sandbox.Options{OnCall: tally.call})
 	if err != nil {
 		return err
 	}
 	defer split.Close()
-	cfg, err := sandboxConfig(dir, *port, *flush, split.URL)
+	cfg, err := t.configure(dir, split.URL)
 	if err != nil {
 		return err
 	}
-	s, err := start(cfg, newLogger(cfg, stderr), stderr)
+	s, err := start(cfg, newLogger(cfg, p), p)
 	if err != nil {
 		return err
 	}
 	url := fmt.Sprintf("https://127.0.0.1:%s/audiences", portOf(s.listener))
 	fmt.Fprintf(shown, sandboxText, url, s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
-	if *perSecond > 0 {
-		trafficCtx, stop := context.WithTimeout(ctx, *lasting)
-		defer stop()
-		done := make(chan struct{})
-		defer func() { <-done }()
-		go func() {
-			defer close(done)
-			post(trafficCtx, url, *perSecond, &tally.posted)
-		}()
+	if t.traffic > 0 {
+		traffic.URL, traffic.PerSecond = url, t.traffic
+		defer t.post(ctx, traffic)()
 	}
 	return s.run(ctx)
+}
+
+// post begins the traffic. What it returns ends the traffic before its time, and waits
+// for the requests under way.
+func (t trial) post(ctx context.Context, traffic *sandbox.Traffic) (end func()) {
+	ctx, stop := context.WithTimeout(ctx, t.lasting)
+	var posting sync.WaitGroup
+	posting.Go(func() { traffic.Run(ctx) })
+	return func() {
+		stop()
+		posting.Wait()
+	}
 }
 
 const sandboxText = `
@@ -87,8 +118,8 @@ Every call to Split prints a line below. Ctrl-C stops.
 
 `
 
-// sandboxConfig is a configuration with everything inside dir.
-func sandboxConfig(dir string, port int, flush time.Duration, splitURL string) (config.Config, error) {
+// configure makes a configuration with everything inside dir.
+func (t trial) configure(dir, splitURL string) (config.Config, error) {
 	key := filepath.Join(dir, "key.jks")
 	file, err := os.OpenFile(key, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -103,7 +134,7 @@ func sandboxConfig(dir string, port int, flush time.Duration, splitURL string) (
 	}
 	text := fmt.Sprintf(`{"port": %d, "authToken": %q, "segmentsFlushRateInSeconds": %g, "keyFile": "key.jks", "keyPassword": %q,
 		"journalDir": "journal", "splitApiUrl": %q, "adminAddress": "127.0.0.1:0", "logLevel": "warn"}`,
-		port, sandboxToken, flush.Seconds(), password, splitURL)
+		t.port, sandboxToken, t.flush.Seconds(), password, splitURL)
 	path := filepath.Join(dir, "audiences.config")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return config.Config{}, fmt.Errorf("write sandbox configuration: %w", err)
@@ -115,7 +146,7 @@ func sandboxConfig(dir string, port int, flush time.Duration, splitURL string) (
 type tally struct {
 	out    io.Writer
 	began  time.Time
-	posted atomic.Int64
+	posted func() int64
 
 	mu          sync.Mutex
 	calls, keys int
@@ -135,7 +166,7 @@ func (t *tally) call(c sandbox.Call) {
 	if c.Outcome != sandbox.OutcomeOK {
 		line += " " + c.Outcome
 	}
-	if posted := t.posted.Load(); posted > 0 {
+	if posted := t.posted(); posted > 0 {
 		line += fmt.Sprintf("   (so far %d posts in, %d keys delivered in %d calls)", posted, t.keys, t.calls)
 	}
 	fmt.Fprintln(t.out, line)

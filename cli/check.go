@@ -1,7 +1,6 @@
-package main
+package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,23 +14,39 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
 
 	"audiences/api/keyfile"
 	"audiences/config"
 	"audiences/journal"
+	"audiences/memory"
 )
 
 // errFaults ends a check that has printed what it found.
 var errFaults = errors.New("the relay would not start with this")
 
+func checkCommand(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check CONFIG",
+		Short: "tell whether the relay would start, and what would hinder it",
+		Long: `Tells whether the relay would start with a configuration: its keys, the key file
+with its password and dates, the journal with its key, and both addresses. It
+starts nothing and changes nothing, and may be used while the relay runs.
+
+One line for each thing looked at: ok, note, WARNING (it would start, but look at
+this), FAULT (it would not start).
+
+Exit codes: 0 without a FAULT, 2 with one.
+`,
+		Args: configuration,
+		RunE: func(_ *cobra.Command, args []string) error { return check(args[0], p.stdout) },
+	}
+}
+
 // check looks at all that the relay needs for its start, without starting it, and
 // changes nothing. It may be used beside a relay that runs. Faults of the
 // configuration do not keep it from looking at what has none.
-func check(_ context.Context, args []string, stdout, _ io.Writer) error {
-	path, err := oneArgument("check", args)
-	if err != nil {
-		return err
-	}
+func check(path string, stdout io.Writer) error {
 	cfg, err := config.Load(path, os.Environ())
 	r := &report{out: stdout}
 	if errors.As(err, &r.wrong) {
@@ -92,14 +107,14 @@ func (r *report) sound(keys ...string) bool {
 
 // memory says what a memory limit makes of the configuration, if there is one.
 func (r *report) memory(cfg config.Config) {
-	room, err := findAllowance("/", zerolog.Nop())
-	switch lowered := bounded(cfg, room.budget); {
+	room, err := memory.Find("/", zerolog.Nop())
+	switch lowered := bounded(cfg, room.Budget); {
 	case err != nil:
 		r.fault("memory", err)
 	case lowered.MaxBodyBytes < cfg.MaxBodyBytes || lowered.MaxKeysPerPost < cfg.MaxKeysPerPost:
-		r.note("memory", fmt.Sprintf("the limit of %d MiB allows posts of %d bytes and %d keys at most", room.limit>>20, lowered.MaxBodyBytes, lowered.MaxKeysPerPost))
-	case room.limit > 0:
-		r.ok("memory", fmt.Sprintf("limit of %d MiB", room.limit>>20))
+		r.note("memory", fmt.Sprintf("the limit of %d MiB allows posts of %d bytes and %d keys at most", room.Limit>>20, lowered.MaxBodyBytes, lowered.MaxKeysPerPost))
+	case room.Limit > 0:
+		r.ok("memory", fmt.Sprintf("limit of %d MiB", room.Limit>>20))
 	}
 }
 

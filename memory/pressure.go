@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// errMemoryFull is what callers and /readyz are told.
-var errMemoryFull = errors.New("memory nearly full")
+// errFull is what callers and /readyz are told.
+var errFull = errors.New("memory nearly full")
 
 // The marks are parts of the limit: beyond the first posts are refused, below the
 // second they are taken again. Between the Go runtime's own limit, which is at nine
@@ -25,10 +25,10 @@ const (
 	relieveEvery   = time.Second // at most: it costs a whole collection
 )
 
-// pressure has changes refused while the memory limit is nearly reached: before the
+// Pressure has changes refused while the memory limit is nearly reached: before the
 // kernel ends the process. The budgets keep it from getting there; this is for what
 // they do not know of, such as others in the same container.
-type pressure struct {
+type Pressure struct {
 	used    func() (int64, error)
 	limit   int64  // bytes; 0: there is none, and nothing is refused
 	relieve func() // gives back what can be given back
@@ -39,12 +39,13 @@ type pressure struct {
 	blind    bool // the last look failed
 }
 
-func newPressure(a allowance, logger zerolog.Logger, registerer prometheus.Registerer) *pressure {
+// NewPressure returns a Pressure that refuses nothing before it is watched.
+func NewPressure(a Allowance, logger zerolog.Logger, registerer prometheus.Registerer) *Pressure {
 	factory := promauto.With(registerer)
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "audiences_memory_limit_bytes",
 		Help: "The memory limit that was found at the start; 0: none.",
-	}, func() float64 { return float64(a.limit) })
+	}, func() float64 { return float64(a.Limit) })
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "audiences_memory_used_bytes",
 		Help: "Bytes that count against the memory limit, without what the kernel keeps of files.",
@@ -52,19 +53,20 @@ func newPressure(a allowance, logger zerolog.Logger, registerer prometheus.Regis
 		used, _ := a.used()
 		return float64(used)
 	})
-	return &pressure{used: a.used, limit: a.limit, relieve: debug.FreeOSMemory, logger: logger}
+	return &Pressure{used: a.used, limit: a.Limit, relieve: debug.FreeOSMemory, logger: logger}
 }
 
-// refuse is nil unless memory is nearly full.
-func (p *pressure) refuse() error {
+// Refuse is nil unless memory is nearly full.
+func (p *Pressure) Refuse() error {
 	if p.high.Load() {
-		return errMemoryFull
+		return errFull
 	}
 	return nil
 }
 
-// watch looks at the memory until ctx ends.
-func (p *pressure) watch(ctx context.Context) {
+// Watch looks at the memory every tenth of a second until ctx ends. Without a limit
+// it returns at once.
+func (p *Pressure) Watch(ctx context.Context) {
 	if p.limit == 0 {
 		return
 	}
@@ -80,10 +82,10 @@ func (p *pressure) watch(ctx context.Context) {
 	}
 }
 
-// look takes in how much is used. When that has become too much it gives back what
+// look notes how much is used. When that has become too much it gives back what
 // it can, which may be enough, unless it has just done so. The last answer stands
 // while the usage cannot be read.
-func (p *pressure) look() {
+func (p *Pressure) look() {
 	used, err := p.used()
 	if err == nil && !p.high.Load() && p.over(used, refuseMemoryAt) {
 		p.high.Store(true) // also while it is being given back
@@ -107,4 +109,4 @@ func (p *pressure) look() {
 	p.blind = err != nil
 }
 
-func (p *pressure) over(used int64, part float64) bool { return float64(used) > part*float64(p.limit) }
+func (p *Pressure) over(used int64, part float64) bool { return float64(used) > part*float64(p.limit) }

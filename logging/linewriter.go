@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"bytes"
@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// What a lineWriter may hold for a reader that has stalled. Both bounds are far
+// What a LineWriter may hold for a reader that has stalled. Both bounds are far
 // above what a reader that keeps up ever lets gather.
 const (
 	maxHeldLines = 4096
 	maxHeldBytes = 4 << 20
 )
 
-// lastWords is how long the end of the process waits for the reader of its log.
-const lastWords = time.Second
+// LastWords is how long the end of a process should wait for the reader of its log.
+const LastWords = time.Second
 
-// lineWriter writes lines to a file from a goroutine of its own, so that nobody
+// LineWriter writes lines to a file from a goroutine of its own, so that nobody
 // who logs ever waits for the reader: a container runtime that hangs must not hang
 // posts, deliveries or the stop. What does not fit is dropped, the oldest first,
 // because the last lines before an end tell why it ended. What is dropped is
@@ -27,7 +27,7 @@ const lastWords = time.Second
 // zerolog/diode does the first half. But it counts only when the reader goes on,
 // drops its whole ring at once, bounds lines and not bytes, and its Close, which is
 // the only way to flush it, waits for a stalled reader without end.
-type lineWriter struct {
+type LineWriter struct {
 	out io.Writer
 
 	mu      sync.Mutex
@@ -42,18 +42,20 @@ type lineWriter struct {
 	torn    bool // of the last line a part was written
 }
 
-func newLineWriter(out io.Writer) *lineWriter { return &lineWriter{out: out} }
+// NewLineWriter returns a writer of lines to out. It starts no goroutine before the
+// first line.
+func NewLineWriter(out io.Writer) *LineWriter { return &LineWriter{out: out} }
 
 // tellWith sets what is called with the number of lines that were dropped; it may
 // write to w.
-func (w *lineWriter) tellWith(tell func(n uint64)) {
+func (w *LineWriter) tellWith(tell func(n uint64)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tell = tell
 }
 
 // Write takes one or several whole lines. It never waits and never fails.
-func (w *lineWriter) Write(line []byte) (int, error) {
+func (w *LineWriter) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.lines) > 0 && (len(w.lines) >= maxHeldLines || w.bytes+len(line) > maxHeldBytes) {
@@ -70,7 +72,7 @@ func (w *lineWriter) Write(line []byte) (int, error) {
 }
 
 // take takes the oldest line; mu is held and there is one.
-func (w *lineWriter) take() []byte {
+func (w *LineWriter) take() []byte {
 	line := w.lines[0]
 	w.lines[0] = nil
 	w.lines = w.lines[1:]
@@ -79,7 +81,7 @@ func (w *lineWriter) take() []byte {
 }
 
 // writeOut writes until nothing is left.
-func (w *lineWriter) writeOut() {
+func (w *LineWriter) writeOut() {
 	for {
 		line := w.next()
 		if line == nil {
@@ -91,7 +93,7 @@ func (w *lineWriter) writeOut() {
 
 // next is the line to write, nil at the end. It has told of dropped lines before
 // it reports the end.
-func (w *lineWriter) next() []byte {
+func (w *LineWriter) next() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.lines) == 0 && w.tell != nil && w.dropped > w.told && !w.failing {
@@ -111,7 +113,7 @@ func (w *lineWriter) next() []byte {
 
 // writeOne may take as long as the reader likes. A line that cannot be written is
 // dropped: the reader has gone, or the disk is full, and the next one may pass.
-func (w *lineWriter) writeOne(line []byte) {
+func (w *LineWriter) writeOne(line []byte) {
 	if w.torn { // the goroutine that writes is the only one to change it
 		line = append([]byte{'\n'}, line...)
 	}
@@ -126,14 +128,14 @@ func (w *lineWriter) writeOne(line []byte) {
 }
 
 // Dropped is the number of lines that nobody will read.
-func (w *lineWriter) Dropped() uint64 {
+func (w *LineWriter) Dropped() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.dropped
 }
 
 // Flush waits until all lines are written, but not longer than within.
-func (w *lineWriter) Flush(within time.Duration) {
+func (w *LineWriter) Flush(within time.Duration) {
 	w.mu.Lock()
 	idle := w.idle
 	w.mu.Unlock()
@@ -147,7 +149,7 @@ func (w *lineWriter) Flush(within time.Duration) {
 }
 
 // isTerminal tells whether a person reads.
-func (w *lineWriter) isTerminal() bool {
+func (w *LineWriter) isTerminal() bool {
 	file, ok := w.out.(*os.File)
 	if !ok {
 		return false

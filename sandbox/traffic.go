@@ -1,4 +1,4 @@
-package main
+package sandbox
 
 import (
 	"context"
@@ -13,7 +13,10 @@ import (
 	"time"
 )
 
-// Bounds of the sandbox's traffic, so that a slow machine is not buried.
+// MaxTraffic is how many posts a second Traffic makes at most.
+const MaxTraffic = 1000
+
+// Bounds of the traffic, so that a slow machine is not buried.
 const (
 	trafficAtOnce = 64 // requests under way; what comes due beyond it is left out
 	trafficUsers  = 100_000
@@ -21,14 +24,25 @@ const (
 
 var trafficSegments = []string{"sNew_users", "sBig_spenders", "sLapsed", "sNewsletter", "sBeta_testers"}
 
-// post sends what the lambda sends: one user and one audience a request, three
-// in four to add, each over a connection of its own. It counts the answers that
-// were 200 and returns when ctx ends and all its requests have.
-func post(ctx context.Context, url string, perSecond int, posted *atomic.Int64) {
+// Traffic posts to a relay what the lambda posts: one user and one audience a request,
+// three in four to add, each over a connection of its own.
+type Traffic struct {
+	URL       string // of the relay's /audiences; its certificate is not verified
+	Token     string // for Authorization
+	PerSecond int    // 1 to MaxTraffic
+
+	accepted atomic.Int64
+}
+
+// Accepted is how many posts were answered with 200 so far.
+func (t *Traffic) Accepted() int64 { return t.accepted.Load() }
+
+// Run posts until ctx ends, and returns when all of its requests have ended too.
+func (t *Traffic) Run(ctx context.Context) {
 	var underWay sync.WaitGroup
 	defer underWay.Wait()
 	places := make(chan struct{}, trafficAtOnce)
-	ticker := time.NewTicker(time.Second / time.Duration(perSecond))
+	ticker := time.NewTicker(time.Second / time.Duration(t.PerSecond))
 	defer ticker.Stop()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,                                  // as the lambda does
@@ -47,25 +61,25 @@ func post(ctx context.Context, url string, perSecond int, posted *atomic.Int64) 
 		}
 		underWay.Go(func() {
 			defer func() { <-places }()
-			if postOne(ctx, client, url) == nil {
-				posted.Add(1)
+			if t.post(ctx, client) == nil {
+				t.accepted.Add(1)
 			}
 		})
 	}
 }
 
-func postOne(ctx context.Context, client *http.Client, url string) error {
+func (t *Traffic) post(ctx context.Context, client *http.Client) error {
 	verb := "add"
 	if rand.IntN(4) == 0 {
 		verb = "delete"
 	}
 	body := fmt.Sprintf(`{"apiToken":"demo","workspaceId":"w","environmentId":"e","trafficTypeId":"t","verb":%q,"mpids":["%d"],"segment":%q}`,
 		verb, rand.IntN(trafficUsers)-trafficUsers/2, trafficSegments[rand.IntN(len(trafficSegments))])
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, t.URL, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Authorization", sandboxToken)
+	request.Header.Set("Authorization", t.Token)
 	request.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(request)
 	if err != nil {

@@ -1,15 +1,13 @@
-package main
+package cli
 
 import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,44 +20,22 @@ import (
 	"audiences/api/keyfile"
 	"audiences/config"
 	"audiences/journal"
+	"audiences/logging"
+	"audiences/memory"
 	"audiences/splitclient"
 )
-
-// serve runs the relay until ctx ends or a signal comes, and then drains it.
-func serve(ctx context.Context, args []string, _ io.Writer, stderr *lineWriter) error {
-	ctx = untilTold(ctx, stderr, os.Interrupt, syscall.SIGTERM)
-	logStrays := catchStrays()
-	path, err := oneArgument("serve", args)
-	if err != nil {
-		return err
-	}
-	cfg, err := config.Load(path, os.Environ())
-	if err != nil {
-		return err
-	}
-	logger := newLogger(cfg, stderr)
-	logStrays(logger)
-	for _, warning := range cfg.Warnings {
-		logger.Warn().Msg(warning)
-	}
-	s, err := start(cfg, logger, stderr)
-	if err != nil {
-		return err
-	}
-	return s.run(ctx)
-}
 
 // service is a running relay: its parts in the order of the way of a key.
 type service struct {
 	cfg     config.Config
 	logger  zerolog.Logger
-	lines   *lineWriter // what logger writes to
+	process process // logger writes to its standard error
 	api     *api.Server
 	admin   *admin.Server
 	relay   *actors.Relay
 	split   *splitclient.Client
 	journal *journal.Journal
-	memory  *pressure
+	memory  *memory.Pressure
 	files   descriptors
 
 	certificate *keyfile.Source
@@ -70,27 +46,28 @@ type service struct {
 
 // start checks and opens everything before the first connection is taken. What
 // it opened is closed again if it fails.
-func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *service, err error) {
-	s := &service{cfg: cfg, logger: logger, lines: lines, failed: make(chan error, 4)}
+func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err error) {
+	s := &service{cfg: cfg, logger: logger, process: p, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
 			s.closeOpened()
 		}
 	}()
-	room, err := findAllowance("/", logger)
+	room, err := memory.Find("/", logger)
 	if err != nil {
 		return nil, err
 	}
-	s.cfg = room.take(cfg, logger)
-	cfg = s.cfg
+	room.Apply(logger)
+	cfg = withinMemory(cfg, room, logger)
+	s.cfg = cfg
 	if s.files, err = divideFiles(cfg, logger); err != nil {
 		return nil, err
 	}
-	lower(&s.files.connections, room.budget.Connections)
+	lower(&s.files.connections, room.Budget.Connections)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	registerDropped(lines, registry)
-	registerBuild(registry)
+	logging.RegisterDropped(p.stderr, registry)
+	p.build.register(registry)
 	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
 		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
 	if err != nil {
@@ -103,7 +80,7 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 	}
 	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
 		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
-		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable, OpenTables: s.files.tables})
+		CacheBytes: room.Budget.Cache, MemTableBytes: room.Budget.MemTable, OpenTables: s.files.tables})
 	if err != nil {
 		return nil, err
 	}
@@ -136,9 +113,9 @@ func reasons() (texts []string) {
 }
 
 // startParts starts what cannot fail any more.
-func (s *service) startParts(room allowance, registry *prometheus.Registry) {
+func (s *service) startParts(room memory.Allowance, registry *prometheus.Registry) {
 	cfg := s.cfg
-	s.memory = newPressure(room, s.logger, registry)
+	s.memory = memory.NewPressure(room, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Deliver:                    s.split.Do,
@@ -147,8 +124,8 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 		MaxConcurrentCalls:         min(cfg.MaxConcurrentCalls, s.files.calls),
 		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
-		MaxKeysInMemory:            room.budget.KeysInMemory,
-		MaxActivating:              room.budget.Pages,
+		MaxKeysInMemory:            room.Budget.KeysInMemory,
+		MaxActivating:              room.Budget.Pages,
 		Logger:                     s.logger,
 		Registerer:                 registry,
 	})
@@ -170,7 +147,7 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
 	})
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
-	event := s.logger.Info().EmbedObject(build()).Str("https", s.listener.Addr().String())
+	event := s.logger.Info().EmbedObject(s.process.build).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
 		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
@@ -180,7 +157,7 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 }
 
 // refuse is nil while changes are taken.
-func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.refuse()) }
+func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.Refuse()) }
 
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
@@ -204,7 +181,7 @@ func (s *service) fail(err error) {
 // it has reported that, hence not by way of run.
 func (s *service) exit(err error) {
 	s.logger.Error().Err(err).Msg("the journal cannot be written: ending at once; what was answered is in it")
-	s.lines.Flush(lastWords)
+	s.process.stderr.Flush(logging.LastWords)
 	os.Exit(exitFailed)
 }
 
@@ -212,7 +189,7 @@ func (s *service) exit(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
-	go s.memory.watch(watching)
+	go s.memory.Watch(watching)
 	go s.certificate.Watch(watching)
 	select {
 	case <-ctx.Done():

@@ -1,4 +1,4 @@
-package main
+package logging
 
 import (
 	"encoding/json"
@@ -15,8 +15,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-
-	"audiences/config"
 )
 
 // reader is the other end of a log: each line waits for a turn, which says how
@@ -58,7 +56,7 @@ func (r *reader) lines() []string {
 func TestLinesKeepTheirOrder(t *testing.T) {
 	r := newReader()
 	r.takes(300)
-	w := newLineWriter(r)
+	w := NewLineWriter(r)
 	w.Flush(time.Hour) // with nothing to wait for
 	var want []string
 	for i := range 300 {
@@ -84,7 +82,7 @@ func TestLinesKeepTheirOrder(t *testing.T) {
 func TestStalledReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		w := newLineWriter(r)
+		w := NewLineWriter(r)
 		w.tellWith(func(n uint64) { fmt.Fprintf(w, "%d dropped\n", n) })
 		write := func(i int) { fmt.Fprintf(w, "line %d\n", i) }
 		write(0)
@@ -96,9 +94,9 @@ func TestStalledReader(t *testing.T) {
 			t.Errorf("%d dropped while the reader stalls, want 100", got)
 		}
 		began := time.Now()
-		w.Flush(lastWords)
-		if took := time.Since(began); took != lastWords {
-			t.Errorf("a flush took %v, want %v", took, lastWords)
+		w.Flush(LastWords)
+		if took := time.Since(began); took != LastWords {
+			t.Errorf("a flush took %v, want %v", took, LastWords)
 		}
 		r.takes(2*maxHeldLines + 10)
 		w.Flush(time.Hour)
@@ -122,7 +120,7 @@ func TestStalledReader(t *testing.T) {
 func TestHeldBytesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newReader()
-		w := newLineWriter(r)
+		w := NewLineWriter(r)
 		long := make([]byte, maxHeldBytes/8)
 		_, _ = w.Write(long)
 		synctest.Wait()
@@ -148,7 +146,7 @@ func TestHeldBytesAreBounded(t *testing.T) {
 // who is not there. A line that was cut off does not spoil the next one.
 func TestReaderIsGone(t *testing.T) {
 	r := newReader()
-	w := newLineWriter(r)
+	w := NewLineWriter(r)
 	w.tellWith(func(n uint64) { fmt.Fprintf(w, "%d dropped\n", n) })
 	gone := errors.New("broken pipe")
 	for _, next := range []turn{{0, gone}, {3, gone}, {0, gone}} {
@@ -170,10 +168,10 @@ func TestReaderIsGone(t *testing.T) {
 // TestLoggerTellsWhatWasDropped at every level, and the metric counts it.
 func TestLoggerTellsWhatWasDropped(t *testing.T) {
 	r := newReader()
-	w := newLineWriter(r)
+	w := NewLineWriter(r)
 	registry := prometheus.NewRegistry()
-	registerDropped(w, registry)
-	logger := newLogger(config.Config{LogLevel: "error", LogFormat: "auto"}, w)
+	RegisterDropped(w, registry)
+	logger := New(Options{Level: "error", Format: "auto"}, w)
 	r.turns <- turn{0, io.ErrClosedPipe}
 	logger.Error().Msg("lost")
 	w.Flush(time.Hour)
@@ -198,7 +196,7 @@ func TestTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if newLineWriter(file).isTerminal() || newLineWriter(io.Discard).isTerminal() {
+	if NewLineWriter(file).isTerminal() || NewLineWriter(io.Discard).isTerminal() {
 		t.Error("a file passes for a terminal")
 	}
 }
