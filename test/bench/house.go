@@ -66,10 +66,10 @@ func (h *house) start(cmd *exec.Cmd, says func(*exec.Cmd) (io.ReadCloser, error)
 	return c, err
 }
 
-// startCeiling starts a bare server with that key, which writes to a file if it
-// is given one.
-func (h *house) startCeiling(l *ledger, key string, file ...string) (target, *child, error) {
-	c, err := h.start(exec.Command(h.self, append([]string{ceilingRole, key}, file...)...), onStdout)
+// startReference starts a server that the relay is compared with: a role of this
+// program, and its arguments.
+func (h *house) startReference(l *ledger, role ...string) (target, *child, error) {
+	c, err := h.start(exec.Command(h.self, role...), onStdout)
 	if err != nil {
 		return target{}, nil, err
 	}

@@ -60,3 +60,17 @@ func resident(pid int) (now, peak int, err error) {
 	}
 	return now, peak, nil
 }
+
+// written is how many bytes a process has sent towards its disks, in whole pages
+// (write_bytes, proc_pid_io(5)).
+func written(pid int) (bytes int, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read what was written: %w", err)
+	}
+	_, after, _ := strings.Cut(string(text), "\nwrite_bytes: ")
+	if _, err := fmt.Sscan(after, &bytes); err != nil {
+		return 0, fmt.Errorf("read what was written: %w", err)
+	}
+	return bytes, nil
+}
