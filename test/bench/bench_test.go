@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"audiences/test/harness"
 )
 
 func TestFill(t *testing.T) {
@@ -172,7 +174,7 @@ func TestOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	after.own = 100 * tick
+	after.own = 100 * harness.Tick
 	if got := after.othersSince(before); got != 0.1 {
 		t.Errorf("%v of the cores, want 20 of 200 ticks", got)
 	}

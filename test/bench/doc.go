@@ -20,8 +20,8 @@
 // intake.go, lone.go, stages.go, post.go, growth.go, outage.go, sizes.go, restart.go
 // and soak.go are the scenarios. client.go has a connection, load.go the closed and
 // the open loop, turns.go what is measured in turns, ledger.go what must have
-// arrived; house.go and child.go have the processes, ceiling.go, durable.go, lean.go
-// and split.go those of our own; quiet.go tells whether the machine is quiet;
+// arrived; house.go has the processes, ceiling.go, durable.go, lean.go and split.go
+// those of our own, and package harness what tests need as well; quiet.go tells whether the machine is quiet;
 // report.go and plot.go make what comes out. BENCH_PROFILES names a directory for
 // the CPU profiles that stages are told from.
 package main

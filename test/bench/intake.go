@@ -46,7 +46,7 @@ func measureIntake(ctx context.Context, h *house, r *report) error {
 // measureOpen: posts at a fixed rate. Each turn is a load of its own.
 func measureOpen(ctx context.Context, h *house, r *report, s *ledgered) error {
 	rate := of(h.options, openRate, openRate/4)
-	before, err := s.site.metrics()
+	before, err := s.site.relay.Metrics()
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,12 @@ func measureOpen(ctx context.Context, h *house, r *report, s *ledgered) error {
 	if err := t.measure(h.rounds, 0); err != nil {
 		return err
 	}
-	after, err := s.site.metrics()
+	after, err := s.site.relay.Metrics()
 	if err != nil {
 		return err
 	}
 	const commits = "audiences_journal_commit_seconds"
-	slow := 1 - after.since(before, commits+"_bucket{0.009765625}")/max(1, after.since(before, commits+"_count"))
+	slow := 1 - after.Since(before, commits+"_bucket{0.009765625}")/max(1, after.Since(before, commits+"_count"))
 	what := fmt.Sprintf("%d posts/s, open loop, %d segments", rate, manySegments)
 	reached, p50, p99 := t.spread(relayServer, outcome.perSecond), t.spread(relayServer, latencyAt(0.5)), t.spread(relayServer, latencyAt(0.99))
 	kept := reached.median > 0.98*float64(rate)
@@ -122,7 +122,7 @@ func (h *house) beside(key string, segments int, load func(target) (outcome, err
 		if err != nil {
 			return nil, nil, err
 		}
-		t.stop = append(t.stop, child.kill)
+		t.stop = append(t.stop, child.Kill)
 		t.add(reference.name, func() (outcome, error) { return load(server) })
 	}
 	l := newLedger("", segments)

@@ -11,6 +11,8 @@ import (
 	"net/textproto"
 	"strconv"
 
+	"audiences/test/harness"
+
 	"github.com/go-json-experiment/json"
 )
 
@@ -113,5 +115,5 @@ func serveTLS(keyFile string, serve func(net.Listener)) error {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}}
 	go serve(tls.NewListener(listener, config))
-	return tell(addresses{HTTPS: listener.Addr().String()})
+	return tell(harness.Addresses{HTTPS: listener.Addr().String()})
 }

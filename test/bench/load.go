@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // target is a server that takes posts.
@@ -153,16 +155,16 @@ func (t target) load(ctx context.Context, workers int, prepare func(worker int) 
 // measured is how long work takes, and the processor time of a process and of this
 // one meanwhile. Work returns how long each post took.
 func measured(pid int, work func() ([]time.Duration, error)) (o outcome, err error) {
-	server, err := cpu(pid)
+	server, err := harness.CPU(pid)
 	if err != nil {
 		return o, err
 	}
-	client, began := ownCPU(), time.Now()
+	client, began := harness.OwnCPU(), time.Now()
 	if o.latencies, err = work(); err != nil {
 		return o, err
 	}
-	o.took, o.client = time.Since(began), ownCPU()-client
-	after, err := cpu(pid)
+	o.took, o.client = time.Since(began), harness.OwnCPU()-client
+	after, err := harness.CPU(pid)
 	o.server, o.posts = after-server, len(o.latencies)
 	slices.Sort(o.latencies)
 	return o, err

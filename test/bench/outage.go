@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // hang has the look-alike hold every call.
@@ -26,7 +28,7 @@ func (s *site) post(ctx context.Context, l *ledger, posts, each int) error {
 	faults := make(chan error, connections)
 	for worker := range connections {
 		group.Go(func() {
-			c, err := dial(ctx, s.relay.at.HTTPS, int64(worker))
+			c, err := dial(ctx, s.relay.HTTPS, int64(worker))
 			if err != nil {
 				faults <- err
 				return
@@ -70,7 +72,7 @@ func measureDelivery(ctx context.Context, h *house, r *report) error {
 	if err := s.pile(ctx, l, keys/perPost, perPost); err != nil {
 		return err
 	}
-	before, err := cpu(s.relay.pid())
+	before, err := harness.CPU(s.relay.PID())
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func measureDelivery(ctx context.Context, h *house, r *report) error {
 		return err
 	}
 	took := time.Since(began)
-	after, err := cpu(s.relay.pid())
+	after, err := harness.CPU(s.relay.PID())
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func measureDue(ctx context.Context, h *house, r *report) error {
 			return err
 		}
 	}
-	before, err := s.metrics()
+	before, err := s.relay.Metrics()
 	if err != nil {
 		return err
 	}
@@ -133,13 +135,13 @@ func measureDue(ctx context.Context, h *house, r *report) error {
 	if err := s.arrived(ctx, l); err != nil {
 		return err
 	}
-	after, err := s.metrics()
+	after, err := s.relay.Metrics()
 	if err != nil {
 		return err
 	}
 	within := func(bound string) float64 {
 		const lag = "audiences_flush_lag_seconds"
-		return after.since(before, lag+"_bucket{"+bound+"}") / max(1, after.since(before, lag+"_count"))
+		return after.Since(before, lag+"_bucket{"+bound+"}") / max(1, after.Since(before, lag+"_count"))
 	}
 	r.check(fmt.Sprintf("%d segments due in one second: flush lag", segments), "p99 under 250 ms",
 		fmt.Sprintf("%.1f %% under 250 ms, %.1f %% under 1 s", 100*within("0.25"), 100*within("1")), within("0.25") >= 0.99, true)

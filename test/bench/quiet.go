@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // What a machine may do beside a run whose figures are worth writing down.
@@ -36,9 +38,9 @@ func (h *house) machineTime() (t machineTime, err error) {
 	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &ended); err != nil {
 		return t, fmt.Errorf("read processor time: %w", err)
 	}
-	t.own = ownCPU() + time.Duration(ended.Utime.Nano()+ended.Stime.Nano())
+	t.own = harness.OwnCPU() + time.Duration(ended.Utime.Nano()+ended.Stime.Nano())
 	for _, c := range h.children {
-		if used, err := cpu(c.pid()); err == nil { // one that has ended is counted above
+		if used, err := harness.CPU(c.PID()); err == nil { // one that has ended is counted above
 			t.own += used
 		}
 	}
@@ -54,16 +56,16 @@ func parseStat(text string) (t machineTime, err error) {
 		return t, fmt.Errorf("read processor time: %w", err)
 	}
 	for _, ticks := range n {
-		t.all += time.Duration(ticks) * tick
+		t.all += time.Duration(ticks) * harness.Tick
 	}
-	t.busy = time.Duration(n[0]+n[1]+n[2]+n[7]) * tick
+	t.busy = time.Duration(n[0]+n[1]+n[2]+n[7]) * harness.Tick
 	return t, nil
 }
 
 // othersSince is the share of all cores that others have taken.
 func (t machineTime) othersSince(before machineTime) float64 {
 	others := (t.busy - before.busy) - (t.own - before.own)
-	return max(0, others.Seconds()) / max(tick, t.all-before.all).Seconds()
+	return max(0, others.Seconds()) / max(harness.Tick, t.all-before.all).Seconds()
 }
 
 // loadAverage is that of the last minute.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // measureRestart: a relay with many pending keys is killed and started again.
@@ -14,7 +16,7 @@ func measureRestart(ctx context.Context, h *house, r *report) error {
 	if err != nil {
 		return err
 	}
-	s.relay.kill()
+	s.relay.Kill()
 	if err := s.fault(""); err != nil {
 		return err
 	}
@@ -26,7 +28,7 @@ func measureRestart(ctx context.Context, h *house, r *report) error {
 		return err
 	}
 	ping := time.Since(began)
-	err = until(ctx, time.Minute, "a call for every segment", func() (bool, error) {
+	err = harness.Until(ctx, time.Minute, "a call for every segment", func() (bool, error) {
 		state, err := s.splitState()
 		return state.Applied >= segments, err
 	})
@@ -62,17 +64,9 @@ func (h *house) laden(ctx context.Context, segments, each int) (*site, *ledger, 
 
 // ping waits until the relay answers.
 func (s *site) ping(ctx context.Context) error {
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: trusting, DisableKeepAlives: true}}
-	return until(ctx, time.Minute, "/ping is answered", func() (bool, error) {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://127.0.0.1:"+portOf(s.relay.at.HTTPS)+"/ping", nil)
-		if err != nil {
-			return false, err
-		}
-		response, err := client.Do(request)
-		if err != nil {
-			return false, nil
-		}
-		return response.StatusCode == http.StatusOK, response.Body.Close()
+	return harness.Until(ctx, time.Minute, "/ping is answered", func() (bool, error) {
+		a, err := s.relay.Send(ctx, http.MethodGet, "/ping", "", nil)
+		return err == nil && a.Status == http.StatusOK, nil
 	})
 }
 
@@ -83,7 +77,7 @@ func measureResident(ctx context.Context, h *house, r *report) error {
 	if err != nil {
 		return err
 	}
-	_, peak, err := resident(s.relay.pid())
+	_, peak, err := harness.Resident(s.relay.PID())
 	if err != nil {
 		return err
 	}
@@ -108,7 +102,7 @@ func measureIdle(ctx context.Context, h *house, r *report) error {
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
-	before, err := cpu(s.relay.pid())
+	before, err := harness.CPU(s.relay.PID())
 	if err != nil {
 		return err
 	}
@@ -118,11 +112,11 @@ func measureIdle(ctx context.Context, h *house, r *report) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	after, err := cpu(s.relay.pid())
+	after, err := harness.CPU(s.relay.PID())
 	if err != nil {
 		return err
 	}
-	now, _, err := resident(s.relay.pid())
+	now, _, err := harness.Resident(s.relay.PID())
 	if err != nil {
 		return err
 	}

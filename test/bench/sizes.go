@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // bulk is how much waits while Split is down, and is delivered when it is back.
@@ -119,10 +121,10 @@ type usage struct {
 }
 
 func (s *site) usage() (u usage, err error) {
-	if u.cpu, err = cpu(s.relay.pid()); err != nil {
+	if u.cpu, err = harness.CPU(s.relay.PID()); err != nil {
 		return u, err
 	}
-	u.written, err = written(s.relay.pid())
+	u.written, err = harness.Written(s.relay.PID())
 	return u, err
 }
 
@@ -136,15 +138,15 @@ func (s *site) rest(ctx context.Context, l *ledger) error {
 		return err
 	}
 	last, at := -restBytes, time.Time{}
-	return until(ctx, arrivalPatience, "the relay is at rest", func() (bool, error) {
+	return harness.Until(ctx, arrivalPatience, "the relay is at rest", func() (bool, error) {
 		if time.Since(at) < time.Second {
 			return false, nil
 		}
-		m, err := s.metrics()
+		m, err := s.relay.Metrics()
 		if err != nil {
 			return false, err
 		}
-		now, err := written(s.relay.pid())
+		now, err := harness.Written(s.relay.PID())
 		still := m["audiences_keys_pending"] == 0 && now-last < restBytes
 		last, at = now, time.Now()
 		return still, err
