@@ -4,9 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 
@@ -97,11 +95,7 @@ func (s *memorySite) start() {
 	s.process = s.Launch()
 	s.step("start: answers /ping", func(ctx context.Context) error {
 		s.process.Listening()
-		a, err := s.process.Send(ctx, http.MethodGet, "/ping", "", nil)
-		if err == nil && a.Status != http.StatusOK {
-			err = fmt.Errorf("answered %d", a.Status)
-		}
-		return err
+		return s.process.Ping(ctx)
 	})
 	s.step("ready, after that", func(context.Context) error { s.process.Ready(); return nil })
 	if took := time.Since(began); took > longestStart {
@@ -127,21 +121,7 @@ func (s *memorySite) step(what string, run func(context.Context) error) {
 }
 
 func (s *memorySite) postAll(ctx context.Context) error {
-	failed := make(chan error, memoryClients)
-	var done sync.WaitGroup
-	for client := range memoryClients {
-		done.Go(func() {
-			for n := client; n < s.segments; n += memoryClients {
-				if err := s.process.PostKept(ctx, s.change(n)); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	close(failed)
-	return <-failed
+	return harness.Each(memoryClients, s.segments, func(_, n int) error { return s.process.PostKept(ctx, s.change(n)) })
 }
 
 // delivered waits until Split has every key.

@@ -4,9 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -79,11 +77,7 @@ func (s *scaleSite) run() {
 
 func (s *scaleSite) ping(ctx context.Context) error {
 	s.process.Listening()
-	a, err := s.process.Send(ctx, http.MethodGet, "/ping", "", nil)
-	if err == nil && a.Status != http.StatusOK {
-		err = fmt.Errorf("answered %d", a.Status)
-	}
-	return err
+	return s.process.Ping(ctx)
 }
 
 const scaleToken = "token-0"
@@ -104,29 +98,14 @@ func (s *scaleSite) largeSegment(ctx context.Context) error {
 
 // manySegments posts to all segments, and deletes a key again in each tenth.
 func (s *scaleSite) manySegments(ctx context.Context) error {
-	failed := make(chan error, scaleClients)
-	var done sync.WaitGroup
-	for client := range scaleClients {
-		done.Go(func() {
-			for n := client; n < *scaleSegments; n += scaleClients {
-				err := s.process.PostKept(ctx, harness.Change{Token: manyToken(n), Segment: manyName(n), Verb: "add", Keys: numbers(n, keysOfSegment)})
-				if err == nil && n%10 == 0 {
-					err = s.process.PostKept(ctx, harness.Change{Token: manyToken(n), Segment: manyName(n), Verb: "delete", Keys: numbers(n, 1)})
-				}
-				if err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return harness.Each(scaleClients, *scaleSegments, func(_, n int) error {
+		c := harness.Change{Token: manyToken(n), Segment: manyName(n), Verb: "add", Keys: numbers(n, keysOfSegment)}
+		if err := s.process.PostKept(ctx, c); err != nil || n%10 > 0 {
+			return err
+		}
+		c.Verb, c.Keys = "delete", numbers(n, 1)
+		return s.process.PostKept(ctx, c)
+	})
 }
 
 func manyToken(n int) string { return fmt.Sprint("token-", n%scaleTenants) }

@@ -143,25 +143,11 @@ func (s *unprovenSite) waits(keys []string) (waits []time.Duration) {
 // flood has each unproven tenant post one key.
 func (s *unprovenSite) flood() {
 	s.T.Helper()
-	const clients = 16
-	failed := make(chan error, clients)
-	var done sync.WaitGroup
-	for client := range clients {
-		done.Go(func() {
-			for n := client; n < *unprovenCount; n += clients {
-				err := s.process.PostKept(s.T.Context(), harness.Change{Token: fmt.Sprintf("made-up-%d", n), Segment: "made-up", Verb: "add", Keys: numbers(1_000_000+n, 1)})
-				if err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	select {
-	case err := <-failed:
+	err := harness.Each(16, *unprovenCount, func(_, n int) error {
+		return s.process.PostKept(s.T.Context(), harness.Change{Token: fmt.Sprintf("made-up-%d", n), Segment: "made-up", Verb: "add", Keys: numbers(1_000_000+n, 1)})
+	})
+	if err != nil {
 		s.T.Fatal(err)
-	default:
 	}
 }
 

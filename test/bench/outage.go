@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"audiences/test/harness"
@@ -22,35 +21,28 @@ func (s *site) pile(ctx context.Context, l *ledger, posts, each int) error {
 
 // post makes so many posts of each keys, as fast as they are answered.
 func (s *site) post(ctx context.Context, l *ledger, posts, each int) error {
-	end := l.next.Load() + int64(posts)
-	const connections = 16
-	var group sync.WaitGroup
-	faults := make(chan error, connections)
-	for worker := range connections {
-		group.Go(func() {
-			c, err := dial(ctx, s.relay.HTTPS, int64(worker))
-			if err != nil {
-				faults <- err
-				return
-			}
-			defer c.close()
-			var body []byte
-			for n := l.take(); n < end && ctx.Err() == nil; n = l.take() {
-				body = l.bodyWith(body, n, each)
-				if err := c.post(body, false); err != nil {
-					faults <- err
-					return
-				}
-				l.accepted(n, each)
-			}
-		})
+	ctx, done := context.WithCancel(ctx)
+	defer done()
+	first := l.next.Add(int64(posts)) - int64(posts)
+	var callers [16]struct {
+		*connection
+		body []byte
 	}
-	group.Wait()
-	close(faults)
-	if err := <-faults; err != nil {
-		return err
-	}
-	return ctx.Err()
+	return harness.Each(len(callers), posts, func(worker, i int) (err error) {
+		c, n := &callers[worker], first+int64(i)
+		if c.connection == nil {
+			if c.connection, err = dial(ctx, s.relay.HTTPS, int64(worker)); err != nil {
+				return err
+			}
+			context.AfterFunc(ctx, c.close)
+		}
+		c.body = l.bodyWith(c.body, n, each)
+		if err := c.post(c.body, false); err != nil {
+			return err
+		}
+		l.accepted(n, each)
+		return nil
+	})
 }
 
 // measureDelivery: a million keys of one segment wait, then Split comes back and

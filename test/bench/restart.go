@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"time"
 
 	"audiences/test/harness"
@@ -24,7 +23,8 @@ func measureRestart(ctx context.Context, h *house, r *report) error {
 	if err := s.start(unlimited); err != nil {
 		return err
 	}
-	if err := s.ping(ctx); err != nil {
+	err = harness.Until(ctx, time.Minute, "/ping is answered", func() (bool, error) { return s.relay.Ping(ctx) == nil, nil })
+	if err != nil {
 		return err
 	}
 	ping := time.Since(began)
@@ -60,14 +60,6 @@ func (h *house) laden(ctx context.Context, segments, each int) (*site, *ledger, 
 	}
 	l := newLedger("laden", segments)
 	return s, l, s.pile(ctx, l, segments, each)
-}
-
-// ping waits until the relay answers.
-func (s *site) ping(ctx context.Context) error {
-	return harness.Until(ctx, time.Minute, "/ping is answered", func() (bool, error) {
-		a, err := s.relay.Send(ctx, http.MethodGet, "/ping", "", nil)
-		return err == nil && a.Status == http.StatusOK, nil
-	})
 }
 
 // measureResident: what a relay with very many pending keys takes, all in.

@@ -266,21 +266,7 @@ func (s *confined) terminate() {
 func (s *confined) fill(ctx context.Context) error {
 	client := harness.NewKept(memoryClients)
 	defer client.CloseIdleConnections()
-	failed := make(chan error, memoryClients)
-	var posting sync.WaitGroup
-	for first := range memoryClients {
-		posting.Go(func() {
-			for n := first; n < s.load.segments(); n += memoryClients {
-				if err := s.postSegment(ctx, client, n); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	posting.Wait()
-	close(failed)
-	return <-failed
+	return harness.Each(memoryClients, s.load.segments(), func(_, n int) error { return s.postSegment(ctx, client, n) })
 }
 
 func tenantOf(n int) string  { return fmt.Sprint("token-", n%memoryTenants) }

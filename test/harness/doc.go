@@ -6,5 +6,6 @@
 // a site is a directory with a configuration and a journal, and the Split
 // look-alike that the relay delivers to. requests.go posts and asks, metrics.go and
 // proc.go read what a process says of itself and what Linux says of it, ledger.go
-// keeps what was answered 200, wait.go waits for what has no signal of its own.
+// keeps what was answered 200, each.go shares work out, wait.go waits for what has
+// no signal of its own.
 package harness

@@ -113,6 +113,15 @@ func (a *Addresses) SendBy(ctx context.Context, client *http.Client, method, pat
 	return do(client, request)
 }
 
+// Ping fails unless /ping is answered.
+func (a *Addresses) Ping(ctx context.Context) error {
+	got, err := a.Send(ctx, http.MethodGet, "/ping", "", nil)
+	if err == nil && got.Status != http.StatusOK {
+		err = fmt.Errorf("answered %d", got.Status)
+	}
+	return err
+}
+
 // AdminGet asks the admin address.
 func (a *Addresses) AdminGet(path string) (Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
