@@ -56,6 +56,7 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	const each = 100_000
 	for files, n := range map[int]int{96: 200, 128: 400, 256: 400, 1024: 1100} {
 		t.Run(fmt.Sprint(files), func(t *testing.T) {
+			t.Parallel() // strangers that get no room cost time alone
 			s := harness.NewSite(t, sandbox.Options{MaxMembers: each}, nil)
 			p := s.LaunchWithFiles(files)
 			p.Ready()

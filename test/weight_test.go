@@ -43,7 +43,7 @@ func TestHeavyPost(t *testing.T) {
 			s.T = t
 			p := s.Start()
 			p.Ready()
-			quiet := others(t, p, func() { waitOut(t, time.Second) })
+			quiet := others(t, p, func() { waitOut(t, time.Second/5) })
 			_, rest := p.Resident()
 			end := "1]"
 			if strings.HasPrefix(name, "nothing") {
