@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"audiences/test/harness"
 )
 
 // module is the path that all packages of ours begin with.
@@ -37,8 +39,9 @@ var law = map[string][]string{
 	"audiences/sandbox":         {"audience"},
 	"audiences/splitclient":     {"audience"},
 	"audiences/test":            {},
-	"audiences/test/bench":      {"sandbox"}, // starts the relay as a process
+	"audiences/test/bench":      {"sandbox", "test/harness"}, // starts the relay as a process
 	"audiences/test/e2e":        {},
+	"audiences/test/harness":    {"audience", "sandbox"},
 	"audiences/test/mutants":    {},
 }
 
@@ -46,8 +49,8 @@ var law = map[string][]string{
 var inTests = map[string][]string{
 	"audiences/actors": {"sandbox"}, // the model test delivers to the look-alike
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
-	"audiences/test":     {"audience", "config", "sandbox", "splitclient"},
-	"audiences/test/e2e": {"sandbox"},
+	"audiences/test":     {"audience", "config", "sandbox", "splitclient", "test/harness"},
+	"audiences/test/e2e": {"sandbox", "test/harness"},
 }
 
 // homes are the only packages that may import a library, for tests as well.
@@ -177,13 +180,13 @@ func unlawful(from, imported string, allowed []string) string {
 // listPackages asks the go command, with the tags of all tests.
 func listPackages(t *testing.T) (packages []listed) {
 	t.Helper()
-	if err := lookAtSources(); err != nil {
+	if err := harness.LookAtSources(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	list := exec.CommandContext(ctx, "go", "list", "-tags", "e2e", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
-	list.Dir = project
+	list.Dir = harness.Project
 	text, err := list.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

@@ -1,8 +1,7 @@
-package main
+package harness
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,15 +10,17 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// metrics are the relay's, by their names; of a histogram the sum, the count and
+// Metrics are the relay's, by their names, with the values of their labels
+// as name{value,value}; of a histogram the sum, the count and
 // the cumulative buckets as name_bucket{le}.
-type metrics map[string]float64
+type Metrics map[string]float64
 
-// since is by how much one has grown.
-func (m metrics) since(before metrics, name string) float64 { return m[name] - before[name] }
+// Since is by how much one has grown.
+func (m Metrics) Since(before Metrics, name string) float64 { return m[name] - before[name] }
 
-func (s *site) metrics() (metrics, error) {
-	response, err := http.Get("http://" + s.relay.at.Admin + "/metrics")
+// Metrics reads them from the admin address.
+func (a *Addresses) Metrics() (Metrics, error) {
+	response, err := http.Get("http://" + a.Admin + "/metrics")
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}
@@ -29,7 +30,7 @@ func (s *site) metrics() (metrics, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}
-	values := metrics{}
+	values := Metrics{}
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
 			var labels []string
@@ -50,19 +51,4 @@ func (s *site) metrics() (metrics, error) {
 		}
 	}
 	return values, nil
-}
-
-// freePort is one that nobody listens on at the moment.
-func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
-}
-
-func portOf(address string) string {
-	_, port, _ := net.SplitHostPort(address) // the relay wrote it; a wrong one fails at the first request
-	return port
 }

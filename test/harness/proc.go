@@ -1,4 +1,4 @@
-package main
+package harness
 
 import (
 	"fmt"
@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// tick is the unit of /proc/PID/stat: USER_HZ is 100 on every Linux that Go runs on.
-const tick = time.Second / 100
+// Tick is the unit of /proc/PID/stat: USER_HZ is 100 on every Linux that Go runs on.
+const Tick = time.Second / 100
 
-// cpu is the processor time that a process has used, all its threads together, to
+// CPU is the processor time that a process has used, all its threads together, to
 // a hundredth of a second.
-func cpu(pid int) (time.Duration, error) {
+func CPU(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("read processor time: %w", err)
@@ -32,11 +32,11 @@ func cpu(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("read processor time: %w", err)
 	}
-	return time.Duration(user+system) * tick, nil
+	return time.Duration(user+system) * Tick, nil
 }
 
-// ownCPU is the processor time of this process.
-func ownCPU() time.Duration {
+// OwnCPU is the processor time of this process.
+func OwnCPU() time.Duration {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0 // it cannot fail for the process itself
@@ -44,8 +44,8 @@ func ownCPU() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// resident is the memory of a process in bytes, now and at most so far.
-func resident(pid int) (now, peak int, err error) {
+// Resident is the memory of a process in bytes, now and at most so far.
+func Resident(pid int) (now, peak int, err error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, 0, fmt.Errorf("read memory: %w", err)
@@ -59,4 +59,18 @@ func resident(pid int) (now, peak int, err error) {
 		}
 	}
 	return now, peak, nil
+}
+
+// Written is how many bytes a process has sent towards its disks, in whole pages
+// (write_bytes, proc_pid_io(5)).
+func Written(pid int) (bytes int, err error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		return 0, fmt.Errorf("read what was written: %w", err)
+	}
+	_, after, _ := strings.Cut(string(text), "\nwrite_bytes: ")
+	if _, err := fmt.Sscan(after, &bytes); err != nil {
+		return 0, fmt.Errorf("read what was written: %w", err)
+	}
+	return bytes, nil
 }
