@@ -72,12 +72,12 @@ func TestExitCodes(t *testing.T) {
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
-		if code, stdout, stderr := run(t, nil, "completion", shell); code != exitDone || !strings.Contains(stdout, "__complete") || stderr != "" {
+		if code, stdout, stderr := harness.Run(t, nil, "completion", shell); code != exitDone || !strings.Contains(stdout, "__complete") || stderr != "" {
 			t.Errorf("%s: exit code %d, %d bytes, %s", shell, code, len(stdout), stderr)
 		}
 	}
 	for begun, want := range map[string][]string{"k": {"keygen"}, "keygen --o": {"--out"}, "sandbox --": {"--traffic", "--for"}} {
-		_, stdout, _ := run(t, nil, append([]string{"__complete"}, strings.Fields(begun)...)...)
+		_, stdout, _ := harness.Run(t, nil, append([]string{"__complete"}, strings.Fields(begun)...)...)
 		for _, word := range want {
 			if !strings.Contains("\n"+stdout, "\n"+word+"\t") {
 				t.Errorf("%q is not completed with %q:\n%s", begun, word, stdout)
