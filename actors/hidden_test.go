@@ -18,6 +18,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"audiences/actors/batch"
+	stance "audiences/actors/standing"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -34,10 +36,10 @@ var ours = []any{
 	surrendering{}, mustering{}, report{}, answer{}, down{}, doorstep{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
 	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{},
-	registry{}, tenant{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
-	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, limiter{}, waitlist{}, waiter{}, localName{}, whereabouts{},
+	registry{}, tenant{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
+	limiter{}, waitlist{}, waiter{}, localName{}, whereabouts{},
 	doze{}, lodge{}, usher{}, &turns{}, turn{}, pile[int]{}, standing{}, &lobby{}, guest{},
-	&dormitory{}, dormant{}, dormantSegment{}, dormants{}, repeat{}, absent{}, draining{}, silence{}, &notices{},
+	&dormitory{}, dormant{}, dormantSegment{}, dormants{}, absent{}, draining{}, silence{}, &notices{},
 	&Relay{}, &settings{}, Options{}, metrics{}, SegmentView{},
 }
 
@@ -49,6 +51,7 @@ var theirs = []any{
 	audience.Change{}, audience.Tenant{}, audience.Token{}, audience.Key{}, audience.KeySet{},
 	journal.Append{}, journal.Settle{}, journal.Park{}, journal.Unpark{}, journal.Load{}, journal.ParkedQuery{}, journal.Count{}, journal.Cursor{},
 	journal.Page{}, journal.Entry{}, journal.ParkedPage{}, journal.ParkedEntry{}, journal.KnownTenant{}, splitclient.Call{},
+	batch.Batch{}, batch.Chunk{}, batch.Refusal{}, batch.Remains{}, stance.Standing{},
 }
 
 const (

@@ -158,17 +158,17 @@ func (t *tenant) activate(ctx actor.Context, m *activate) {
 
 func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	t.metrics.segments.Inc()
-	var shared *share
+	var shared *survivor
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
 		born.backlog, born.yielded = backlog, t.moves > 0
 		if born.kept = t.absent.take(name); born.kept != nil {
-			born.share.inherit(born.kept)
+			born.survivor.inherit(born.kept)
 		}
-		shared = &born.share
+		shared = &born.survivor
 		return born
 	})
-	c.share = shared
+	c.survivor = shared
 	return c
 }
 
@@ -359,7 +359,7 @@ func (t *tenant) muster() []SegmentView {
 		views = append(views, d.view(t.tenant.ID))
 	}
 	for name, c := range t.segments.children {
-		views = append(views, c.share.view(name.of(t.tenant.ID)))
+		views = append(views, c.survivor.view(name.of(t.tenant.ID)))
 	}
 	return views
 }

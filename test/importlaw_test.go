@@ -22,7 +22,9 @@ const module = "audiences"
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
 	"audiences":                 {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "memory", "sandbox", "splitclient"},
-	"audiences/actors":          {"audience", "journal", "splitclient"},
+	"audiences/actors":          {"actors/batch", "actors/standing", "audience", "journal", "splitclient"},
+	"audiences/actors/batch":    {"audience", "journal"},                // pure: the plain types of the journal
+	"audiences/actors/standing": {"audience", "journal", "splitclient"}, // pure as well
 	"audiences/api":             {"actors", "api/connections", "audience"},
 	"audiences/api/admin":       {"actors", "api/connections", "audience"},
 	"audiences/api/connections": {},
@@ -49,7 +51,7 @@ var inTests = map[string][]string{
 
 // homes are the only packages that may import a library, for tests as well.
 var homes = map[string][]string{
-	"github.com/asynkron/protoactor-go": {"audiences/actors"},
+	"github.com/asynkron/protoactor-go": {"audiences/actors"},                                             // and so in none of the packages below it
 	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
 	"github.com/cockroachdb/pebble":     {"audiences/journal"},
 }
@@ -94,6 +96,9 @@ func TestImportLawCatches(t *testing.T) {
 		{ImportPath: "audiences/actors", Imports: []string{"audiences/sandbox"}},
 		{ImportPath: "audiences/actors", Imports: []string{echo}},
 		{ImportPath: "audiences/api", Imports: []string{proto}},
+		{ImportPath: "audiences/actors/batch", Imports: []string{proto}},
+		{ImportPath: "audiences/actors/batch", Imports: []string{"audiences/actors"}},
+		{ImportPath: "audiences/actors/standing", Imports: []string{"audiences/actors/batch"}},
 		{ImportPath: "audiences/api", TestImports: []string{proto}},
 		{ImportPath: "audiences/actors", Imports: []string{pebble}},
 		{ImportPath: "audiences/journal", TestImports: []string{"audiences/sandbox"}},
