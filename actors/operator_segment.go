@@ -134,14 +134,9 @@ func (s *segment) discardHeld() {
 	}
 	s.standing.Discarded()
 	s.writeState(nil)
-	s.answerDiscards(nil)
-}
-
-// answerDiscards answers those whose wish has deleted the parked keys already.
-func (s *segment) answerDiscards(err error) {
 	for _, wish := range owing[*operate](s) {
 		if wish.stage == discarding {
-			wish.give(err)
+			wish.give(nil)
 		}
 	}
 }
@@ -174,11 +169,11 @@ func (s *segment) detail() SegmentDetail {
 	return d
 }
 
-// yield gives all keys up to another tenant, see standing.Yield: as soon as no call and
-// no read is under way.
+// yield gives all keys up to another tenant, see standing.Yield: as soon as no call, no
+// read and no discard is under way.
 func (s *segment) yield() {
 	heirs := owing[*cede](s)
-	if len(heirs) == 0 || s.standing.Calling() || s.standing.Fetching() || s.batch.Drawing() {
+	if len(heirs) == 0 || s.standing.Calling() || s.standing.Fetching() || s.standing.Discarding() || s.batch.Drawing() {
 		return
 	}
 	s.survivor.yielded = true

@@ -3,7 +3,6 @@ package standing
 import (
 	"time"
 
-	"audiences/audience"
 	"audiences/journal"
 )
 
@@ -66,10 +65,11 @@ func (s *Standing) CountedParked(inJournal, known int, err error) {
 // Yield gives all keys up, because the journal is about to move them to another
 // tenant: pending and parked ones, and the record. Until MoveOver the segment calls
 // nobody, and what is accepted stays in the journal alone: what comes before the move
-// is moved, what comes after it is this tenant's, and nobody knows which is which.
+// is moved, what comes after it is this tenant's, and nobody knows which is which. A
+// discard must be over.
 func (s *Standing) Yield() {
 	s.happen(keysYielded)
-	s.pausedUntil, s.refusal, s.parkedKeys, s.spared = time.Time{}, nil, 0, audience.KeySet{}
+	s.pausedUntil, s.refusal, s.parkedKeys = time.Time{}, nil, 0
 }
 
 // MoveOver ends what Yield began: nothing is known then of what the journal has. It

@@ -164,7 +164,6 @@ var transitions = []transition{
 
 	{keeping, discardBegun, discarding},
 	{discarding, discardDone, keeping},
-	{discarding, keysYielded, keeping},
 
 	{serving, stopBegun, draining},
 	{draining, stopTried, drained},
