@@ -25,7 +25,7 @@ type cell struct {
 	*owner
 	name       localName
 	generation uint64
-	share
+	survivor
 	asleep  bool
 	dozing  bool            // has said what is to be kept of it, and waits to be let go
 	kept    *dormantSegment // of the one before; nil: it did not doze
@@ -87,16 +87,17 @@ func (c *cell) begin() *segment {
 	case c.yielded:
 		s.giveUp()
 	case c.asleep:
-		s.known, s.learned, s.tallied, s.batch.backlog.counted = true, true, true, true
+		s.standing.Empty()
+		s.batch.Forget()
 	case c.crashes > 0:
 		// What made it crash may be among its keys: look again, but not at once, and
 		// until then leave everything in the journal.
-		s.batch.backlog.exists = true
+		s.batch.Unread(true)
 		s.drawAt = time.Now().Add(pace.Backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
 	case c.kept != nil:
 		s.wake(c.kept)
 	default:
-		s.batch.backlog.exists = c.backlog
+		s.batch.Unread(c.backlog)
 	}
 	c.asleep, c.kept = false, nil
 	return s
@@ -115,15 +116,15 @@ func (c *cell) rest(ctx actor.Context) {
 	if s := c.segment; c.asleep || s != nil && s.idle() {
 		ctx.Send(c.pid, &segmentIdle{
 			segment: c.name.of(c.id), generation: c.generation, seen: c.seen,
-			forget: c.asleep || s.stateless() && !s.share.yielded, // what is in the journal then is not known
+			forget: c.asleep || s.standing.Stateless() && !s.standing.Yielded(), // what is in the journal then is not known
 		})
 	}
 }
 
 // crashed answers who waits for the message in hand when the segment panicked, or
-// for one that it had taken in, gives back a permit in hand, and drops what the segment knew: it begins again
-// from the journal, with the next message. The tenant, as supervisor, lets the
-// actor go on.
+// for one that it had received before, gives back a permit in hand, and drops what the
+// segment knew: it begins again from the journal, with the next message. The tenant, as
+// supervisor, lets the actor go on.
 func (c *cell) crashed(ctx actor.Context) {
 	reason := recover()
 	if reason == nil {
@@ -138,7 +139,7 @@ func (c *cell) crashed(ctx actor.Context) {
 	if s := c.segment; s != nil {
 		s.fail(ErrCrashed)
 		_, permitted := ctx.Message().(*permit)
-		if permitted && s.phase != calling || s.phase == fetching {
+		if permitted && !s.standing.Calling() || s.standing.Fetching() {
 			ctx.Send(c.pid, &callEnded{segment: s.name})
 		}
 		c.drop()

@@ -3,16 +3,25 @@
 // organisation's calls, and a registry finds them all and divides the calls of the
 // one egress IP among them. It is the only package that knows the actor library.
 //
-// [Relay] is the door (relay.go, for operators operator.go); the way of a
-// change is Relay.Accept, registry, tenant, cell (cell.go), segment (segment.go),
-// batch (batch.go, backlog.go), and back from the segment's timer (dues.go) over a permit
-// (tenant.go, registry.go, package pace) to a call (flush.go). Keys that the journal
-// alone has are read in drawing.go and counted in counting.go; what Split refuses
-// for good goes another way (hunt.go, parking.go), and so do an operator's wishes
-// (operate.go). What a segment shows of itself is in share.go. All messages are in
-// messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
+// [Relay] is the door (relay.go, for operators operator.go). The way of a key has
+// eight stations:
 //
-// Whose turn it is and when is decided in package pace, which knows no actors.
+//	1  api.Server         authenticates, decodes and checks a post: a change
+//	2  Relay.Accept       puts it into the registry's mailbox
+//	3  registry.Receive   finds the tenant's actor, or starts it
+//	4  tenant.Receive     finds the segment's actor, or starts it
+//	5  segment.accept     hands it to the journal, which answers the post (cell.go, segment.go, writes.go)
+//	6  batch.Batch.Apply  holds it until it is due
+//	7  segment.flush      with a permit from 4 and 3, cuts a chunk in a goroutine of its own (flush.go)
+//	8  splitclient.Client.Do  calls Split; the outcome goes back to 7, which settles the keys
+//
+// What a segment has to do is in package batch, what it may do in package standing, and
+// whose turn it is and when in package pace: all are pure, and know no actors.
+// docs/segment-states.md draws the states. Keys that the journal
+// alone has are read and counted in reads.go, an operator's wishes are carried out in
+// operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go.
+// All messages are in messages.go, how one is answered is in answer.go, how it all ends
+// is in draining.go.
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
@@ -27,7 +36,7 @@
 //	                           listTenant, end;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
-//	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
+//	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
 //	          fed by           tenant: accept, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
 //	                           drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
@@ -72,8 +81,8 @@
 // The states of a key, and what moves it on:
 //
 //	accepted   journal.Append is durable; held in the batch, or stored in the journal alone
-//	in flight  batch.cut; a call carries it
-//	delivered  2xx: batch.land and journal.Settle; gone from the journal
+//	in flight  Batch.Next; a call carries it
+//	delivered  2xx: Batch.Delivered and journal.Settle; gone from the journal
 //	parked     refused for good: journal.Park, with the reason; a newer change of the
 //	           same key takes its place, an operator has it tried again or discarded
 //

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"audiences/actors/batch"
 	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/splitclient"
@@ -37,59 +38,13 @@ type dormantSegment struct {
 	probeAt      time.Time // when it is tried again, if it is parked; zero: it is not, or one interval after the start
 	missingSince time.Time // the first of the 404s in a row
 	lastVerb     audience.Verb
-	repeat       *repeat // nil: nothing
-	stored       int     // keys in the journal but for those of repeat
-	more         bool    // there may be more of them
+	repeat       *batch.Remains // nil: nothing
+	stored       int            // keys in the journal but for those of repeat
+	more         bool           // there may be more of them
 	last         splitclient.Reason
 }
 
-// repeat is a call that is to be repeated, and what is held of the keys that
-// changed after it: in the journal the newer change has taken the older one's place.
-// The segment that wakes takes the sets over and changes them. Who was given the
-// dormant one may be reading it still, hence the numbers beside them.
-type repeat struct {
-	hidden[repeat]
-	flight          *chunk
-	adds, deletes   audience.KeySet
-	toAdd, toDelete int // of both, when it fell asleep
-}
-
-// newRepeat is the flight, and those of the keys to add and to delete that it has too.
-func newRepeat(flight *chunk, adds, deletes *audience.KeySet) *repeat {
-	r := &repeat{flight: flight}
-	for key := range flight.keys.All() {
-		if adds.Has(key) {
-			r.adds.Add(key)
-		} else if deletes.Has(key) {
-			r.deletes.Add(key)
-		}
-	}
-	r.toAdd, r.toDelete = r.adds.Len(), r.deletes.Len()
-	if flight.verb == audience.Delete {
-		r.toDelete += flight.len()
-	} else {
-		r.toAdd += flight.len()
-	}
-	return r
-}
-
-// counts is how many keys are to be added and to be deleted.
-func (r *repeat) counts() (adds, deletes int) {
-	if r == nil {
-		return 0, 0
-	}
-	return r.toAdd, r.toDelete
-}
-
-// weight is that of the batch (settings.inMemory).
-func (r *repeat) weight() int {
-	if r == nil {
-		return 0
-	}
-	return r.adds.Weight() + r.deletes.Weight() + r.flight.keys.Weight()
-}
-
 func (d *dormantSegment) view(tenant audience.TenantID) SegmentView {
-	adds, deletes := d.repeat.counts()
+	adds, deletes := d.repeat.Counts()
 	return SegmentView{Segment: d.name.of(tenant), Adds: adds, Deletes: deletes, Stored: d.stored, Uncounted: d.more}
 }

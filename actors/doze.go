@@ -32,32 +32,26 @@ func (c *cell) doze(ctx actor.Context) {
 
 // mayDoze: no answer is to come, and nobody waits for one.
 func (s *segment) mayDoze() bool {
-	b := &s.batch
-	return s.phase != calling && s.phase != fetching && !b.backlog.drawing && b.hunt == nil &&
-		s.known && s.tallied && s.unparking == 0 && !s.discarding && !s.draining && !s.share.yielded && len(s.owed) == 0
+	st := &s.standing
+	return (st.Gathering() || st.Waiting()) && st.AtRest() && !st.Stopping() &&
+		!s.batch.Drawing() && !s.batch.Hunting() && len(s.owed) == 0
 }
 
 // remains is what the journal does not know of the segment.
 func (s *segment) remains(now time.Time) *dormantSegment {
-	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), missingSince: s.missingSince,
-		lastVerb: s.batch.last, last: s.share.last}
-	if s.state.Parked != nil {
-		d.probeAt = s.probeAt
-	}
-	if flight := s.batch.flight; flight != nil {
-		d.repeat = newRepeat(flight, &s.batch.adds, &s.batch.deletes)
-	}
-	adds, deletes := d.repeat.counts()
-	d.stored = s.batch.pending() - adds - deletes
+	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), probeAt: s.standing.ProbeAt(), missingSince: s.standing.MissingSince(),
+		lastVerb: s.batch.LastVerb(), last: s.survivor.last, repeat: s.batch.Remains()}
+	adds, deletes := d.repeat.Counts()
+	d.stored = s.batch.Pending() - adds - deletes
 	return d
 }
 
 // wantsAt is when the segment wants to call; zero: not by itself.
 func (s *segment) wantsAt(now time.Time) time.Time {
 	switch {
-	case s.state.Paused:
-		return s.state.PausedUntil
-	case s.phase == waiting:
+	case s.standing.Paused():
+		return s.standing.PausedUntil()
+	case s.standing.Waiting():
 		return s.readyAt
 	case s.drawAt.After(now):
 		return s.drawAt
@@ -68,26 +62,19 @@ func (s *segment) wantsAt(now time.Time) time.Time {
 // wake makes a new segment what the dormant one was. Its other keys are read from
 // the journal; they are due when it was.
 func (s *segment) wake(d *dormantSegment) {
-	s.batch.backlog.exists = true
-	s.batch.last = d.lastVerb
-	s.dueAt, s.repeatAt, s.probeAt, s.missingSince = d.due, d.due, d.probeAt, d.missingSince
-	if r := d.repeat; r != nil {
-		if s.repeatAt.IsZero() { // it was paused without an end
-			s.repeatAt = time.Now()
-		}
-		s.batch.flight, s.batch.adds, s.batch.deletes = r.flight, r.adds, r.deletes
-	}
+	s.batch.Restore(d.lastVerb, d.repeat, d.due, time.Now())
+	s.standing.Restore(d.missingSince, d.probeAt)
 }
 
-// inherit makes the share what it would be if the segment had never dozed: the
+// inherit makes the survivor what it would be if the segment had never dozed: the
 // counts in memory and pending already include it.
-func (s *share) inherit(d *dormantSegment) {
+func (s *survivor) inherit(d *dormantSegment) {
 	s.backlog, s.described, s.last = true, true, d.last
-	adds, deletes := d.repeat.counts()
+	adds, deletes := d.repeat.Counts()
 	s.adds.Store(int64(adds))
 	s.deletes.Store(int64(deletes))
 	s.stored.Store(int64(d.stored))
-	s.weight = d.repeat.weight()
+	s.weight = d.repeat.Weight()
 }
 
 // forsake takes the keys off the count of those in memory that go with the segment.
@@ -95,6 +82,6 @@ func (c *cell) forsake() {
 	if c.segment == nil || !c.dozing {
 		return
 	}
-	kept := c.segment.remains(time.Now()).repeat.weight()
-	c.inMemory.Add(int64(kept - c.share.weight))
+	kept := c.segment.remains(time.Now()).repeat.Weight()
+	c.inMemory.Add(int64(kept - c.survivor.weight))
 }

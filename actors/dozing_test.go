@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"audiences/actors/batch"
 	"audiences/audience"
 	"audiences/sandbox"
 )
@@ -256,25 +257,24 @@ func TestDormantHas(t *testing.T) {
 }
 
 // TestDormantIsReadWhileItWakes: a list of the segments was asked for while one was
-// dormant, and is made while its actor, which has its sets now, takes changes in.
+// dormant, and is made while its actor, which has its sets now, takes changes.
 func TestDormantIsReadWhileItWakes(t *testing.T) {
-	var flight, newer, none audience.KeySet
-	for _, key := range keysOf("1-5") {
-		flight.Add(key)
-	}
-	for _, key := range keysOf("2 3 9") {
-		newer.Add(key)
-	}
-	d := dormantSegment{name: localNameOf(audience.Segment{Environment: "e", Name: "s"}), stored: 1,
-		repeat: newRepeat(&chunk{verb: audience.Add, keys: &flight}, &none, &newer)}
+	const maxHeld = 100
+	was := batch.New(5)
+	was.Apply(audience.Add, slices.Values(keysOf("1-5")), maxHeld)
+	was.Cut(audience.Add)
+	was.Apply(audience.Delete, slices.Values(keysOf("2 3")), maxHeld)
+	d := dormantSegment{name: localNameOf(audience.Segment{Environment: "e", Name: "s"}), stored: 1, repeat: was.Remains()}
 	before := d.view(audience.TenantID{})
 	if before.Adds != 5 || before.Deletes != 2 || before.Stored != 1 {
 		t.Errorf("it shows %d to add, %d to delete, %d stored", before.Adds, before.Deletes, before.Stored)
 	}
-	woken := segment{}
+	woken := segment{batch: batch.New(5)}
 	woken.wake(&d)
-	for _, key := range keysOf("10-20") {
-		woken.batch.deletes.Add(key)
+	woken.batch.Apply(audience.Add, slices.Values(keysOf("2 3")), maxHeld) // they leave the other set
+	woken.batch.Apply(audience.Delete, slices.Values(keysOf("4 5")), maxHeld)
+	if woken.batch.HeldOf(audience.Delete) != 2 || woken.batch.HeldOf(audience.Add) != 2 {
+		t.Errorf("%d adds and %d deletes are held", woken.batch.HeldOf(audience.Add), woken.batch.HeldOf(audience.Delete))
 	}
 	if after := d.view(audience.TenantID{}); after != before {
 		t.Errorf("it shows %+v, %+v before", after, before)

@@ -3,43 +3,79 @@ package actors
 import (
 	"time"
 
+	"audiences/actors/batch"
 	"audiences/actors/pace"
+	"audiences/actors/standing"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
 )
 
 // flush uses a permit: it cuts the batch now, not when the permit was asked
 // for, so that what came meanwhile rides along, and makes the call outside the
 // mailbox. Keys that are in the journal alone are fetched first.
 func (s *segment) flush(ctx actor.Context) {
-	if s.phase == calling {
-		ctx.Send(s.tenant, &callEnded{segment: s.name}) // never seen: the tenant knows of the call under way
+	if s.standing.Calling() {
+		ctx.Send(s.pid, &callEnded{segment: s.name}) // never seen: the tenant knows of the call under way
 		return
 	}
 	chunk := s.nextChunk()
-	if chunk == nil && s.phase != fetching && s.mayFetch() {
-		s.phase = fetching
-		if !s.batch.backlog.drawing {
+	switch {
+	case chunk != nil:
+		s.call(ctx, chunk)
+	case !s.standing.Fetching() && s.batch.HasStored() && s.standing.Leave() != standing.Nothing:
+		s.standing.Fetch()
+		if !s.batch.Drawing() {
 			s.draw(ctx)
 		}
-		return
+	default:
+		s.standing.GiveBack()
+		ctx.Send(s.pid, &callEnded{segment: s.name})
 	}
-	if chunk == nil {
-		s.phase = gathering
-		ctx.Send(s.tenant, &callEnded{segment: s.name})
-		return
+}
+
+// nextChunk is what the permit in hand is used for; nil: nothing. What was
+// asked for may not be wanted any more: an operator may have paused the segment.
+func (s *segment) nextChunk() *batch.Chunk {
+	switch leave := s.standing.Leave(); {
+	case leave == standing.Nothing, leave == standing.Reading:
+		return nil
+	case leave != standing.Calls && s.batch.Flight() == nil:
+		return s.probe(leave == standing.DeletesProbes)
 	}
-	if chunk.attempts == 0 {
+	return s.batch.Next(time.Now(), s.FlushInterval)
+}
+
+// probe is what a parked segment is tried with: a single key, which is no
+// burden to Split, and another one each time. Deletes from a full segment are no
+// probe.
+func (s *segment) probe(full bool) *batch.Chunk {
+	b := &s.batch
+	verb := b.NextVerb()
+	switch {
+	case verb == 0:
+		return nil
+	case full && b.HeldOf(audience.Delete) > 0 && time.Now().Before(s.standing.ProbeAt()):
+		return b.Cut(audience.Delete)
+	case full && b.HeldOf(audience.Add) > 0:
+		verb = audience.Add
+	}
+	return b.CutOne(verb, int(s.Random()*float64(b.HeldOf(verb))))
+}
+
+// call carries the chunk to Split, outside the mailbox.
+func (s *segment) call(ctx actor.Context, chunk *batch.Chunk) {
+	if chunk.Attempts == 0 {
 		s.metrics.flushLag.Observe(time.Since(s.readyAt).Seconds())
 	}
-	chunk.attempts++
-	s.phase = calling
+	chunk.Attempts++
+	s.standing.Call()
 
-	call := splitclient.Call{Token: s.token, Segment: s.name, Verb: chunk.verb, Keys: chunk.keys}
-	self, tenant, root := ctx.Self(), s.tenant, ctx.ActorSystem().Root
+	call := splitclient.Call{Token: s.token, Segment: s.name, Verb: chunk.Verb, Keys: chunk.Keys}
+	self, tenant, root := ctx.Self(), s.pid, ctx.ActorSystem().Root
 	s.calls.Add(1)
 	go func() {
 		defer s.calls.Done()
@@ -49,22 +85,6 @@ func (s *segment) flush(ctx actor.Context) {
 		root.Send(self, &flushed{chunk: chunk, outcome: outcome})
 		root.Send(tenant, &callEnded{segment: call.Segment, outcome: outcome})
 	}()
-}
-
-// nextChunk is what the permit in hand is used for; nil: nothing. What was
-// asked for may not be wanted any more: an operator may have paused the segment.
-func (s *segment) nextChunk() *chunk {
-	switch {
-	case s.state.Paused || s.discarding || s.share.yielded:
-		return nil
-	case s.state.Parked != nil && s.batch.flight == nil:
-		return s.probeChunk()
-	}
-	return s.batch.next(func(b *batch) audience.Verb { return s.dues.next(b, time.Now(), s.FlushInterval) })
-}
-
-func (s *segment) mayFetch() bool {
-	return s.batch.backlog.exists && !s.state.Paused && !s.discarding && !s.share.yielded
 }
 
 // deliver makes the call. A panic in there must not cost a permit for good.
@@ -79,46 +99,125 @@ func (s *settings) deliver(call splitclient.Call) (outcome splitclient.Outcome) 
 	return s.Deliver(s.ctx, call)
 }
 
-// flushed takes the outcome of a call in. The outcome of a call that an earlier
-// incarnation made finds another chunk, or none, in flight: its keys are in the
+// flushed does what follows from the outcome of a call. The outcome of a call that an
+// earlier incarnation made finds another chunk, or none, in flight: its keys are in the
 // journal still and are sent again.
 func (s *segment) flushed(ctx actor.Context, m *flushed) {
-	if m.chunk != s.batch.flight {
+	if m.chunk != s.batch.Flight() {
 		return
 	}
-	s.phase = gathering
-	s.share.last = m.outcome.Reason
+	s.standing.Outcome(m.outcome.Reason)
+	s.survivor.last = m.outcome.Reason
 	now := time.Now()
-	if m.outcome.Reason != splitclient.NotFound {
-		s.missingSince = time.Time{}
-	}
 	switch m.outcome.Kind {
 	case splitclient.Delivered:
-		s.delivered(m.chunk, now)
+		s.delivered(m.chunk.Verb, now)
 		return
 	case splitclient.Throttled:
-		s.repeatAt = now // the tenant and the registry know when calls may go on
+		s.batch.RepeatAt(now) // the tenant and the registry know when calls may go on
 	case splitclient.Transient:
 		s.backOff(now)
 	case splitclient.Permanent:
 		s.refused(m.outcome, now, sender(ctx))
 	}
-	if s.draining && !s.drained {
+	if s.standing.Hurries() {
 		s.reportDrained() // one attempt is all that a drain waits for
 	}
 }
 
 func (s *segment) backOff(now time.Time) {
-	s.repeatAt = now.Add(pace.Backoff(s.batch.flight.attempts, s.FirstBackoff, s.MaxBackoff, s.Random))
+	s.batch.RepeatAt(now.Add(pace.Backoff(s.batch.Flight().Attempts, s.FirstBackoff, s.MaxBackoff, s.Random)))
 }
 
-// delivered settles the chunk: the one way, but for parking, that a key leaves
-// the journal (I3).
-func (s *segment) delivered(c *chunk, now time.Time) {
-	s.share.crashes = 0
-	s.metrics.delivered[c.verb].Add(float64(c.keys.Len()))
-	s.Journal.Settle(journal.Settle{Segment: s.name, Keys: s.batch.land().All()})
-	s.welcome(c.verb, now)
-	s.parkKeys(c.verb, s.batch.clear())
-	s.repeatAt = now // of the next part of a hunt, if one is on
+// delivered settles the chunk, and goes on with the hunt, if one is on.
+func (s *segment) delivered(verb audience.Verb, now time.Time) {
+	s.survivor.crashes = 0
+	s.metrics.delivered[verb].Add(float64(s.batch.Flight().Keys.Len()))
+	settled, park := s.batch.Delivered()
+	s.settle(settled)
+	if s.standing.Delivered(verb, now) {
+		s.segmentUnparked(now)
+		s.notice(zerolog.InfoLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Msg("Split takes a parked segment again")
+	}
+	s.parkKeys(verb, park)
+	s.batch.RepeatAt(now)
+}
+
+// segmentUnparked: all keys may be sent again, and are due.
+func (s *segment) segmentUnparked(now time.Time) {
+	s.writeState(nil)
+	s.batch.Hasten(now)
+}
+
+// refused decides what a permanent refusal concerns: the tenant, the segment or
+// some of the keys. Nothing is dropped: keys that are refused for good are parked
+// with the reason (I3), all others wait where they are.
+func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) {
+	verb := s.batch.Flight().Verb
+	switch s.standing.Judge(o, verb, now) {
+	case standing.OfTenant:
+		s.batch.RepeatAt(now)
+	case standing.NotYet:
+		s.backOff(now)
+	case standing.OfKeys:
+		s.refusedKeys(verb, o, now, send)
+	case standing.OfSegment:
+		if s.standing.ParkedSegment() {
+			s.batch.Shelve()
+		} else {
+			s.batch.Ground()
+		}
+		s.parkSegment(o, now)
+	}
+}
+
+// refusedKeys goes on with the hunt for the keys that are at fault.
+func (s *segment) refusedKeys(verb audience.Verb, o splitclient.Outcome, now time.Time, send func(any)) {
+	refusal := s.batch.Refused(refusalOf(o, now), o.Reason == splitclient.TooLarge)
+	if refusal.SegmentRefused {
+		s.parkSegment(o, now)
+	}
+	s.releaseKeys(refusal.Release, send)
+	s.parkKeys(verb, refusal.Park)
+	s.batch.RepeatAt(now)
+}
+
+// releaseKeys makes keys pending again that were parked before it was clear that the
+// segment is at fault.
+func (s *segment) releaseKeys(keys *audience.KeySet, send func(any)) {
+	if keys == nil {
+		return
+	}
+	s.standing.Release()
+	s.unpark(keys, false, func(n int, err error) {
+		send(&unparked{by: s, retried: true, keys: n, err: err})
+	})
+}
+
+// parkKeys parks keys that Split refuses for good.
+func (s *segment) parkKeys(verb audience.Verb, keys *audience.KeySet) {
+	if keys == nil || keys.Len() == 0 {
+		return
+	}
+	why := s.batch.LastRefusal()
+	s.metrics.parkedKeys.WithLabelValues(why.Reason).Add(float64(keys.Len()))
+	s.park(verb, keys, why)
+	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Int("keys", keys.Len()).
+		Str("reason", why.Reason).Msg("Split refuses keys of a segment: parked")
+}
+
+// parkSegment keeps all keys of the segment where they are, see standing.Park.
+func (s *segment) parkSegment(o splitclient.Outcome, now time.Time) {
+	why := refusalOf(o, now)
+	if !s.standing.Park(why, now) {
+		return
+	}
+	s.writeState(nil)
+	s.metrics.parkedSegments.WithLabelValues(why.Reason).Inc()
+	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).
+		Str("reason", why.Reason).Msg("Split refuses a segment: parked, its keys are kept")
+}
+
+func refusalOf(o splitclient.Outcome, now time.Time) journal.Refusal {
+	return journal.Refusal{Reason: string(o.Reason), Message: o.Message, At: now}
 }

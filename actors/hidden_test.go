@@ -7,10 +7,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"log/slog"
 	"maps"
-	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -18,6 +17,8 @@ import (
 	"testing"
 	"unsafe"
 
+	"audiences/actors/batch"
+	"audiences/actors/standing"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -34,14 +35,21 @@ var ours = []any{
 	surrendering{}, listing{}, dormantSegments{}, report{}, answer{}, down{}, lateRefusal{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
 	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{},
-	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
-	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, localName{}, whereabouts{},
-	dormantTenant{}, dormantSegment{}, repeat{}, &notices{},
+	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
+	localName{}, whereabouts{},
+	dormantTenant{}, dormantSegment{}, &notices{},
 	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{},
 }
 
 // forOperators are shown to operators, with what Split said.
 var forOperators = []any{SegmentDetail{}}
+
+// below are the types of the packages below this one. Those that these do not show are
+// found in their fields.
+var below = []any{batch.Batch{}, batch.Chunk{}, batch.Refusal{}, batch.Remains{}, standing.Standing{}}
+
+// harmless are types below this package that nothing leads to and that hold no keys.
+var harmless = map[string]bool{"transition": true}
 
 // theirs are the types of other packages that these are made of, or handed over as.
 var theirs = []any{
@@ -78,12 +86,23 @@ func TestNothingPrintsASecret(t *testing.T) {
 		name, _, _ := strings.Cut(reflect.Indirect(reflect.ValueOf(v)).Type().Name(), "[")
 		known[name] = true
 	}
-	if declared := structs(t); !maps.Equal(known, declared) {
+	if declared := structs(t, "."); !maps.Equal(known, declared) {
 		t.Fatalf("known %v\ndeclared %v", slices.Sorted(maps.Keys(known)), slices.Sorted(maps.Keys(declared)))
+	}
+	kinds, seen := withFields(below), map[string]bool{}
+	for _, kind := range kinds {
+		seen[kind.Name()] = true
+	}
+	for name := range structs(t, "batch", "standing") {
+		if !seen[name] && !harmless[name] {
+			t.Errorf("%s is not looked at", name)
+		}
 	}
 	found := 0
 	for _, v := range append(slices.Clone(ours), theirs...) {
-		kind := reflect.Indirect(reflect.ValueOf(v)).Type()
+		kinds = append(kinds, reflect.Indirect(reflect.ValueOf(v)).Type())
+	}
+	for _, kind := range kinds {
 		filled := reflect.New(kind)
 		found += stuff(filled.Elem(), 0)
 		shown := printed(filled)
@@ -99,12 +118,40 @@ func TestNothingPrintsASecret(t *testing.T) {
 	}
 }
 
-// structs are the names of the struct types that the package declares.
-func structs(t *testing.T) map[string]bool {
+// withFields are the types of the values, and of what they are made of, as far as it
+// is declared in the packages below this one.
+func withFields(values []any) (kinds []reflect.Type) {
+	var add func(reflect.Type)
+	add = func(kind reflect.Type) {
+		switch kind.Kind() {
+		case reflect.Pointer, reflect.Slice:
+			add(kind.Elem())
+		case reflect.Struct:
+			if !strings.HasPrefix(kind.PkgPath(), "audiences/actors/") || slices.Contains(kinds, kind) {
+				return
+			}
+			kinds = append(kinds, kind)
+			for i := range kind.NumField() {
+				add(kind.Field(i).Type)
+			}
+		}
+	}
+	for _, v := range values {
+		add(reflect.TypeOf(v))
+	}
+	return kinds
+}
+
+// structs are the names of the struct types that packages declare.
+func structs(t *testing.T, packages ...string) map[string]bool {
 	names := map[string]bool{}
-	files, err := fs.Glob(os.DirFS("."), "*.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, dir := range packages {
+		here, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(here) == 0 {
+			t.Fatal(dir, err)
+		}
+		files = append(files, here...)
 	}
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {

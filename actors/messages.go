@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"audiences/actors/batch"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -197,7 +198,7 @@ type (
 	// flushed brings the outcome of a call back to its segment.
 	flushed struct {
 		hidden[flushed]
-		chunk   *chunk
+		chunk   *batch.Chunk
 		outcome splitclient.Outcome
 	}
 	// drawn brings a page of the journal to the incarnation that asked for it. To

@@ -144,3 +144,31 @@ func TestMoveTenantThatGoesOnPosting(t *testing.T) {
 		s.expectRest()
 	})
 }
+
+// TestMoveTenantDuringADiscard covers I3: an operator's discard of a parked segment is
+// carried out before its keys are moved. The move came between two pages of it: the
+// keys that the operator had given up went to the other tenant, and the operator never
+// got an answer.
+func TestMoveTenantDuringADiscard(t *testing.T) {
+	rejected(t, func(s *scene, heal func()) {
+		s.split.Rotate("token", "new")
+		s.accept("new", "t", audience.Add, "60") // makes it known
+		s.faulty.loadTakes.Store(int64(time.Second))
+		discarded := make(chan error, 1)
+		go func() {
+			discarded <- s.relay.OperateSegment(context.Background(), s.segment("token", "s"), Discard, time.Time{})
+		}()
+		time.Sleep(1500 * time.Millisecond) // one page is discarded, the next one is being read
+		s.move("token", "new")
+		heal()
+		s.at(time.Hour)
+		select {
+		case err := <-discarded:
+			s.must(err)
+		default:
+			s.Error("the discard has no answer")
+		}
+		s.expectMembers("")
+		s.expectRest()
+	})
+}

@@ -154,39 +154,39 @@ func TestOperationsThatMakeNoSense(t *testing.T) {
 // TestInspectSaysWhy: each phase, and each reason to wait, is told.
 func TestInspectSaysWhy(t *testing.T) {
 	play(t, sandbox.Options{}, Options{MaxKeysPerCall: 3, MaxKeysHeld: 3}, func(s *scene) {
-		expect := func(phase phase, reason splitclient.Reason, attempts int, repeat time.Duration) SegmentDetail {
+		expect := func(phase string, reason splitclient.Reason, attempts int, repeat time.Duration) SegmentDetail {
 			s.Helper()
 			d := s.inspect("token", "s")
 			var at time.Duration
 			if !d.RepeatAt.IsZero() {
 				at = d.RepeatAt.Sub(s.began)
 			}
-			if d.Phase != phase.String() || d.LastReason != reason || d.Attempts != attempts || at != repeat {
+			if d.Phase != phase || d.LastReason != reason || d.Attempts != attempts || at != repeat {
 				s.Errorf("%v: %+v; want %v, %q, %d attempts, repeated at %v", time.Since(s.began), d, phase, reason, attempts, repeat)
 			}
 			return d
 		}
 		s.add("1")
-		if d := expect(gathering, "", 0, 0); !d.Due.Equal(s.began.Add(10*time.Second)) || d.Adds != 1 {
+		if d := expect("gathering", "", 0, 0); !d.Due.Equal(s.began.Add(10*time.Second)) || d.Adds != 1 {
 			s.Errorf("%+v", d)
 		}
 		hang := s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
 		s.at(11 * time.Second)
-		expect(calling, "", 1, 0)
+		expect("calling", "", 1, 0)
 		hang()
 		s.at(12 * time.Second)
-		expect(gathering, splitclient.OK, 0, 0)
+		expect("gathering", splitclient.OK, 0, 0)
 
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 500, Count: 1})
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Throttle, Reset: time.Minute, Count: 1})
 		s.add("1-8")
-		expect(gathering, splitclient.ServerError, 1, 12500*time.Millisecond)
+		expect("gathering", splitclient.ServerError, 1, 12500*time.Millisecond)
 		s.at(13 * time.Second)
-		if d := expect(waiting, splitclient.ThrottledOrg, 2, 0); d.Adds != 6 || d.Stored != 2 {
+		if d := expect("waiting for a permit", splitclient.ThrottledOrg, 2, 0); d.Adds != 6 || d.Stored != 2 {
 			s.Errorf("%d keys are said to be in memory and %d in the journal alone, want 6 and 2", d.Adds, d.Stored)
 		}
 		s.at(2 * time.Minute)
-		expect(gathering, splitclient.OK, 0, 0)
+		expect("gathering", splitclient.OK, 0, 0)
 		s.expectRest()
 	})
 }
@@ -197,8 +197,8 @@ func TestInspectWhileReading(t *testing.T) {
 		s.add("1-6") // one is held, the others are in the journal alone
 		s.faulty.loadTakes.Store(int64(time.Second))
 		s.at(10500 * time.Millisecond)
-		if d := s.inspect("token", "s"); d.Phase != fetching.String() {
-			s.Errorf("phase %q, want %q", d.Phase, fetching)
+		if d := s.inspect("token", "s"); d.Phase != "reading from the journal" {
+			s.Errorf("phase %q", d.Phase)
 		}
 		s.at(time.Minute)
 		s.expectMembers("1-6")

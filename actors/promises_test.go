@@ -80,8 +80,8 @@ func TestCrashWhileReadingGivesThePermitBack(t *testing.T) {
 		s.add("1-6") // one is held, the others are in the journal alone
 		s.faulty.loadTakes.Store(int64(time.Second))
 		s.at(10500 * time.Millisecond)
-		if d := s.inspect("token", "s"); d.Phase != fetching.String() {
-			s.Fatalf("phase %q, want %q", d.Phase, fetching)
+		if d := s.inspect("token", "s"); d.Phase != "reading from the journal" {
+			s.Fatalf("phase %q", d.Phase)
 		}
 		s.faulty.traps[appendKeys].set(0, 1, false)
 		s.expectAnswers(s.waits(post), ErrCrashed, post)

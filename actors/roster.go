@@ -47,8 +47,8 @@ type child struct {
 	pid        *actor.PID
 	generation uint64
 	sent       uint64
-	sentBefore uint64 // sent at the last sweep
-	share      *share // of a segment; nil for a tenant
+	sentBefore uint64    // sent at the last sweep
+	survivor   *survivor // of a segment; nil for a tenant
 }
 
 // len is the number of children.

@@ -4,8 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"audiences/actors/batch"
+	"audiences/actors/standing"
 	"audiences/audience"
-	"audiences/journal"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -20,68 +21,31 @@ import (
 //	    |                                          fetching --page--> (calling)
 //	    +-------------------------- outcome ---------------------------+
 //
-// Keys of a verb are due one flush interval after the first of them came in.
-// Everything that takes time happens elsewhere and comes back as a message: the
-// journal answers the caller by itself, a call runs in its own goroutine.
+// What the segment has to do is in its batch, what it may do is in its standing;
+// both are pure. The segment tells them what happens (receive), does what follows
+// (step), and hands it to the journal (reads.go, writes.go) and to Split (flush.go).
+// Everything that takes time happens elsewhere and comes back as a message.
 type segment struct {
 	hidden[segment]
-	*settings
-	token  audience.Token
-	name   audience.Segment
-	tenant *actor.PID
-	share  *share
+	*owner
+	name     audience.Segment
+	survivor *survivor
 
-	batch    batch
-	phase    phase
-	dues     dues      // when the held keys are to be sent
-	readyAt  time.Time // when the call that is waited for or under way should have begun
-	repeatAt time.Time // when the chunk in flight is to be repeated
-	drawAt   time.Time // no draw before: backoff after a crash or a read error
-	dueAt    time.Time // when keys on the first page were due, before the segment dozed; zero: it did not
-
-	learned  bool      // a page has told what the journal has of this segment
-	tallied  bool      // stored and parked keys are counted
-	counting *counting // under way; nil: none is
-
-	known        bool // state is as the journal has it
-	stateSet     bool // by this actor: what a page says of it may be older
-	state        journal.SegmentState
-	parked       int             // parked keys in the journal; an upper bound once they are counted
-	unparking    int             // retries and discards that the journal has not answered
-	probeAt      time.Time       // when a parked segment is tried again
-	missingSince time.Time       // the first of the 404s in a row
-	refusal      journal.Refusal // the last one of keys
-
-	owed []answerable // messages that were taken in and are not answered yet
-
-	discarding bool            // all that is pending of a parked segment is being discarded
-	lastPass   int             // of the backlog, until which that lasts
-	spared     audience.KeySet // what is accepted meanwhile
+	batch    batch.Batch
+	standing standing.Standing
+	readyAt  time.Time    // when the call that is waited for or under way should have begun
+	drawAt   time.Time    // no draw before: backoff after a crash or a read error
+	counting *counting    // under way; nil: none is
+	owed     []answerable // messages that were received and are not answered yet
 
 	timer *time.Timer
 	armed time.Time // when the timer fires; zero: not armed
-
-	draining, drained bool
-}
-
-type phase uint8
-
-const (
-	gathering phase = iota
-	waiting
-	fetching
-	calling
-)
-
-// String is the phase's name, for the operator.
-func (p phase) String() string {
-	return [...]string{"gathering", "waiting for a permit", "reading from the journal", "calling"}[p]
 }
 
 func newSegment(c *cell) *segment {
 	return &segment{
-		settings: c.settings, token: c.token, name: c.name.of(c.id), tenant: c.pid, share: &c.share,
-		batch: batch{maxChunk: c.MaxKeysPerCall, maxHeld: c.MaxKeysHeld},
+		owner: c.owner, name: c.name.of(c.id), survivor: &c.survivor, batch: batch.New(c.MaxKeysPerCall),
+		standing: standing.New(standing.Limits{NotFoundGrace: c.NotFoundGrace, ProbeInterval: c.ProbeInterval}),
 	}
 }
 
@@ -91,7 +55,7 @@ func (s *segment) receive(ctx actor.Context) {
 	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		if s.drawAt.IsZero() && !s.share.yielded {
+		if s.drawAt.IsZero() && !s.standing.Yielded() {
 			s.draw(ctx)
 		}
 	case *accept:
@@ -117,7 +81,7 @@ func (s *segment) receive(ctx actor.Context) {
 	case *regain:
 		s.regain()
 	case *drain:
-		s.draining = true
+		s.standing.Drain()
 	case *tick:
 		s.armed = time.Time{}
 	default:
@@ -148,94 +112,112 @@ func (s *segment) fail(err error) {
 }
 
 // accept hands the change to the journal, which answers the caller once it is
-// durable (I1), and takes it into the batch. The journal comes first: it keeps
+// durable (I1), and applies it to the batch. The journal comes first: it keeps
 // the order of all that is handed to it, so whatever this actor settles later
 // cannot overtake the change.
 func (s *segment) accept(m *accept) {
-	s.Journal.Append(journal.Append{
-		Segment:  s.name,
-		Verb:     m.change.Verb,
-		Keys:     m.change.Keys,
-		Describe: !s.share.described || s.share.yielded, // a move takes the name away, and may come yet
-		Unpark:   s.parked > 0 || !s.tallied,            // the newer change supersedes a parked one
-		Done:     m.to,
-	})
-	m.handed()
-	s.share.described = true
+	s.append(m)
 	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
-	s.batch.maxHeld = min(s.MaxKeysHeld, s.batch.held()+room) // what is beyond stays in the journal alone
+	maxHeld := min(s.MaxKeysHeld, s.batch.Held()+room) // what is beyond stays in the journal alone
 	switch {
-	case s.share.yielded:
-		s.batch.maxHeld = 0 // whose it will be is not known yet
-	case s.discarding:
-		s.spare(m.change.Keys)
+	case s.standing.Yielded():
+		maxHeld = 0 // whose it will be is not known yet
+	case s.standing.Discarding():
+		maxHeld = 0
+		s.standing.Spare(m.change.Keys)
 	}
-	s.batch.apply(m.change.Verb, m.change.Keys.All())
+	s.batch.Apply(m.change.Verb, m.change.Keys.All(), maxHeld)
 }
 
 // step does what is due and arms the timer for what is next. It runs after
 // every message, so that no handler has to think of what follows.
 func (s *segment) step(ctx actor.Context) {
 	now := time.Now()
-	if s.state.Paused && !s.state.PausedUntil.IsZero() && !now.Before(s.state.PausedUntil) {
-		s.setState(journal.SegmentState{Parked: s.state.Parked}, nil)
+	if s.standing.EndPause(now) {
+		s.writeState(nil)
 	}
-	if s.discarding {
+	if s.standing.Discarding() {
 		s.discardHeld()
 	}
 	s.yield()
-	if s.wantsCount() {
+	if s.standing.WantsCount() && s.counting == nil {
 		s.count(ctx)
 	}
-	s.batch.deletesOnly = s.state.Parked != nil && s.full() && !s.discarding
-	s.dues.follow(&s.batch, now, s.FlushInterval)
-	var next time.Time
-	if s.state.Paused {
-		next = s.state.PausedUntil
-	}
-	if s.batch.wantsDraw() && !s.share.yielded {
-		if s.drawAt.After(now) {
-			next = earlier(next, s.drawAt)
-		} else {
-			s.draw(ctx)
-		}
-	}
-	if s.phase == gathering {
-		if at := s.callAt(now); at.After(now) {
-			next = earlier(next, at)
-		} else if !at.IsZero() {
-			s.phase, s.readyAt = waiting, at
-			ctx.Send(s.tenant, &wantPermit{segment: s.name, since: at})
-		}
-	}
+	s.batch.DeletesOnly(s.standing.DeletesOnly())
+	s.batch.Follow(now, s.FlushInterval)
+	next := earlierOf(s.standing.PausedUntil(), s.drawIfDue(ctx, now), s.askIfDue(ctx, now))
 	s.arm(ctx, next, now)
-	if s.draining && !s.drained && s.phase == gathering && s.callAt(now).IsZero() && !s.batch.backlog.drawing {
+	if s.standing.Hurries() && s.standing.Gathering() && s.callAt(now).IsZero() && !s.batch.Drawing() {
 		s.reportDrained()
 	}
+}
+
+// drawIfDue reads stored keys that the batch has room for, or says when that should
+// be done; zero: when something comes.
+func (s *segment) drawIfDue(ctx actor.Context, now time.Time) time.Time {
+	if !s.batch.WantsDraw() || s.standing.Yielded() {
+		return time.Time{}
+	}
+	if s.drawAt.After(now) {
+		return s.drawAt
+	}
+	s.draw(ctx)
+	return time.Time{}
+}
+
+// askIfDue asks the tenant for a permit, or says when that should be done; zero: when
+// something comes.
+func (s *segment) askIfDue(ctx actor.Context, now time.Time) time.Time {
+	if !s.standing.Gathering() {
+		return time.Time{}
+	}
+	at := s.callAt(now)
+	if at.IsZero() || at.After(now) {
+		return at
+	}
+	s.standing.Ask()
+	s.readyAt = at
+	ctx.Send(s.pid, &wantPermit{segment: s.name, since: at})
+	return time.Time{}
 }
 
 // callAt is when the next call should be made; zero: there is nothing to send,
 // or it must not be sent.
 func (s *segment) callAt(now time.Time) time.Time {
-	b, hurry := &s.batch, s.draining && !s.drained
-	stored := b.held() == 0 && b.backlog.exists && !b.backlog.drawing && !s.drawAt.After(now)
+	b, leave, hurry := &s.batch, s.standing.Leave(), s.standing.Hurries()
+	stored := b.Held() == 0 && b.HasStored() && !b.Drawing() && !s.drawAt.After(now)
 	switch {
-	case s.state.Paused, !s.known, s.discarding, s.share.yielded:
+	case leave == standing.Nothing, leave == standing.Reading:
 		return time.Time{}
-	case b.flight != nil && hurry:
+	case b.Flight() != nil && hurry:
 		return now
-	case b.flight != nil:
-		return s.repeatAt
-	case b.held() == 0 && !stored:
+	case b.Flight() != nil:
+		return b.Repeat()
+	case b.Held() == 0 && !stored:
 		return time.Time{}
-	case s.state.Parked != nil:
-		return s.probeTime(now, hurry)
-	case hurry, b.full():
-		return earlier(s.dues.first(), now)
+	case leave == standing.Probes, leave == standing.DeletesProbes:
+		return s.probeAt(leave, now)
+	case hurry, b.HasWholeCall():
+		return earlier(b.Due(), now)
 	case stored:
-		return s.dues.stored
+		return b.StoredDue()
 	}
-	return s.dues.first()
+	return b.Due()
+}
+
+// probeAt is when a parked segment calls next. A stop does not wait for what was
+// refused before.
+func (s *segment) probeAt(leave standing.Leave, now time.Time) time.Time {
+	deletes, hurry := leave == standing.DeletesProbes && s.batch.HeldOf(audience.Delete) > 0, s.standing.Hurries()
+	switch {
+	case deletes && hurry:
+		return now
+	case deletes:
+		return earlier(s.batch.DeletesDue(), s.standing.ProbeAt())
+	case hurry:
+		return time.Time{}
+	}
+	return s.standing.ProbeAt()
 }
 
 func (s *segment) arm(ctx actor.Context, at, now time.Time) {
@@ -251,23 +233,19 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 	s.timer = wake(ctx, s.timer, at.Sub(now), &tick{})
 }
 
-// idle: there is nothing to do, and no answer to come; nor a move, which needs the
-// name in the journal.
+// idle: there is nothing to do, and no answer to come.
 func (s *segment) idle() bool {
 	b := &s.batch
-	return s.phase == gathering && !s.share.yielded && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0 && len(s.owed) == 0
+	return s.standing.Gathering() && s.standing.AtRest() && b.Pending() == 0 && !b.HasStored() && !b.Drawing() && len(s.owed) == 0
 }
-
-// stateless: the journal has nothing of the segment but its keys and its name.
-func (s *segment) stateless() bool { return s.parked == 0 && s.state == journal.SegmentState{} }
 
 // blank: an idle segment that also knows nothing that a new one would not.
 func (s *segment) blank() bool {
-	return s.idle() && s.stateless() && s.batch.maxChunk == s.MaxKeysPerCall
+	return s.idle() && s.standing.Stateless() && s.batch.MaxChunk() == s.MaxKeysPerCall
 }
 
 func (s *segment) reportDrained() {
-	s.drained = true
+	s.standing.Drained()
 	for _, m := range owing[*drain](s) {
 		m.give()
 	}
@@ -279,4 +257,14 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// earlierOf is the earliest of times that may be zero, for none.
+func earlierOf(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if !t.IsZero() {
+			first = earlier(first, t)
+		}
+	}
+	return first
 }

@@ -150,17 +150,17 @@ func (t *tenant) activate(ctx actor.Context, m *activate) {
 // begin starts the actor of a segment; backlog: the journal has keys of it.
 func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	t.metrics.segments.Inc()
-	var shared *share
+	var shared *survivor
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
 		born.backlog, born.yielded = backlog, t.moves > 0
 		if born.kept = t.takeDormant(name); born.kept != nil {
-			born.share.inherit(born.kept)
+			born.survivor.inherit(born.kept)
 		}
-		shared = &born.share
+		shared = &born.survivor
 		return born
 	})
-	c.share = shared
+	c.survivor = shared
 	return c
 }
 
@@ -317,7 +317,7 @@ func (t *tenant) list() []SegmentView {
 		views = append(views, d.view(t.id))
 	}
 	for name, c := range t.segments.children.All() {
-		views = append(views, c.share.view(name.of(t.id)))
+		views = append(views, c.survivor.view(name.of(t.id)))
 	}
 	return views
 }

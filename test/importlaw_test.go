@@ -24,8 +24,10 @@ const module = "audiences"
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
 	"audiences":                 {"cli"},
-	"audiences/actors":          {"actors/pace", "audience", "journal", "splitclient"},
+	"audiences/actors":          {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient"},
+	"audiences/actors/batch":    {"audience", "journal"}, // pure: the plain types of the journal
 	"audiences/actors/pace":     {"audience", "splitclient"},
+	"audiences/actors/standing": {"audience", "journal", "splitclient"}, // pure as well
 	"audiences/api":             {"actors", "api/connections", "audience"},
 	"audiences/api/admin":       {"actors", "api/connections", "audience"},
 	"audiences/api/connections": {},
@@ -55,7 +57,7 @@ var inTests = map[string][]string{
 
 // homes are the only packages that may import a library, for tests as well.
 var homes = map[string][]string{
-	"github.com/asynkron/protoactor-go": {"audiences/actors"},
+	"github.com/asynkron/protoactor-go": {"audiences/actors"},                                             // and so in none of the packages below it
 	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
 	"github.com/cockroachdb/pebble":     {"audiences/journal"},
 	"github.com/spf13/cobra":            {"audiences/cli"},
@@ -101,6 +103,9 @@ func TestImportLawCatches(t *testing.T) {
 		{ImportPath: "audiences/actors", Imports: []string{"audiences/sandbox"}},
 		{ImportPath: "audiences/actors", Imports: []string{echo}},
 		{ImportPath: "audiences/api", Imports: []string{proto}},
+		{ImportPath: "audiences/actors/batch", Imports: []string{proto}},
+		{ImportPath: "audiences/actors/batch", Imports: []string{"audiences/actors"}},
+		{ImportPath: "audiences/actors/standing", Imports: []string{"audiences/actors/batch"}},
 		{ImportPath: "audiences/api", TestImports: []string{proto}},
 		{ImportPath: "audiences/actors", Imports: []string{pebble}},
 		{ImportPath: "audiences/actors/pace", Imports: []string{proto}},

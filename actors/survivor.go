@@ -7,9 +7,9 @@ import (
 	"audiences/splitclient"
 )
 
-// share is what outlives the sleep and the crash of a segment. The counts are read
+// survivor is what is left of a segment that sleeps or crashed. The counts are read
 // by the tenant, the rest belongs to the cell alone.
-type share struct {
+type survivor struct {
 	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
 	uncounted             atomic.Bool  // stored may be less than there is
 	backlog               bool         // the journal had keys when the tenant started the actor
@@ -23,7 +23,7 @@ type share struct {
 	yielded   bool               // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
 }
 
-func (s *share) view(name audience.Segment) SegmentView {
+func (s *survivor) view(name audience.Segment) SegmentView {
 	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()),
 		Stored: int(s.stored.Load()), Uncounted: s.uncounted.Load()}
 }
@@ -31,20 +31,21 @@ func (s *share) view(name audience.Segment) SegmentView {
 // publish shows what the batch has.
 func (s *segment) publish() {
 	b := &s.batch
-	adds, deletes, stored := b.count(audience.Add), b.count(audience.Delete), max(0, b.backlog.stored)
-	weight := b.weight()
-	s.inMemory.Add(int64(weight - s.share.weight))
-	s.share.weight = weight
-	before := s.share.adds.Load() + s.share.deletes.Load() + s.share.stored.Load()
-	s.share.adds.Store(int64(adds))
-	s.share.deletes.Store(int64(deletes))
-	s.share.stored.Store(int64(stored))
+	adds, deletes, stored := b.InMemory(audience.Add), b.InMemory(audience.Delete), b.Stored()
+	weight := b.Weight()
+	s.inMemory.Add(int64(weight - s.survivor.weight))
+	s.survivor.weight = weight
+	before := s.survivor.adds.Load() + s.survivor.deletes.Load() + s.survivor.stored.Load()
+	s.survivor.adds.Store(int64(adds))
+	s.survivor.deletes.Store(int64(deletes))
+	s.survivor.stored.Store(int64(stored))
 	if delta := int64(adds+deletes+stored) - before; delta != 0 {
 		s.metrics.pending.Add(float64(delta))
 	}
-	if was := s.share.uncounted.Swap(!s.tallied); was && s.tallied {
+	counted := s.standing.AllCounted()
+	if was := s.survivor.uncounted.Swap(!counted); was && counted {
 		s.metrics.uncounted.Dec()
-	} else if !was && !s.tallied {
+	} else if !was && !counted {
 		s.metrics.uncounted.Inc()
 	}
 }

@@ -1,9 +1,10 @@
-package actors
+package batch
 
 import (
 	"iter"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
 // hunt looks for the keys that make Split refuse a chunk: the chunk is halved,
@@ -11,19 +12,19 @@ import (
 // costs 29 calls and is found; the other 9,999 are delivered on the way.
 //
 // Where both halves are refused alike it may not be the keys at all. Then one
-// single key is tried, and if that is refused too, the segment is at fault and
-// the hunt is hopeless: four calls, not thousands.
+// single key is tried, and if that is refused too, the segment is at fault: four
+// calls, not thousands.
 //
 // A part that was refused was not applied. So a key of it that changes again
 // simply leaves the hunt, and its newer change goes the usual way (I2).
 type hunt struct {
-	hidden[hunt]
+	audience.Hidden[hunt]
 	verb    audience.Verb
 	untried []*audience.KeySet // parts that no call has carried yet
 	refused []*refusedPart     // parts that are to be halved, or parked when they are one key
 	calls   int
 	cleared bool         // a part was delivered: the segment takes keys
-	looking *refusedPart // the single key of this part is being tried
+	probing *refusedPart // a single key of this part is being tried
 }
 
 // refusedPart remembers how many keys were refused together: a part that has
@@ -37,85 +38,99 @@ const (
 	// huntCalls bounds one hunt. What it has not found by then is parked with its
 	// neighbours: the operator can have them all tried again.
 	huntCalls = 200
-	// loneRefusals is how many chunks of one key, where there is nothing to halve,
+	// singleRefusals is how many chunks of one key, where there is nothing to halve,
 	// are refused in a row before the segment is held to be at fault.
-	loneRefusals = 3
+	singleRefusals = 3
 )
 
-// refuse takes in that the keys of the flight were refused; tooLarge: because
-// there were too many of them. It returns the keys that are refused for good, if
-// any, and whether it is the segment that is refused: then all keys are held
-// again, and found are those that were returned before and turn out to be sound.
-// Otherwise the next part of the hunt is in flight, if any is left, unless smaller
-// chunks are all that is needed.
-func (b *batch) refuse(tooLarge bool) (found *audience.KeySet, hopeless bool) {
-	c, size := b.flight, b.flight.len()
-	b.flight = nil
-	b.leaveChanged(c.keys)
-	if tooLarge && size > 1 {
-		b.shrink(c, size)
-		return nil, false
-	}
-	if b.hunt == nil {
-		if size == 1 {
-			return b.refuseLone(c)
-		}
-		b.hunt = &hunt{verb: c.verb}
-	}
-	h := b.hunt
-	h.calls++
-	part := &refusedPart{c.keys, size}
-	h.refused = append(h.refused, part)
-	switch {
-	case size > c.len():
-		h.looking = nil // what was refused is not what is left
-	case h.looking != nil:
-		return nil, b.giveUp()
-	case h.cleared || len(h.untried) > 0 || h.calls < 3:
-	case c.len() == 1:
-		return nil, b.giveUp() // both halves of two keys
-	default:
-		h.looking = part
-		h.untried = append(h.untried, take(c.keys, 1))
-	}
-	return b.nextPart(), false
+// Refusal says what follows from a call that Split refused because of its keys. The
+// sets are nil or empty where there is nothing to do.
+type Refusal struct {
+	audience.Hidden[Refusal]
+	Park           *audience.KeySet // keys that are refused for good
+	Release        *audience.KeySet // keys that were to be parked before and turn out to be sound
+	SegmentRefused bool             // it is not the keys but the segment: all of them are held again
 }
 
-// shrink takes in that the flight had too many keys: no key is at fault, so the
+// Refused ends the flight, whose keys Split refused for that reason; tooLarge: because
+// there were too many of them. The next part of the hunt is in flight then, if there is one. What is
+// to be parked has the verb of the flight.
+func (b *Batch) Refused(why journal.Refusal, tooLarge bool) Refusal {
+	b.refusal = why
+	c, size := b.flight, b.flight.len()
+	b.flight = nil
+	b.leaveChanged(c.Keys)
+	switch {
+	case tooLarge && size > 1:
+		b.shrink(c, size)
+		return Refusal{}
+	case b.hunt == nil && size == 1:
+		return b.refusedSingle(c)
+	case b.hunt == nil:
+		b.hunt = &hunt{verb: c.Verb}
+	}
+	if b.hunt.refuse(&refusedPart{c.Keys, size}) {
+		b.giveUp()
+		return Refusal{SegmentRefused: true}
+	}
+	return Refusal{Park: b.nextPart()}
+}
+
+// refuse records that a part was refused, and reports whether that shows the segment
+// to be at fault.
+func (h *hunt) refuse(part *refusedPart) (segmentRefused bool) {
+	h.calls++
+	h.refused = append(h.refused, part)
+	switch {
+	case part.size > part.Len():
+		h.probing = nil // what was refused is not what is left
+	case h.probing != nil:
+		return true
+	case h.cleared || len(h.untried) > 0 || h.calls < 3:
+	case part.Len() == 1:
+		return true // both halves of two keys
+	default:
+		h.probing = part
+		h.untried = append(h.untried, take(part.KeySet, 1))
+	}
+	return false
+}
+
+// shrink is for a flight that had too many keys: no key is at fault, so the
 // next chunks are smaller. A hunt, if one is on, begins anew with these.
-func (b *batch) shrink(c *chunk, size int) {
+func (b *Batch) shrink(c *Chunk, size int) {
 	b.maxChunk = min(b.maxChunk, size/2) // all that is known of Split's limit
-	b.takeBack(c.verb, c.keys)
+	b.takeBack(c.Verb, c.Keys)
 	if b.hunt != nil {
 		b.giveUp()
 	}
 }
 
-// refuseLone is for a chunk of one key, of which nobody can say whether the key
+// refusedSingle is for a chunk of one key, of which nobody can say whether the key
 // or the segment is refused. Only when it goes on like that is it the segment, and
 // the keys that were found before are not at fault.
-func (b *batch) refuseLone(c *chunk) (found *audience.KeySet, hopeless bool) {
+func (b *Batch) refusedSingle(c *Chunk) Refusal {
 	if c.len() == 0 {
-		return nil, false // it changed meanwhile
+		return Refusal{} // it changed meanwhile
 	}
-	if len(b.lone) < loneRefusals-1 {
-		for key := range c.keys.All() {
-			b.lone = append(b.lone, key)
+	if len(b.singles) < singleRefusals-1 {
+		for key := range c.Keys.All() {
+			b.singles = append(b.singles, key)
 		}
-		return c.keys, false
+		return Refusal{Park: b.settle(c.Keys)}
 	}
-	sound := &audience.KeySet{}
-	for _, key := range b.lone {
+	sound := audience.NewKeySet(len(b.singles))
+	for _, key := range b.singles {
 		sound.Add(key)
 	}
-	b.lone = nil
-	b.takeBack(c.verb, c.keys)
-	return sound, true
+	b.singles = nil
+	b.takeBack(c.Verb, c.Keys)
+	return Refusal{Release: sound, SegmentRefused: true}
 }
 
 // leaveChanged takes those keys out that changed since they were cut: they are
 // held with their newer verb, and the older one was not applied.
-func (b *batch) leaveChanged(keys *audience.KeySet) {
+func (b *Batch) leaveChanged(keys *audience.KeySet) {
 	for key := range keys.All() {
 		if b.holds(key) {
 			keys.Remove(key)
@@ -123,27 +138,28 @@ func (b *batch) leaveChanged(keys *audience.KeySet) {
 	}
 }
 
-// clear takes in that a part was delivered, and goes on with the next.
-func (b *batch) clear() (found *audience.KeySet) {
-	b.lone = nil
+// clear goes on with the hunt after a part was delivered, and returns the keys that
+// are to be parked.
+func (b *Batch) clear() (park *audience.KeySet) {
+	b.singles = nil
 	if b.hunt == nil {
 		return nil
 	}
-	if b.hunt.looking != nil {
-		b.hunt.looking.size-- // what is wrong with it is in the rest
+	if b.hunt.probing != nil {
+		b.hunt.probing.size-- // what is wrong with it is in the rest
 	}
-	b.hunt.cleared, b.hunt.looking = true, nil
+	b.hunt.cleared, b.hunt.probing = true, nil
 	return b.nextPart()
 }
 
 // nextPart puts the next part of the hunt in flight and returns the keys that
-// are found. When no part is left, the hunt is over.
-func (b *batch) nextPart() *audience.KeySet {
+// are to be parked. When no part is left, the hunt is over.
+func (b *Batch) nextPart() *audience.KeySet {
 	h, found := b.hunt, &audience.KeySet{}
 	for b.flight == nil && b.hunt != nil {
 		if part := pop(&h.untried); part != nil {
 			if part.Len() > 0 {
-				b.flight = &chunk{verb: h.verb, keys: part}
+				b.flight = &Chunk{Verb: h.verb, Keys: part}
 			}
 			continue
 		}
@@ -162,46 +178,45 @@ func (b *batch) nextPart() *audience.KeySet {
 			h.untried = append(h.untried, part.KeySet, half)
 		}
 	}
-	return found
+	return b.settle(found)
 }
 
-// giveUp ends a hunt that is hopeless; all its keys are held again.
-func (b *batch) giveUp() (hopeless bool) {
+// giveUp ends a hunt; all its keys are held again.
+func (b *Batch) giveUp() {
 	h := b.hunt
 	b.hunt = nil
 	for part := range h.parts() {
 		b.takeBack(h.verb, part)
 	}
-	return true
 }
 
-// ground ends the flight without an outcome that concerns its keys, and any hunt
+// Ground ends the flight without an outcome that concerns its keys, and any hunt
 // with it: they are held again, but for those that changed meanwhile.
-func (b *batch) ground() {
+func (b *Batch) Ground() {
 	if c := b.flight; c != nil {
 		b.flight = nil
-		b.takeBack(c.verb, c.keys)
+		b.takeBack(c.Verb, c.Keys)
 	}
 	if b.hunt != nil {
 		b.giveUp()
 	}
 }
 
-// shelve is ground for a segment that is parked: what was tried in vain goes behind
+// Shelve is Ground for a segment that is parked: what was tried in vain goes behind
 // the keys that are in the journal alone, if there are any, so that all of them
 // get their turn.
-func (b *batch) shelve() {
+func (b *Batch) Shelve() {
 	if c := b.flight; c != nil && b.hunt == nil && b.backlog.exists {
 		b.flight = nil
-		b.leaveChanged(c.keys)
-		for key := range c.keys.All() {
-			b.backlog.leave(c.verb, key)
+		b.leaveChanged(c.Keys)
+		for key := range c.Keys.All() {
+			b.backlog.leave(c.Verb, key)
 		}
 	}
-	b.ground()
+	b.Ground()
 }
 
-func (b *batch) takeBack(verb audience.Verb, keys *audience.KeySet) {
+func (b *Batch) takeBack(verb audience.Verb, keys *audience.KeySet) {
 	into := b.set(verb)
 	for key := range keys.All() {
 		if !b.holds(key) {
@@ -209,6 +224,13 @@ func (b *batch) takeBack(verb audience.Verb, keys *audience.KeySet) {
 		}
 	}
 }
+
+// LastRefusal is why keys were refused last; those that are to be parked by now are
+// parked for that.
+func (b *Batch) LastRefusal() journal.Refusal { return b.refusal }
+
+// Hunting reports whether keys are being looked for that make Split refuse a call.
+func (b *Batch) Hunting() bool { return b.hunt != nil }
 
 // drop takes a key out of the hunt, because it changed again.
 func (h *hunt) drop(key audience.Key) bool {

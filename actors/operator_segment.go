@@ -51,55 +51,49 @@ type SegmentDetail struct {
 // operate carries out an operator's wish. What needs the journal's word waits
 // until the first page is in.
 func (s *segment) operate(m *operate, send func(any)) {
-	if !s.known {
+	if !s.standing.Known() {
 		return
 	}
 	m.stage = begun
 	now := time.Now()
-	state := s.state
 	switch m.op {
 	case Pause:
-		state.Paused, state.PausedUntil = true, m.until
-		s.setStateFor(m, state)
+		s.standing.Pause(m.until)
+		s.writeStateFor(m)
 	case Resume:
-		state.Paused, state.PausedUntil = false, time.Time{}
-		s.setStateFor(m, state)
+		s.standing.Resume()
+		s.writeStateFor(m)
 	case Flush:
-		s.dues.hasten(now)
-		s.repeatAt, s.probeAt = now, now
+		s.batch.Hasten(now)
+		s.batch.RepeatAt(now)
+		s.standing.Flush(now)
 		m.give(nil)
 	case Retry:
-		if s.state.Parked != nil {
-			s.unparkSegment(now)
+		if s.standing.Retry() {
+			s.segmentUnparked(now)
 		}
-		s.unpark(m, send)
+		s.unparkAll(m, send)
 	case Discard:
-		if s.state.Parked != nil && !s.discarding {
-			s.discarding, s.lastPass = true, s.batch.backlog.allSeen()
-		}
-		s.unpark(m, send)
+		s.standing.Discard(s.batch.AllSeen())
+		s.unparkAll(m, send)
 	default:
 		m.give(errors.New("unknown operation"))
 	}
 }
 
-// setStateFor keeps the state that an operator wants; the journal answers.
-func (s *segment) setStateFor(m *operate, state journal.SegmentState) {
-	s.setState(state, m.to)
+// writeStateFor keeps the state that an operator wants; the journal answers.
+func (s *segment) writeStateFor(m *operate) {
+	s.writeState(m.to)
 	m.handed()
 }
 
-func (s *segment) unpark(m *operate, send func(any)) {
-	answer := unparked{by: s, wish: m, retried: m.op == Retry, parked: s.parked}
-	s.parked = 0 // those that are parked from here on come after it in the journal
+// unparkAll has the journal take back all parked keys, or delete them.
+func (s *segment) unparkAll(m *operate, send func(any)) {
+	answer := unparked{by: s, wish: m, retried: m.op == Retry, parked: s.standing.Unpark()}
 	s.counting = nil
-	s.unparking++
-	s.Journal.Unpark(journal.Unpark{
-		Segment: s.name, Discard: !answer.retried,
-		Done: func(keys int, err error) {
-			answer.keys, answer.err = keys, err
-			send(&answer)
-		},
+	s.unpark(nil, !answer.retried, func(keys int, err error) {
+		answer.keys, answer.err = keys, err
+		send(&answer)
 	})
 }
 
@@ -110,61 +104,36 @@ func (s *segment) unparked(m *unparked) {
 	if m.by != s {
 		return
 	}
-	s.unparking--
-	if m.wish == nil {
-		s.parked = max(0, s.parked-m.keys)
-	} else if m.err != nil {
-		s.parked += m.parked
-	}
 	if m.retried {
-		s.batch.backlog.again(m.keys)
+		s.batch.Expect(m.keys)
 	}
-	switch {
-	case m.wish == nil:
-	case s.discarding && m.err == nil:
+	if m.wish == nil {
+		s.standing.Released(m.keys)
+		return
+	}
+	s.standing.Unparked(m.parked, m.err)
+	if s.standing.Discarding() && m.err == nil {
 		m.wish.stage = discarding
-	default:
+	} else {
 		m.wish.give(m.err)
-	}
-}
-
-// spare keeps keys from being discarded that are accepted meanwhile: nobody meant
-// them.
-func (s *segment) spare(keys audience.Keys) {
-	s.batch.maxHeld = 0
-	for key := range keys.All() {
-		s.spared.Add(key)
 	}
 }
 
 // discardHeld deletes what is pending of a parked segment, page by page, at an
 // operator's wish: the one way that a key leaves the journal undelivered.
 func (s *segment) discardHeld() {
-	b := &s.batch
-	if s.phase == calling {
+	if s.standing.Calling() {
 		return
 	}
-	b.ground()
-	for _, set := range []*audience.KeySet{&b.adds, &b.deletes} {
-		keys := *set
-		*set = audience.KeySet{}
-		for key := range keys.All() {
-			if s.spared.Has(key) {
-				keys.Remove(key)
-				b.backlog.again(1)
-			}
-		}
-		if keys.Len() > 0 {
-			s.Journal.Settle(journal.Settle{Segment: s.name, Keys: b.settled(&keys).All()})
-		}
+	s.batch.Ground()
+	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
+		s.settle(s.batch.Discard(verb, s.standing.Spared()))
 	}
-	if b.backlog.drawing || b.backlog.exists && b.backlog.passes < s.lastPass {
+	if !s.batch.SeenAll(s.standing.LastPass()) {
 		return
 	}
-	s.discarding, s.spared = false, audience.KeySet{}
-	state := s.state
-	state.Parked = nil
-	s.setState(state, nil)
+	s.standing.Discarded()
+	s.writeState(nil)
 	for _, wish := range owing[*operate](s) {
 		if wish.stage == discarding {
 			wish.give(nil)
@@ -176,7 +145,7 @@ func (s *segment) discardHeld() {
 // its state from the journal does not know yet; nor does one that waits for a
 // count, which takes no time but after the start, when it shows as Uncounted.
 func (s *segment) explain() {
-	if !s.known && s.batch.backlog.drawing || s.counting != nil && !s.share.backlog {
+	if !s.standing.Known() && s.batch.Drawing() || s.counting != nil && !s.survivor.backlog {
 		return
 	}
 	for _, m := range owing[*inspect](s) {
@@ -187,43 +156,39 @@ func (s *segment) explain() {
 
 func (s *segment) detail() SegmentDetail {
 	d := SegmentDetail{
-		SegmentView: s.share.view(s.name),
-		Phase:       s.phase.String(), Due: s.dues.first(), State: s.state, ParkedKeys: s.parked, LastReason: s.share.last,
+		SegmentView: s.survivor.view(s.name),
+		Phase:       s.standing.Phase(), Due: s.batch.Due(), ProbeAt: s.standing.ProbeAt(), State: s.standing.Record(),
+		ParkedKeys: s.standing.ParkedKeys(), LastReason: s.survivor.last,
 	}
-	if s.batch.flight != nil {
-		d.Attempts = s.batch.flight.attempts
-		if s.phase == gathering {
-			d.RepeatAt = s.repeatAt
+	if flight := s.batch.Flight(); flight != nil {
+		d.Attempts = flight.Attempts
+		if s.standing.Gathering() {
+			d.RepeatAt = s.batch.Repeat()
 		}
-	}
-	if s.state.Parked != nil {
-		d.ProbeAt = s.probeAt
 	}
 	return d
 }
 
-// yield gives all keys up to another tenant: the journal will move them. Until the
-// tenant's segments are told that it has, or that it will not, this one makes no
-// calls and keeps what is accepted in the journal alone: what comes before the move
-// is moved, what comes after it is this tenant's, and nobody knows which is which.
+// yield gives all keys up to another tenant, see standing.Yield: as soon as no call, no
+// read and no discard is under way.
 func (s *segment) yield() {
 	heirs := owing[*surrenderSegment](s)
-	if len(heirs) == 0 || s.phase == calling || s.phase == fetching || s.batch.backlog.drawing {
+	if len(heirs) == 0 || s.standing.Calling() || s.standing.Fetching() || s.standing.Discarding() || s.batch.Drawing() {
 		return
 	}
-	s.share.yielded = true
+	s.survivor.yielded = true
 	s.giveUp()
 	for _, heir := range heirs {
 		heir.give(nil)
 	}
 }
 
-// giveUp forgets what the segment knows.
+// giveUp forgets all keys, because the journal is about to move them to another tenant.
+// Changes that are accepted after the move belong to this tenant again.
 func (s *segment) giveUp() {
-	s.batch = batch{maxChunk: s.batch.maxChunk, maxHeld: s.batch.maxHeld, backlog: backlog{counted: true}}
-	s.state, s.parked = journal.SegmentState{}, 0
-	s.discarding, s.spared = false, audience.KeySet{}
-	s.known, s.learned, s.tallied, s.counting = true, true, true, nil
+	s.standing.Yield()
+	s.batch.Forget()
+	s.counting = nil
 }
 
 // regain ends what yield began: the segment looks at the journal like one that has
@@ -233,10 +198,8 @@ func (s *segment) regain() {
 	for _, heir := range owing[*surrenderSegment](s) {
 		heir.fail(errNotMoved)
 	}
-	if s.share.yielded {
-		s.share.yielded, s.share.described = false, false
-		s.known, s.stateSet = false, false
-		s.learned, s.tallied = false, false
-		s.batch.backlog = backlog{exists: true}
+	if s.standing.MoveOver() {
+		s.survivor.yielded, s.survivor.described = false, false
+		s.batch.Unread(true)
 	}
 }

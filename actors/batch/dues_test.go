@@ -1,46 +1,14 @@
-package actors
+package batch
 
 import (
-	"strconv"
 	"testing"
 	"time"
 
 	"audiences/audience"
-	"audiences/sandbox"
+	"audiences/journal"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-
-// TestSteadyTrafficGathers: under steady traffic of both verbs there is one call
-// per verb and flush interval, also when memory is short and every key stays in
-// the journal. Keys that came during the call for one verb found the other one
-// overdue and rode along at once: calls followed each other without a pause, with
-// a handful of keys each.
-func TestSteadyTrafficGathers(t *testing.T) {
-	for name, options := range map[string]Options{
-		"in memory":      {},
-		"in the journal": {MaxKeysInMemory: -1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			slowly := sandbox.Options{Faults: []sandbox.Rule{{Kind: sandbox.Slow, Delay: 300 * time.Millisecond}}}
-			play(t, slowly, options, func(s *scene) {
-				const minutes = 2
-				for i := range minutes * 60 * 10 {
-					verb := audience.Add
-					if i%3 == 0 {
-						verb = audience.Delete
-					}
-					s.accept("token", "s", verb, strconv.Itoa(i))
-					s.at(time.Duration(i+1) * 100 * time.Millisecond)
-				}
-				intervals := minutes * 6
-				if calls := s.split.Counts().Calls; calls > 2*intervals+2 || calls < intervals {
-					t.Errorf("%d calls in %d intervals of steady traffic with two verbs", calls, intervals)
-				}
-			})
-		})
-	}
-}
 
 // TestFullCallsFirst: a whole call's worth of keys goes before less of the other
 // verb, but a stream of full calls does not starve the other one for ever.
@@ -60,15 +28,16 @@ func TestFullCallsFirst(t *testing.T) {
 		"two full calls alternate":    {adds: most, deletes: most, overdue: time.Hour, last: audience.Delete, want: audience.Add},
 		"a full call that is overdue": {adds: 1, deletes: most, overdue: time.Hour, want: audience.Delete},
 	} {
-		b := batch{maxChunk: most, last: c.last}
+		b := New(most)
+		b.last = c.last
 		for n := range c.adds {
 			b.adds.Add(audience.NumericKey(int64(n)))
 		}
 		for n := range c.deletes {
 			b.deletes.Add(audience.NumericKey(int64(100 + n)))
 		}
-		d := dues{adds: noon, deletes: noon.Add(-c.overdue)}
-		if got := d.next(&b, noon, patience); got != c.want {
+		b.dues = dues{adds: noon, deletes: noon.Add(-c.overdue)}
+		if got := b.nextDue(noon, patience); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
@@ -81,5 +50,33 @@ func TestHastenKeepsWhatIsOverdue(t *testing.T) {
 	d.hasten(noon)
 	if want := (dues{adds: noon.Add(-time.Minute), deletes: noon, stored: noon}); d != want {
 		t.Errorf("%v, want %v", d, want)
+	}
+}
+
+// TestWhenDrawnKeysAreDue: those of the first page like new ones, later ones at once;
+// but after the segment dozed none before it was due.
+func TestWhenDrawnKeysAreDue(t *testing.T) {
+	const interval = 10 * time.Second
+	page := journal.Page{Entries: []journal.Entry{{Key: audience.NumericKey(1), Verb: audience.Add}}}
+	for name, c := range map[string]struct {
+		first        bool
+		before, want time.Duration // from noon; before 0: it did not doze
+	}{
+		"first page":                 {first: true, want: interval},
+		"later page":                 {want: 0},
+		"dozed, first page":          {first: true, before: time.Minute, want: time.Minute},
+		"dozed, first page, overdue": {first: true, before: -time.Minute, want: -time.Minute},
+		"dozed, later page":          {before: time.Minute, want: time.Minute},
+		"dozed, later page, overdue": {before: -time.Minute, want: 0},
+	} {
+		b := New(5)
+		if c.before != 0 {
+			b.Restore(0, nil, noon.Add(c.before), noon)
+		}
+		b.Draw()
+		b.Drawn(page, c.first, noon)
+		if b.Follow(noon, interval); !b.Due().Equal(noon.Add(c.want)) {
+			t.Errorf("%s: due %v from now, want %v", name, b.Due().Sub(noon), c.want)
+		}
 	}
 }

@@ -1,4 +1,4 @@
-package actors
+package batch
 
 import (
 	"maps"
@@ -16,33 +16,37 @@ import (
 // it over at a later one, as the real one does.
 type world struct {
 	t        *rapid.T
-	batch    batch
+	batch    Batch
+	maxHeld  int
 	accepted map[audience.Key]audience.Verb
 	journal  map[audience.Key]audience.Verb
 	split    map[audience.Key]bool
 	page     *journal.Page
 	counts   *[2]int // what the journal and the batch had when a count was asked for
 
-	refuses  map[audience.Key]bool // keys that Split refuses
-	limit    int                   // keys of a call that Split takes at most; 0: any number
-	parked   map[audience.Key]audience.Verb
-	hopeless bool // the segment is parked: it is tried with a single key at a time
-	lot      int  // which one is next
-	full     bool // no adds are taken, and the segment is parked for that
+	refuses        map[audience.Key]bool // keys that Split refuses
+	limit          int                   // keys of a call that Split takes at most; 0: any number
+	parked         map[audience.Key]audience.Verb
+	segmentRefused bool // the segment is parked: it is tried with a single key at a time
+	lot            int  // which one is next
+	full           bool // no adds are taken, and the segment is parked for that
 }
 
-func (w *world) setFull(full bool) { w.full, w.batch.deletesOnly = full, full }
+func (w *world) setFull(full bool) {
+	w.full = full
+	w.batch.DeletesOnly(full)
+}
 
 func (w *world) accept(verb audience.Verb, keys []audience.Key) {
 	for _, key := range keys {
 		w.accepted[key], w.journal[key] = verb, verb
 		delete(w.parked, key) // the newer change supersedes it
 	}
-	w.batch.apply(verb, slices.Values(keys))
+	w.batch.Apply(verb, slices.Values(keys), w.maxHeld)
 }
 
 func (w *world) read() {
-	from := w.batch.backlog.draw()
+	from := w.batch.Draw()
 	keys := slices.SortedFunc(maps.Keys(w.journal), func(a, b audience.Key) int {
 		switch x, y := journal.CursorAt(a), journal.CursorAt(b); {
 		case x.Before(y):
@@ -69,7 +73,7 @@ func (w *world) read() {
 func (w *world) hand() {
 	page := *w.page
 	w.page = nil
-	w.batch.drawn(page)
+	w.batch.Drawn(page, false, noon)
 }
 
 // call makes one call: applied or not, and its outcome known or not.
@@ -78,22 +82,22 @@ func (w *world) call(applied, known bool) {
 	if chunk == nil {
 		return
 	}
-	if n := chunk.keys.Len(); n == 0 || n > w.batch.maxChunk {
+	if n := chunk.Keys.Len(); n == 0 || n > w.batch.maxChunk {
 		w.t.Fatalf("a call with %d keys (I5)", n)
 	}
-	if w.full && chunk.verb == audience.Add {
-		w.batch.ground()
+	if w.full && chunk.Verb == audience.Add {
+		w.batch.Ground()
 		return
 	}
 	if tooLarge := w.limit > 0 && chunk.len() > w.limit; tooLarge || w.refused(chunk) {
 		if known {
-			w.refuse(chunk.verb, tooLarge)
+			w.refuse(chunk.Verb, tooLarge)
 		}
 		return
 	}
 	if applied {
-		for key := range chunk.keys.All() {
-			if chunk.verb == audience.Add {
+		for key := range chunk.Keys.All() {
+			if chunk.Verb == audience.Add {
 				w.split[key] = true
 			} else {
 				delete(w.split, key)
@@ -101,28 +105,29 @@ func (w *world) call(applied, known bool) {
 		}
 	}
 	if applied && known {
-		for key := range w.batch.land().All() {
+		settled, park := w.batch.Delivered()
+		for key := range settled.All() {
 			delete(w.journal, key)
 		}
-		w.hopeless = false
-		w.park(chunk.verb, w.batch.clear())
+		w.segmentRefused = false
+		w.park(chunk.Verb, park)
 	}
 }
 
-func (w *world) cut() *chunk {
-	verb := w.batch.nextVerb()
+func (w *world) cut() *Chunk {
+	verb := w.batch.NextVerb()
 	if w.full && w.batch.deletes.Len() > 0 {
 		verb = audience.Delete
 	}
-	if !w.full && !w.hopeless || w.batch.flight != nil || verb == 0 {
-		return w.batch.next((*batch).nextVerb)
+	if !w.full && !w.segmentRefused || w.batch.flight != nil || verb == 0 {
+		return w.batch.Next(noon, 0)
 	}
 	w.lot++
-	return w.batch.cutOne(verb, w.lot%w.batch.set(verb).Len())
+	return w.batch.CutOne(verb, w.lot%w.batch.HeldOf(verb))
 }
 
-func (w *world) refused(c *chunk) bool {
-	for key := range c.keys.All() {
+func (w *world) refused(c *Chunk) bool {
+	for key := range c.Keys.All() {
 		if w.refuses[key] {
 			return true
 		}
@@ -132,32 +137,30 @@ func (w *world) refused(c *chunk) bool {
 
 // refuse does what a segment does about a refusal.
 func (w *world) refuse(verb audience.Verb, tooLarge bool) {
-	if w.hopeless {
-		w.batch.shelve()
+	if w.segmentRefused {
+		w.batch.Shelve()
 		return
 	}
-	found, hopeless := w.batch.refuse(tooLarge)
-	if w.hopeless = hopeless; !hopeless {
-		w.park(verb, found)
+	refusal := w.batch.Refused(journal.Refusal{}, tooLarge)
+	w.segmentRefused = refusal.SegmentRefused
+	w.park(verb, refusal.Park)
+	if refusal.Release == nil {
 		return
 	}
-	if found == nil {
-		return
-	}
-	for key := range found.All() { // parked before it was clear that the segment is at fault
+	for key := range refusal.Release.All() {
 		if verb, ok := w.parked[key]; ok {
 			w.journal[key] = verb
 			delete(w.parked, key)
 		}
 	}
-	w.batch.backlog.again(found.Len())
+	w.batch.Expect(refusal.Release.Len())
 }
 
-func (w *world) park(verb audience.Verb, found *audience.KeySet) {
-	if found == nil {
+func (w *world) park(verb audience.Verb, keys *audience.KeySet) {
+	if keys == nil {
 		return
 	}
-	for key := range w.batch.settled(found).All() {
+	for key := range keys.All() {
 		if w.journal[key] != verb {
 			w.t.Fatal("a key is parked with a verb that is not its last one (I2)")
 		}
@@ -169,7 +172,7 @@ func (w *world) park(verb audience.Verb, found *audience.KeySet) {
 // atRest: nothing is pending, but for the refused keys of a segment that is parked
 // for them.
 func (w *world) atRest() bool {
-	if !w.hopeless {
+	if !w.segmentRefused {
 		return w.page == nil && len(w.journal) == 0
 	}
 	for key := range w.journal {
@@ -224,7 +227,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{t: t, accepted: map[audience.Key]audience.Verb{}, journal: map[audience.Key]audience.Verb{},
 		split: map[audience.Key]bool{}, refuses: map[audience.Key]bool{}, parked: map[audience.Key]audience.Verb{}}
 	w.batch.maxChunk = rapid.IntRange(1, 4).Draw(t, "chunk")
-	w.batch.maxHeld = rapid.IntRange(1, 8).Draw(t, "held")
+	w.maxHeld = rapid.IntRange(1, 8).Draw(t, "held")
 	return w
 }
 
@@ -240,7 +243,7 @@ func (w *world) live(t *rapid.T) {
 	}
 	// Each verb may have its limit while the segment is full; beyond that a page that
 	// was drawn in, a flight that changed again, a hunt that was given up.
-	most := 2*(max(w.batch.maxHeld, w.batch.maxChunk)+2*w.batch.maxChunk) + w.batch.maxChunk
+	most := 2*(max(w.maxHeld, w.batch.maxChunk)+2*w.batch.maxChunk) + w.batch.maxChunk
 	w.read()                          // an actor begins with reading what is there
 	if rapid.Bool().Draw(t, "told") { // that there is something, by the replay
 		w.batch.backlog.exists = true
@@ -252,7 +255,7 @@ func (w *world) live(t *rapid.T) {
 		"accept": func(t *rapid.T) { w.accept(verb.Draw(t, "verb"), rapid.SliceOfN(key, 1, 5).Draw(t, "keys")) },
 		"call":   func(t *rapid.T) { w.call(rapid.Bool().Draw(t, "applied"), rapid.Bool().Draw(t, "known")) },
 		"read": func(t *rapid.T) {
-			if w.batch.wantsDraw() {
+			if w.batch.WantsDraw() {
 				w.read()
 			}
 		},
@@ -264,17 +267,17 @@ func (w *world) live(t *rapid.T) {
 		"fail": func(*rapid.T) {
 			if w.page != nil {
 				w.page = nil
-				w.batch.backlog.failed()
+				w.batch.DrawFailed()
 			}
 		},
 		"count": func(*rapid.T) {
 			if w.counts == nil {
-				w.counts = &[2]int{len(w.journal), w.batch.known()}
+				w.counts = &[2]int{len(w.journal), w.batch.Known()}
 			}
 		},
 		"counted": func(*rapid.T) {
 			if w.counts != nil {
-				w.batch.counted(w.counts[0], w.counts[1])
+				w.batch.Counted(w.counts[0], w.counts[1])
 				w.counts = nil
 			}
 		},
@@ -284,11 +287,11 @@ func (w *world) live(t *rapid.T) {
 			}
 		},
 		"": func(t *rapid.T) {
-			if held := w.batch.held(); held > most {
-				t.Fatalf("%d keys held, limit %d", held, w.batch.maxHeld)
+			if held := w.batch.Held(); held > most {
+				t.Fatalf("%d keys held, limit %d", held, w.maxHeld)
 			}
-			if w.batch.pending() < len(w.journal) && w.batch.backlog.counted {
-				t.Fatalf("pending says %d, the journal has %d", w.batch.pending(), len(w.journal))
+			if w.batch.Pending() < len(w.journal) && w.batch.AllCounted() {
+				t.Fatalf("pending says %d, the journal has %d", w.batch.Pending(), len(w.journal))
 			}
 		},
 	})
@@ -303,7 +306,7 @@ func (w *world) settle(end func() bool) {
 		if w.page != nil {
 			w.hand()
 		}
-		if w.batch.wantsDraw() || w.batch.held() == 0 && w.batch.backlog.exists { // the latter with a permit
+		if w.batch.WantsDraw() || w.batch.Held() == 0 && w.batch.HasStored() { // the latter with a permit
 			w.read()
 		}
 		w.call(true, true)
@@ -336,13 +339,13 @@ func (w *world) compare() {
 }
 
 func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
-	b := batch{maxChunk: 1, maxHeld: 10}
-	b.apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(1), audience.NumericKey(2)}))
-	b.apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(3), audience.NumericKey(4)}))
+	b := New(1)
+	b.Apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(1), audience.NumericKey(2)}), 10)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(3), audience.NumericKey(4)}), 10)
 	var verbs []audience.Verb
-	for b.held() > 0 {
-		verbs = append(verbs, b.cut(b.nextVerb()).verb)
-		b.land()
+	for b.Held() > 0 {
+		verbs = append(verbs, b.Cut(b.NextVerb()).Verb)
+		b.Delivered()
 	}
 	if want := []audience.Verb{audience.Add, audience.Delete, audience.Add, audience.Delete}; !slices.Equal(verbs, want) {
 		t.Errorf("calls %v, want %v", verbs, want)

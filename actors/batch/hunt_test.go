@@ -1,4 +1,4 @@
-package actors
+package batch
 
 import (
 	"fmt"
@@ -6,22 +6,24 @@ import (
 	"testing"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
 // trial is a batch before a Split that refuses calls by a rule of the test.
 type trial struct {
 	t                *testing.T
-	batch            batch
+	batch            Batch
 	refuses          func(call int, keys *audience.KeySet) bool
 	tooLarge         bool // the refusals are for the size of the call
 	sizes            []int
 	delivered, found audience.KeySet
-	hopeless         bool
+	segmentRefused   bool
+	released         int // keys that were found first
 }
 
 func newTrial(t *testing.T, keys, maxChunk int) *trial {
-	tr := &trial{t: t, batch: batch{maxChunk: maxChunk, maxHeld: 2 * maxChunk}}
-	tr.batch.apply(audience.Add, slices.Values(numbers(keys)))
+	tr := &trial{t: t, batch: New(maxChunk)}
+	tr.apply(audience.Add, numbers(keys)...)
 	return tr
 }
 
@@ -33,12 +35,16 @@ func numbers(n int) []audience.Key {
 	return keys
 }
 
+func (tr *trial) apply(verb audience.Verb, keys ...audience.Key) {
+	tr.batch.Apply(verb, slices.Values(keys), 2*tr.batch.MaxChunk())
+}
+
 // call makes one call, and reports whether there was one to make.
 func (tr *trial) call() bool {
-	if tr.hopeless {
+	if tr.segmentRefused {
 		return false
 	}
-	c := tr.batch.next((*batch).nextVerb)
+	c := tr.batch.Next(noon, 0)
 	if c == nil {
 		return false
 	}
@@ -47,13 +53,16 @@ func (tr *trial) call() bool {
 		tr.t.Fatal("an empty call (I5)")
 	}
 	var found *audience.KeySet
-	if tr.refuses(len(tr.sizes), c.keys) {
-		found, tr.hopeless = tr.batch.refuse(tr.tooLarge)
+	if tr.refuses(len(tr.sizes), c.Keys) {
+		refusal := tr.batch.Refused(journal.Refusal{}, tr.tooLarge)
+		found, tr.segmentRefused = refusal.Park, refusal.SegmentRefused
+		tr.release(refusal.Release)
 	} else {
-		for key := range tr.batch.land().All() {
+		var settled *audience.KeySet
+		settled, found = tr.batch.Delivered()
+		for key := range settled.All() {
 			tr.delivered.Add(key)
 		}
-		found = tr.batch.clear()
 	}
 	if found != nil {
 		for key := range found.All() {
@@ -61,6 +70,19 @@ func (tr *trial) call() bool {
 		}
 	}
 	return true
+}
+
+// release has keys that were found before be pending again.
+func (tr *trial) release(keys *audience.KeySet) {
+	if keys == nil {
+		return
+	}
+	for key := range keys.All() {
+		if !tr.found.Remove(key) {
+			tr.t.Error("a key is released that was not found")
+		}
+		tr.released++
+	}
 }
 
 func (tr *trial) run() *trial {
@@ -71,9 +93,9 @@ func (tr *trial) run() *trial {
 
 func (tr *trial) expect(delivered, found, held, calls int) {
 	tr.t.Helper()
-	if tr.delivered.Len() != delivered || tr.found.Len() != found || tr.batch.held() != held || len(tr.sizes) > calls {
+	if tr.delivered.Len() != delivered || tr.found.Len() != found || tr.batch.Held() != held || len(tr.sizes) > calls {
 		tr.t.Errorf("%d keys delivered, %d found, %d held, calls of %v; want %d, %d, %d in at most %d calls",
-			tr.delivered.Len(), tr.found.Len(), tr.batch.held(), tr.sizes, delivered, found, held, calls)
+			tr.delivered.Len(), tr.found.Len(), tr.batch.Held(), tr.sizes, delivered, found, held, calls)
 	}
 	if tr.batch.hunt != nil || tr.batch.flight != nil {
 		tr.t.Error("the hunt is not over")
@@ -165,44 +187,46 @@ func TestHuntSingleKeyChanges(t *testing.T) {
 				return true
 			case call == 4:
 				bad = anyOf(keys)
-				tr.batch.apply(audience.Delete, slices.Values([]audience.Key{bad}))
+				tr.apply(audience.Delete, bad)
 				return true
 			}
-			return keys.Has(bad) && tr.batch.flight.verb == audience.Add
+			return keys.Has(bad) && tr.batch.flight.Verb == audience.Add
 		}
 		tr.run()
-		if tr.hopeless || tr.delivered.Len() != 4 || tr.found.Len() != 0 {
-			t.Fatalf("hopeless %v, %d keys delivered, %d found in calls of %v; want 4 and none", tr.hopeless, tr.delivered.Len(), tr.found.Len(), tr.sizes)
+		if tr.segmentRefused || tr.delivered.Len() != 4 || tr.found.Len() != 0 {
+			t.Fatalf("the segment refused: %v; %d keys delivered, %d found in calls of %v; want 4 and none", tr.segmentRefused, tr.delivered.Len(), tr.found.Len(), tr.sizes)
 		}
 	}
 }
 
-// TestHuntIsHopelessWhereEverythingIsRefused: a handful of calls, and every key
+// TestHuntEndsWhereEverythingIsRefused: a handful of calls, and every key
 // is held again.
-func TestHuntIsHopelessWhereEverythingIsRefused(t *testing.T) {
+func TestHuntEndsWhereEverythingIsRefused(t *testing.T) {
 	for keys, calls := range map[int]int{2: 3, 3: 3, 4: 4, 7: 4, 10_000: 4} {
 		tr := newTrial(t, keys, 10_000)
 		tr.refuses = func(int, *audience.KeySet) bool { return true }
 		tr.run().expect(0, 0, keys, calls)
-		if !tr.hopeless {
+		if !tr.segmentRefused {
 			t.Errorf("%d keys: not found to be the segment's fault", keys)
 		}
 	}
 }
 
-// TestLoneKeysThatAreRefusedInARow: one such chunk is the key's fault, a third
+// TestSingleKeysThatAreRefusedInARow: one such chunk is the key's fault, a third
 // one in a row is the segment's; a delivered one between them begins anew.
-func TestLoneKeysThatAreRefusedInARow(t *testing.T) {
+func TestSingleKeysThatAreRefusedInARow(t *testing.T) {
 	tr := newTrial(t, 0, 10)
 	for n, refused := range []bool{true, true, false, true, true, true} {
-		tr.batch.apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(int64(n))}))
+		tr.apply(audience.Add, audience.NumericKey(int64(n)))
 		tr.refuses = func(int, *audience.KeySet) bool { return refused }
 		tr.call()
-		if want := n == 5; tr.hopeless != want {
-			t.Fatalf("chunk %d: the segment's fault: %v", n, tr.hopeless)
+		if want := n == 5; tr.segmentRefused != want {
+			t.Fatalf("chunk %d: the segment's fault: %v", n, tr.segmentRefused)
 		}
 	}
-	tr.expect(1, 4, 1, 6)
+	if tr.expect(1, 2, 1, 6); tr.released != 2 {
+		t.Errorf("%d keys are released, want the 2 that were found in the same row", tr.released)
+	}
 }
 
 // TestHuntNewerChangeWins covers I2: a key of the hunt that changes again leaves
@@ -217,13 +241,13 @@ func TestHuntNewerChangeWins(t *testing.T) {
 		if tr.found.Len() > 0 {
 			break // the hunt has found it: there is nothing to leave any more
 		}
-		tr.batch.apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(5)}))
+		tr.apply(audience.Delete, audience.NumericKey(5))
 		if !tr.batch.deletes.Has(audience.NumericKey(5)) || tr.batch.adds.Has(audience.NumericKey(5)) {
 			t.Fatalf("after %d calls: the newer delete is not held", calls)
 		}
 		adds := tr.refuses
 		tr.refuses = func(call int, keys *audience.KeySet) bool { // only the add is bad
-			return tr.batch.flight.verb == audience.Add && adds(call, keys)
+			return tr.batch.flight.Verb == audience.Add && adds(call, keys)
 		}
 		tr.run().expect(16, 0, 0, 20)
 	}
