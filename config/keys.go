@@ -25,7 +25,7 @@ var table = []key{
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
 	listenAddress("adminAddress", "127.0.0.1:3010", "plain HTTP address of probes and metrics; empty: off", func(c *Config) *string { return &c.AdminAddress }),
 	choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel }),
-	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, else json", func(c *Config) *string { return &c.LogFormat }),
+	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, otherwise json", func(c *Config) *string { return &c.LogFormat }),
 	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),
 	duration("drainTimeout", "20s", 0, time.Hour, "longest time for delivering what is pending when the process is told to stop", func(c *Config) *time.Duration { return &c.DrainTimeout }),
 	duration("idleTimeout", "10m", time.Millisecond, 7*24*time.Hour, "how long a segment without work stays in memory", func(c *Config) *time.Duration { return &c.IdleTimeout }),
