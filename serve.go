@@ -155,6 +155,7 @@ func (s *service) startParts(room allowance, registry *prometheus.Registry) {
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
 		GetCertificate:      s.certificate.GetCertificate,
+		Classical:           cfg.TLSKeyExchange == "classical",
 		Accept:              s.relay.Accept,
 		Admit:               s.journal.Admit,
 		Segments:            s.relay.Segments,
