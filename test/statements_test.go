@@ -106,7 +106,7 @@ func TestFingerprintIsMadeAsDocumented(t *testing.T) {
 // against the document: who changes a message changes it in both.
 func TestRunbookQuotesTheProgram(t *testing.T) {
 	t.Parallel()
-	_, help, _ := run(t, nil, "help") // the lines of commands, which the program puts together
+	_, help, _ := harness.Run(t, nil, "help") // the lines of commands, which the program puts together
 	sources := sourceText(t) + help
 	quoted := 0
 	for line := range strings.Lines(document(t, "docs/runbook.md")) {
