@@ -21,7 +21,7 @@ import (
 	"audiences/api/admin"
 	"audiences/api/keyfile"
 	"audiences/config"
-	"audiences/journal"
+	"audiences/journal/embedded"
 	"audiences/splitclient"
 )
 
@@ -58,7 +58,7 @@ type service struct {
 	admin   *admin.Server
 	relay   *actors.Relay
 	split   *splitclient.Client
-	journal *journal.Journal
+	journal *embedded.Journal
 	memory  *pressure
 	files   descriptors
 
@@ -101,7 +101,7 @@ func start(cfg config.Config, logger zerolog.Logger, lines *lineWriter) (_ *serv
 	if err != nil {
 		return nil, err
 	}
-	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
+	s.journal, err = embedded.Open(embedded.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
 		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
 		CacheBytes: room.budget.Cache, MemTableBytes: room.budget.MemTable, OpenTables: s.files.tables})
 	if err != nil {

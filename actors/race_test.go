@@ -14,6 +14,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded"
 )
 
 // A race is a handful of goroutines that all sleep until the same instant, at which
@@ -59,7 +60,7 @@ func (o *order) take(reply chan<- error) int {
 // moment is what the next process finds.
 type loss struct {
 	in    atomic.Int32 // calls of the journal; 0: never
-	taken atomic.Pointer[journal.Memory]
+	taken atomic.Pointer[embedded.Memory]
 }
 
 // lose is called before each call of the journal.

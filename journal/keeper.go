@@ -1,172 +1,64 @@
 package journal
 
 import (
-	"context"
-	"sync/atomic"
-	"time"
-
-	"github.com/rs/zerolog"
+	"iter"
 
 	"audiences/audience"
 )
 
-// lookEvery is how often the disk and the directory are looked at.
-const lookEvery = time.Second
+// Keeper is the role of who delivers what was accepted.
+type Keeper interface {
+	Load(Load)
+	Count(Count)
+	Parked(ParkedQuery)
+	Settle(Settle)
+	Park(Park)
+	Unpark(Unpark)
 
-// keeper has changes refused while the disk is nearly full, or while the journal's
-// files are not where they should be. Nothing else stops then: what is delivered
-// makes room, and what can still be read is delivered.
-type keeper struct {
-	j       *Journal
-	log     zerolog.Logger
-	refusal atomic.Pointer[error] // why changes are refused; nil: they are taken
-	urgent  chan struct{}         // a settle waits for room
-	tidy    tidy
+	// SetSegmentState keeps the state of a segment; done gets nil once it is durable.
+	SetSegmentState(segment audience.Segment, state SegmentState, done chan<- error)
+	// SetTenantState keeps the state of a tenant; done as in SetSegmentState.
+	SetTenantState(tenant audience.TenantID, state TenantState, done chan<- error)
+	// Forget removes the name of a segment that has neither keys nor state left.
+	Forget(audience.Segment)
+	// MoveTenant hands the keys of one tenant to another.
+	MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error))
+	// Prove keeps that Split took keys of a tenant: it is known not to be made up.
+	Prove(audience.TenantID)
 
-	// What follows belongs to the goroutine of run.
-	full, blind, moved bool
+	// Proven lists the tenants that Prove was called for; it waits for the disk.
+	Proven() iter.Seq2[audience.TenantID, error]
+	// Tenants lists all tenants with their tokens; it waits for the disk.
+	Tenants() iter.Seq2[KnownTenant, error]
+	// Segments lists all described segments; it waits for the disk.
+	Segments() iter.Seq2[Listed, error]
 }
 
-func newKeeper(j *Journal) *keeper {
-	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1), tidy: tidy{j: j}}
+// Settle removes keys whose change Split took. Keys are yielded in the
+// committer's goroutine and must stay readable until Done is answered. The
+// caller settles only keys that nothing newer was appended for.
+type Settle struct {
+	Segment audience.Segment
+	Keys    iter.Seq[audience.Key]
+	Done    chan<- error // may be nil, else must have room; nil is not a promise of durability, see the package comment
 }
 
-// Refuse is nil unless changes must not be taken now: ErrDiskFull or ErrMoved. It never
-// waits for the disk.
-func (j *Journal) Refuse() error {
-	if reason := j.keeper.refusal.Load(); reason != nil {
-		return *reason
-	}
-	return nil
+// Park moves keys that Split refused for good from pending to parked, in one
+// step that a crash cannot halve (I3). Keys as in Settle.
+type Park struct {
+	audience.Hidden[Park]
+
+	Segment audience.Segment
+	Verb    audience.Verb
+	Keys    iter.Seq[audience.Key] // each once
+	Refusal Refusal
+	Done    chan<- error // gets nil once durable; may be nil, else must have room
 }
 
-// Admit is Refuse for a change of these keys, and reserves the room that it takes of
-// the disk: however fast changes come, they cannot overrun the mark between two
-// looks. Append uses up what Admit reserved.
-func (j *Journal) Admit(keys audience.Keys) error {
-	if err := j.Refuse(); err != nil {
-		return err
-	}
-	return j.room.admit(roomFor(keys))
-}
-
-// run looks until ctx ends. A journal in memory has neither a disk nor a directory.
-func (k *keeper) run(ctx context.Context) {
-	if !k.j.room.limited() && k.j.home == nil {
-		return
-	}
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		short := false
-		select {
-		case <-ctx.Done():
-			return
-		case <-k.urgent:
-			short = true
-		case <-ticker.C:
-			k.j.room.promises.age()
-		}
-		k.look()
-		if k.full || short {
-			k.tidy.begin(ctx, short)
-		}
-	}
-}
-
-// look takes in what there is, and decides.
-func (k *keeper) look() {
-	k.lookAtDisk()
-	moved := k.j.home.check()
-	switch {
-	case moved != nil:
-		k.refusal.Store(&errMoved)
-	case k.full:
-		k.refusal.Store(&errDiskFull)
-	default:
-		k.refusal.Store(nil)
-	}
-	if k.moved == (moved != nil) {
-		return
-	}
-	if k.moved = moved != nil; k.moved {
-		k.log.Error().Err(moved).Str("journal", k.j.options.Dir).Msg("changes are refused, as no start would find them: bring the directory back, or stop the relay, which delivers what it still has")
-	} else {
-		k.log.Info().Str("journal", k.j.options.Dir).Msg("the journal's directory is back with all that was written: changes are taken")
-	}
-}
-
-// The reasons where a pointer to them is needed. Callers see them, so they name no path.
-var errDiskFull, errMoved = ErrDiskFull, ErrMoved
-
-// lookAtDisk moves the mark and decides whether the disk is nearly full. One that
-// does not tell is no reason to refuse, nor to take again: the last answer stands.
-func (k *keeper) lookAtDisk() {
-	room := k.j.room
-	if !room.limited() {
-		return
-	}
-	err := room.look()
-	if err != nil && !k.blind {
-		k.log.Warn().Err(err).Msg("the journal's disk does not tell how much is free")
-	}
-	if k.blind = err != nil; k.blind {
-		return
-	}
-	room.setMark(k.j.tables())
-	k.makeBallast()
-	k.j.metrics.free.Set(float64(room.free.Load()))
-	spare, mark := room.forChanges(), room.mark.Load()
-	full := spare < 0 || k.full && spare < mark/20 // at 5 % more it takes changes again
-	if full == k.full {
-		return
-	}
-	if k.full = full; full {
-		k.log.Error().Int64("free", room.free.Load()).Int64("least", mark).Msg("disk nearly full: changes are refused until there is room again; deliveries go on")
-	} else {
-		k.log.Info().Int64("free", room.free.Load()).Int64("least", mark).Msg("the disk has room again: changes are taken")
-	}
-}
-
-// makeBallast makes it anew where that leaves room for changes, and not while Open runs,
-// as there are file systems where it takes a second.
-func (k *keeper) makeBallast() {
-	room, ballast := k.j.room, k.j.ballast
-	if !k.j.opened.Load() || ballast.there.Load() || room.forChanges() < ballast.size+room.unit {
-		return
-	}
-	if err := ballast.make(); err != nil {
-		if k.j.quiet.allows() {
-			k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
-		}
-		return
-	}
-	room.wrote(ballast.size)
-}
-
-// found is nil while what was made durable is where the next start will look for it.
-// It is called by the committer.
-func (k *keeper) found() error {
-	err := k.j.home.check()
-	if err != nil {
-		k.refusal.Store(&errMoved) // callers need not wait for the next look
-	}
-	return err
-}
-
-// relieve is called by the committer where there is too little room for n bytes; true:
-// there is more now.
-func (k *keeper) relieve(n int64) bool {
-	select {
-	case k.urgent <- struct{}{}:
-	default:
-	}
-	room := k.j.room
-	if !room.stuck.Load() && !room.dry(n) || !k.j.ballast.giveUp() {
-		return false
-	}
-	k.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for what is settled")
-	_ = room.look() // where that fails, the next one tells
-	room.stuck.Store(false)
-	return true
+// Unpark takes keys out of the parked list: to be tried again, or to be given up.
+type Unpark struct {
+	Segment audience.Segment
+	Keys    iter.Seq[audience.Key] // nil: all parked keys; read before Unpark returns
+	Discard bool                   // delete them; else they become pending again with their verb, unless something newer is pending
+	Done    func(n int, err error) // called once with the number of parked records removed; must not wait. May be nil
 }
