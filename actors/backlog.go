@@ -92,6 +92,9 @@ func (b *batch) drawn(page journal.Page) {
 	l.drawing, l.touched = false, audience.KeySet{}
 	drawn, passed := 0, 0
 	for _, entry := range page.Entries {
+		if entry.Version.Node() == ownNode {
+			b.newest = max(b.newest, entry.Version)
+		}
 		if touched.Has(entry.Key) || b.holds(entry.Key) || b.flight.has(entry.Key) || b.hunt.has(entry.Key) {
 			continue
 		}
@@ -100,6 +103,7 @@ func (b *batch) drawn(page journal.Page) {
 			continue
 		}
 		drawn++
+		b.noteNode(entry)
 		if entry.Verb == audience.Add {
 			b.adds.Add(entry.Key)
 		} else {
@@ -123,4 +127,15 @@ func (b *batch) drawn(page journal.Page) {
 	default:
 		l.exists, l.stored, l.cursor = false, 0, journal.Cursor{}
 	}
+}
+
+// noteNode remembers the version of a drawn key where another node gave it.
+func (b *batch) noteNode(entry journal.Entry) {
+	if delete(b.foreign, entry.Key); entry.Version.Node() == ownNode {
+		return
+	}
+	if b.foreign == nil {
+		b.foreign = map[audience.Key]journal.Version{}
+	}
+	b.foreign[entry.Key] = entry.Version
 }

@@ -2,8 +2,10 @@ package actors
 
 import (
 	"iter"
+	"maps"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
 // batch is a segment's unsettled changes: which keys to add, which to delete,
@@ -28,6 +30,9 @@ type batch struct {
 	lone          []audience.Key // that were refused in a row, in chunks of one key
 	backlog       backlog
 
+	newest  journal.Version                  // that was handed in, or drawn, of this node
+	foreign map[audience.Key]journal.Version // of keys that were drawn, with a change of another node
+
 	deletesOnly bool // adds cannot go, the segment is full: no delete waits behind them
 
 	maxChunk int           // keys of one call at most (I5)
@@ -40,12 +45,14 @@ type chunk struct {
 	hidden[chunk]
 	verb     audience.Verb
 	keys     *audience.KeySet
-	attempts int // calls made with it so far
+	upTo     journal.Version // the batch's newest at the cut
+	attempts int             // calls made with it so far
 }
 
 // apply takes an accepted change in.
 func (b *batch) apply(verb audience.Verb, keys iter.Seq[audience.Key]) {
 	for key := range keys {
+		delete(b.foreign, key)
 		if !b.hold(verb, key) {
 			b.backlog.leave(verb, key)
 		}
@@ -138,7 +145,7 @@ func (b *batch) wantsDraw() bool {
 // and puts it in flight. Nothing may be in flight before (I4).
 func (b *batch) cut(verb audience.Verb) *chunk {
 	b.last = verb
-	b.flight = &chunk{verb: verb, keys: take(b.set(verb), b.maxChunk)}
+	b.flight = &chunk{verb: verb, keys: take(b.set(verb), b.maxChunk), upTo: b.newest}
 	return b.flight
 }
 
@@ -154,7 +161,7 @@ func (b *batch) cutOne(verb audience.Verb, n int) *chunk {
 			break
 		}
 	}
-	b.flight = &chunk{verb: verb, keys: one}
+	b.flight = &chunk{verb: verb, keys: one, upTo: b.newest}
 	return b.flight
 }
 
@@ -225,6 +232,27 @@ func (b *batch) settled(keys *audience.KeySet) *audience.KeySet {
 		b.backlog.touch(key)
 	}
 	return keys
+}
+
+// ownNode is the number of the embedded store's node.
+const ownNode = 0
+
+// selection names keys for the journal: those that this process accepted as they were
+// at a version of its own, those of another node as they were drawn.
+func (b *batch) selection(keys *audience.KeySet, upTo journal.Version) journal.Selection {
+	if len(b.foreign) == 0 {
+		return journal.Selection{Keys: keys.All(), NotAfter: upTo}
+	}
+	own, drawn := audience.NewKeySet(keys.Len()), map[audience.Key]journal.Version{}
+	for key := range keys.All() {
+		if version, foreign := b.foreign[key]; foreign {
+			drawn[key] = version
+			delete(b.foreign, key)
+		} else {
+			own.Add(key)
+		}
+	}
+	return journal.Selection{Keys: own.All(), NotAfter: upTo, Drawn: maps.All(drawn)}
 }
 
 func (c *chunk) len() int {

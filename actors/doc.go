@@ -25,7 +25,7 @@
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, phase, state, timer; share but for the counts in it
 //	          fed by           tenant: accept, activate, permit, operate, inspect, cede, regain, rest, doze, drain;
-//	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
+//	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
 //

@@ -25,10 +25,11 @@ func (s *segment) draw(ctx actor.Context) {
 	}
 	send := sender(ctx)
 	s.Journal.Load(journal.Load{
-		Segment: s.name,
-		After:   s.batch.backlog.draw(),
-		Limit:   limit,
-		Done:    func(page journal.Page) { send(&drawn{by: s, page: page}) },
+		Segment:   s.name,
+		After:     s.batch.backlog.draw(),
+		Limit:     limit,
+		NotBefore: s.batch.newest,
+		Done:      func(page journal.Page) { send(&drawn{by: s, page: page}) },
 	})
 }
 
@@ -118,7 +119,7 @@ func (s *segment) activated(m *activate) {
 	if !m.replay {
 		// The tenant may have let the segment go while keys were moved to it, and had
 		// the journal forget its name: that comes after the move.
-		s.Journal.Append(journal.Append{Segment: s.name, Describe: true})
+		s.batch.newest = s.Journal.Append(journal.Append{Tenant: s.name.Tenant, Changes: []journal.Change{{Segment: s.name, Describe: true}}})
 	}
 	s.batch.backlog.again(0)
 	m.give(nil)

@@ -93,7 +93,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 	}
 	switch m.outcome.Kind {
 	case splitclient.Delivered:
-		s.delivered(m.chunk, now)
+		s.delivered(m.chunk, now, sender(ctx))
 		return
 	case splitclient.Throttled:
 		s.repeatAt = now // the tenant and the registry know when calls may go on
@@ -113,11 +113,36 @@ func (s *segment) backOff(now time.Time) {
 
 // delivered settles the chunk: the one way, but for parking, that a key leaves
 // the journal (I3).
-func (s *segment) delivered(c *chunk, now time.Time) {
+func (s *segment) delivered(c *chunk, now time.Time, send func(any)) {
 	s.share.crashes = 0
 	s.metrics.delivered[c.verb].Add(float64(c.keys.Len()))
-	s.Journal.Settle(journal.Settle{Segment: s.name, Keys: s.batch.land().All()})
+	s.settle(s.batch.land(), c.upTo, send)
 	s.welcome(c.verb, now)
-	s.parkKeys(c.verb, s.batch.clear())
+	s.parkKeys(c, s.batch.clear(), send)
 	s.repeatAt = now // of the next part of a hunt, if one is on
+}
+
+// settle removes the keys from the journal, as they were at that version. Those that
+// somebody else changed since stay there.
+func (s *segment) settle(keys *audience.KeySet, upTo journal.Version, send func(any)) {
+	s.settling++
+	s.Journal.Settle(journal.Settle{Segment: s.name, Selection: s.batch.selection(keys, upTo), Done: s.settledTo(send, false)})
+}
+
+func (s *segment) settledTo(send func(any), parked bool) func([]audience.Key, error) {
+	return func(newer []audience.Key, _ error) { send(&settled{by: s, parked: parked, newer: len(newer)}) }
+}
+
+// settled: keys that turned out to be newer in the journal are looked for there.
+func (s *segment) settled(m *settled) {
+	if m.by != s {
+		return
+	}
+	s.settling--
+	if m.parked {
+		s.parked = max(0, s.parked-m.newer)
+	}
+	if m.newer > 0 {
+		s.batch.backlog.again(m.newer)
+	}
 }

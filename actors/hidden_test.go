@@ -33,7 +33,7 @@ var ours = []any{
 	accept{}, activate{}, operate{}, inspect{}, surrender{}, cede{}, regain{}, census{}, muster{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
 	surrendering{}, mustering{}, report{}, answer{}, down{}, doorstep{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
-	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{},
+	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{}, settled{},
 	registry{}, tenant{}, cell{}, owner{}, segment{}, &share{}, roster[int]{}, child{}, counting{},
 	batch{}, chunk{}, backlog{}, dues{}, hunt{}, refusedPart{}, limiter{}, waitlist{}, waiter{}, localName{}, whereabouts{},
 	doze{}, lodge{}, usher{}, &turns{}, turn{}, pile[int]{}, standing{}, &lobby{}, guest{},

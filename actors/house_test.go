@@ -102,7 +102,7 @@ func newHouse(t *rapid.T) *house {
 	seed := rapid.Uint64().Draw(t, "seed")
 	h := &house{t: t, random: rand.New(rand.NewPCG(seed, 1)), memory: embedded.NewMemory(),
 		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{},
-		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[chan<- error]int{}}}
+		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[string][]int{}}}
 	h.idle = rapid.SampledFrom([]time.Duration{time.Minute, houseFlush, houseFlush - 1, houseFlush + 1, houseFlush / 2}).Draw(t, "idle")
 	h.timeout = rapid.SampledFrom([]time.Duration{5 * time.Second, houseFlush, 15 * time.Second}).Draw(t, "timeout")
 	h.split = sandbox.New(sandbox.Options{MaxKeys: 3, Grace: -1, History: true, Allowed: h.allowed.has})

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
 // hunt looks for the keys that make Split refuse a chunk: the chunk is halved,
@@ -19,6 +20,7 @@ import (
 type hunt struct {
 	hidden[hunt]
 	verb    audience.Verb
+	upTo    journal.Version    // of the chunk that was refused
 	untried []*audience.KeySet // parts that no call has carried yet
 	refused []*refusedPart     // parts that are to be halved, or parked when they are one key
 	calls   int
@@ -60,7 +62,7 @@ func (b *batch) refuse(tooLarge bool) (found *audience.KeySet, hopeless bool) {
 		if size == 1 {
 			return b.refuseLone(c)
 		}
-		b.hunt = &hunt{verb: c.verb}
+		b.hunt = &hunt{verb: c.verb, upTo: c.upTo}
 	}
 	h := b.hunt
 	h.calls++
@@ -143,7 +145,7 @@ func (b *batch) nextPart() *audience.KeySet {
 	for b.flight == nil && b.hunt != nil {
 		if part := pop(&h.untried); part != nil {
 			if part.Len() > 0 {
-				b.flight = &chunk{verb: h.verb, keys: part}
+				b.flight = &chunk{verb: h.verb, keys: part, upTo: h.upTo}
 			}
 			continue
 		}

@@ -139,7 +139,7 @@ func (s *segment) spare(keys audience.Keys) {
 
 // discardHeld deletes what is pending of a parked segment, page by page, at an
 // operator's wish: the one way that a key leaves the journal undelivered.
-func (s *segment) discardHeld() {
+func (s *segment) discardHeld(send func(any)) {
 	b := &s.batch
 	if s.phase == calling {
 		return
@@ -155,7 +155,7 @@ func (s *segment) discardHeld() {
 			}
 		}
 		if keys.Len() > 0 {
-			s.Journal.Settle(journal.Settle{Segment: s.name, Keys: b.settled(&keys).All()})
+			s.settle(b.settled(&keys), b.newest, send)
 		}
 	}
 	if b.backlog.drawing || b.backlog.exists && b.backlog.passes < s.lastPass {

@@ -44,7 +44,7 @@ func (s *segment) maybeNotYet(now time.Time) bool {
 
 // refusedKeys goes on with the hunt for the keys that are at fault.
 func (s *segment) refusedKeys(o splitclient.Outcome, now time.Time, send func(any)) {
-	verb := s.batch.flight.verb
+	c := s.batch.flight
 	s.refusal = refusal(o, now)
 	found, hopeless := s.batch.refuse(o.Reason == splitclient.TooLarge)
 	if hopeless {
@@ -52,7 +52,7 @@ func (s *segment) refusedKeys(o splitclient.Outcome, now time.Time, send func(an
 		s.reprieve(found, send)
 		return
 	}
-	s.parkKeys(verb, found)
+	s.parkKeys(c, found, send)
 	s.repeatAt = now
 }
 
@@ -73,13 +73,14 @@ func (s *segment) reprieve(keys *audience.KeySet, send func(any)) {
 
 // parkKeys moves keys that Split refuses for good from pending to parked. Those
 // that changed meanwhile stay pending with their newer verb.
-func (s *segment) parkKeys(verb audience.Verb, keys *audience.KeySet) {
+func (s *segment) parkKeys(c *chunk, keys *audience.KeySet, send func(any)) {
 	if keys == nil || s.batch.settled(keys).Len() == 0 {
 		return
 	}
 	s.parked += keys.Len()
 	s.metrics.parkedKeys.WithLabelValues(s.refusal.Reason).Add(float64(keys.Len()))
-	s.Journal.Park(journal.Park{Segment: s.name, Verb: verb, Keys: keys.All(), Refusal: s.refusal})
+	s.settling++
+	s.Journal.Park(journal.Park{Segment: s.name, Verb: c.verb, Selection: s.batch.selection(keys, c.upTo), Refusal: s.refusal, Done: s.settledTo(send, true)})
 	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Int("keys", keys.Len()).
 		Str("reason", s.refusal.Reason).Msg("Split refuses keys of a segment: parked")
 }
@@ -158,7 +159,7 @@ func (s *segment) probeChunk() *chunk {
 // setState keeps the segment's state; done, if any, is answered once it is durable.
 func (s *segment) setState(state journal.SegmentState, done chan<- error) {
 	s.state, s.stateSet = state, true
-	s.Journal.SetSegmentState(s.name, state, done)
+	s.Journal.SetSegmentState(s.name, state, through(done))
 }
 
 func refusal(o splitclient.Outcome, now time.Time) journal.Refusal {

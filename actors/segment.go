@@ -48,6 +48,7 @@ type segment struct {
 	state        journal.SegmentState
 	parked       int             // parked keys in the journal; an upper bound once they are counted
 	unparking    int             // retries and discards that the journal has not answered
+	settling     int             // settles and parks, the same
 	probeAt      time.Time       // when a parked segment is tried again
 	missingSince time.Time       // the first of the 404s in a row
 	refusal      journal.Refusal // the last one of keys
@@ -113,6 +114,8 @@ func (s *segment) receive(ctx actor.Context) {
 		s.operate(m, sender(ctx))
 	case *unparked:
 		s.unparked(m)
+	case *settled:
+		s.settled(m)
 	case *inspect, *cede: // answered when there is an answer
 	case *regain:
 		s.regain()
@@ -152,13 +155,15 @@ func (s *segment) fail(err error) {
 // the order of all that is handed to it, so whatever this actor settles later
 // cannot overtake the change.
 func (s *segment) accept(m *accept) {
-	s.Journal.Append(journal.Append{
-		Segment:  s.name,
-		Verb:     m.change.Verb,
-		Keys:     m.change.Keys,
-		Describe: !s.share.described || s.share.yielded, // a move takes the name away, and may come yet
-		Unpark:   s.parked > 0 || !s.tallied,            // the newer change supersedes a parked one
-		Done:     m.to,
+	s.batch.newest = s.Journal.Append(journal.Append{
+		Tenant: s.name.Tenant,
+		Changes: []journal.Change{{
+			Segment:  s.name,
+			Verb:     m.change.Verb,
+			Keys:     m.change.Keys,
+			Describe: !s.share.described || s.share.yielded, // a move takes the name away, and may come yet
+		}},
+		Done: through(m.to),
 	})
 	m.handed()
 	s.share.described = true
@@ -181,7 +186,7 @@ func (s *segment) step(ctx actor.Context) {
 		s.setState(journal.SegmentState{Parked: s.state.Parked}, nil)
 	}
 	if s.discarding {
-		s.discardHeld()
+		s.discardHeld(sender(ctx))
 	}
 	s.yield()
 	if s.wantsCount() {
@@ -255,7 +260,7 @@ func (s *segment) arm(ctx actor.Context, at, now time.Time) {
 // name in the journal.
 func (s *segment) idle() bool {
 	b := &s.batch
-	return s.phase == gathering && !s.share.yielded && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0 && len(s.owed) == 0
+	return s.phase == gathering && !s.share.yielded && b.pending() == 0 && !b.backlog.exists && !b.backlog.drawing && s.known && s.tallied && !s.discarding && s.unparking == 0 && s.settling == 0 && len(s.owed) == 0
 }
 
 // stateless: the journal has nothing of the segment but its keys and its name.

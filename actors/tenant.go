@@ -322,7 +322,7 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 
 // keepState keeps the state that an operator wants; the journal answers.
 func (t *tenant) keepState(m *operate) {
-	t.Journal.SetTenantState(t.tenant.ID, t.state, m.to)
+	t.Journal.SetTenantState(t.tenant.ID, t.state, through(m.to))
 	m.handed()
 }
 

@@ -2,11 +2,13 @@ package journal
 
 import (
 	"iter"
+	"time"
 
 	"audiences/audience"
 )
 
-// Keeper is the role of who delivers what was accepted.
+// Keeper is the role of who delivers what was accepted. None of its methods waits but
+// the three that list.
 type Keeper interface {
 	Load(Load)
 	Count(Count)
@@ -15,50 +17,85 @@ type Keeper interface {
 	Park(Park)
 	Unpark(Unpark)
 
-	// SetSegmentState keeps the state of a segment; done gets nil once it is durable.
-	SetSegmentState(segment audience.Segment, state SegmentState, done chan<- error)
+	// SetSegmentState keeps the state of a segment. done may be nil; it is called once,
+	// with nil once the state is durable, and must not wait.
+	SetSegmentState(segment audience.Segment, state SegmentState, done func(error))
 	// SetTenantState keeps the state of a tenant; done as in SetSegmentState.
-	SetTenantState(tenant audience.TenantID, state TenantState, done chan<- error)
-	// Forget removes the name of a segment that has neither keys nor state left.
+	SetTenantState(tenant audience.TenantID, state TenantState, done func(error))
+	// Forget removes the name of a segment, unless the journal has keys or a state of
+	// it: somebody else may have appended some meanwhile.
 	Forget(audience.Segment)
-	// MoveTenant hands the keys of one tenant to another.
+	// MoveTenant hands the keys of one tenant to another: a customer's new token takes
+	// over what waits under the old one (I9: the operator decides, never the relay).
+	// Pending and parked keys of every segment become pending, with a new version, for
+	// the same segment of `to`, unless `to` has the key pending or parked, which is newer.
+	// The segments of `from` are then gone, with their states; the tenant itself goes at
+	// the next start.
+	//
+	// done is called once with the segments of `to` that exist now and the number of
+	// keys handed over; it must not wait. After an error, or a crash, part may be done:
+	// moving again does the rest, no key is lost or doubled in between.
 	MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error))
-	// Prove keeps that Split took keys of a tenant: it is known not to be made up.
+	// Prove keeps that Split took keys of a tenant: it is known not to be made up. It
+	// becomes durable with the next durable write.
 	Prove(audience.TenantID)
 
-	// Proven lists the tenants that Prove was called for; it waits for the disk.
+	// Since is when a version was given, to within a minute, or within an hour for one
+	// that is older than a day; ok is false where the journal does not know.
+	Since(Version) (at time.Time, ok bool)
+
+	// Proven lists the tenants that Prove was called for, also those whose token was
+	// forgotten since. An item with an error stands for records that could not be read;
+	// the others go on.
 	Proven() iter.Seq2[audience.TenantID, error]
-	// Tenants lists all tenants with their tokens; it waits for the disk.
+	// Tenants lists all tenants with their tokens; errors as in Proven.
 	Tenants() iter.Seq2[KnownTenant, error]
-	// Segments lists all described segments; it waits for the disk.
+	// Segments lists all described segments as they are at the call's begin, in no order
+	// that means anything; errors as in Proven.
 	Segments() iter.Seq2[Listed, error]
 }
 
-// Settle removes keys whose change Split took. Keys are yielded in the
-// committer's goroutine and must stay readable until Done is answered. The
-// caller settles only keys that nothing newer was appended for.
-type Settle struct {
-	Segment audience.Segment
-	Keys    iter.Seq[audience.Key]
-	Done    chan<- error // may be nil, else must have room; nil is not a promise of durability, see the package comment
+// Selection names pending keys of one segment as somebody saw them. What is pending
+// for a key with another version is newer, and stays as it is. Both sequences may be nil;
+// they are read before the method that takes the Selection returns.
+type Selection struct {
+	audience.Hidden[Selection]
+
+	// Keys are meant with any version that NotAfter covers: the node of NotAfter itself
+	// accepted all of their changes, and knows of all up to NotAfter.
+	Keys     iter.Seq[audience.Key]
+	NotAfter Version
+	// Drawn are meant with exactly these versions: they were read from the journal.
+	Drawn iter.Seq2[audience.Key, Version]
 }
 
-// Park moves keys that Split refused for good from pending to parked, in one
-// step that a crash cannot halve (I3). Keys as in Settle.
+// Settle removes keys whose change Split took. The journal repeats it until it is done:
+// it fails only at the journal's end. A power loss may undo it, unless a durable change
+// came after it; then the keys are delivered again.
+type Settle struct {
+	Segment audience.Segment
+	Selection
+	Done func(newer []audience.Key, err error) // called once, with the keys that are pending with another version; must not wait. May be nil
+}
+
+// Park moves keys that Split refused for good from pending to parked, in one step that
+// a crash cannot halve (I3). A key that is not pending any more is parked as well. The
+// journal repeats it until it is done, as a Settle.
 type Park struct {
 	audience.Hidden[Park]
 
 	Segment audience.Segment
 	Verb    audience.Verb
-	Keys    iter.Seq[audience.Key] // each once
+	Selection
 	Refusal Refusal
-	Done    chan<- error // gets nil once durable; may be nil, else must have room
+	Done    func(newer []audience.Key, err error) // as in Settle; err is nil once the keys are parked durably. May be nil
 }
 
-// Unpark takes keys out of the parked list: to be tried again, or to be given up.
+// Unpark takes keys out of the parked list: to be tried again, or to be given up. After
+// an error, or a crash, part of the keys may be done; asking again does the rest.
 type Unpark struct {
 	Segment audience.Segment
 	Keys    iter.Seq[audience.Key] // nil: all parked keys; read before Unpark returns
-	Discard bool                   // delete them; else they become pending again with their verb, unless something newer is pending
+	Discard bool                   // delete them; else they become pending again with their verb and a new version, unless something newer is pending
 	Done    func(n int, err error) // called once with the number of parked records removed; must not wait. May be nil
 }

@@ -2,23 +2,27 @@ package journal
 
 import "audiences/audience"
 
-// Load asks for a segment's pending keys, in the order of the journal: numbers
-// by value, then texts by their bytes.
+// Load asks for a segment's pending keys, in the order of the journal (see AppendKey).
+// The page shows nothing that a power loss could take back.
 type Load struct {
 	audience.Hidden[Load]
 
 	Segment audience.Segment
-	After   Cursor     // where to begin; the zero value is the start
-	Limit   int        // the most entries to give; 0: none, and the pending keys are not looked at
-	Done    func(Page) // called once, from a goroutine of the journal; must not wait for anything
+	After   Cursor // where to begin; the zero value is the start
+	Limit   int    // the most entries to give; 0: none, and the pending keys are not looked at
+	// NotBefore is a version that this node gave: the page shows what came in with it and
+	// before. The embedded store shows all that was handed in before the Load.
+	NotBefore Version
+	Done      func(Page) // called once, from a goroutine of the journal; must not wait for anything
 }
 
 // Entry is one pending key.
 type Entry struct {
 	audience.Hidden[Entry]
 
-	Key  audience.Key
-	Verb audience.Verb
+	Key     audience.Key
+	Verb    audience.Verb
+	Version Version // 0: it was accepted before keys had versions
 }
 
 // Page is the answer to Load. When Err is set, the entries given are right but
@@ -66,7 +70,8 @@ type ParkedEntry struct {
 // MaxParkedCount is where the count of a segment's parked keys stops.
 const MaxParkedCount = 1_000_000
 
-// Count asks how many keys a segment has. That means to look at each of them, ten
+// Count asks how many keys a segment has. It sees what a Load in its place would see,
+// however late it is carried out. That means to look at each of them, ten
 // million in seconds, so it is the last thing that the journal does: one count at
 // a time, while no Load waits for a reader.
 type Count struct {

@@ -21,7 +21,7 @@ func BenchmarkAppend(b *testing.B) {
 				seg, done := segment(who, fmt.Sprint("s", c)), make(chan error, 1)
 				work.Go(func() {
 					for i := c; i < b.N; i += callers {
-						j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf([]audience.Key{audience.NumericKey(int64(i))}...), Done: done})
+						j.Append(appendOf(seg, audience.Add, audience.KeysOf([]audience.Key{audience.NumericKey(int64(i))}...), false, done))
 						if err := <-done; err != nil {
 							b.Error(err)
 						}

@@ -53,7 +53,7 @@ func writerSegment(w int) audience.Segment { return segment(tenant("a"), fmt.Spr
 func write(t *testing.T, j *Journal, w, changes int, answered func()) {
 	done := make(chan error, 1)
 	for i := int64(1); i <= int64(changes); i++ {
-		j.Append(journal.Append{Segment: writerSegment(w), Verb: audience.Verb(1 + i%2), Keys: audience.KeysOf(keys(1, 1000+i)...), Describe: true, Done: done})
+		j.Append(appendOf(writerSegment(w), audience.Verb(1+i%2), audience.KeysOf(keys(1, 1000+i)...), true, done))
 		if w%2 == 0 { // a read cuts the group in two
 			j.Load(journal.Load{Segment: writerSegment(w), Done: func(journal.Page) {}})
 		}
@@ -168,7 +168,7 @@ func TestFailedFsync(t *testing.T) {
 	broken.Store(true)
 	done := make(chan error, 50)
 	for i := range 20 {
-		j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(i)...), Done: done})
+		j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(i)...), false, done))
 	}
 	for range 20 {
 		if err := <-done; err == nil {
@@ -177,7 +177,7 @@ func TestFailedFsync(t *testing.T) {
 	}
 	broken.Store(false)
 	for i := range 20 {
-		j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(i)...), Done: done})
+		j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(i)...), false, done))
 		if err := <-done; !errors.Is(err, journal.ErrClosed) {
 			t.Errorf("after the failure: %v", err)
 		}

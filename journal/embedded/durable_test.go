@@ -26,13 +26,13 @@ func TestEachAnswerIsDurable(t *testing.T) {
 	}{
 		"append": {
 			do: func(j *Journal, done chan error) {
-				j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(7)...), Describe: true, Done: done})
+				j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(7)...), true, done))
 			},
 			there: func(j *Journal) bool { return pending(t, j, seg)["7"] == audience.Add },
 		},
 		"park": {
 			do: func(j *Journal, done chan error) {
-				j.Park(journal.Park{Segment: seg, Verb: audience.Add, Keys: slices.Values(keys(1)), Refusal: journal.Refusal{Reason: "r"}, Done: done})
+				j.Park(parkOf(seg, audience.Add, slices.Values(keys(1)), journal.Refusal{Reason: "r"}, done))
 			},
 			there: func(j *Journal) bool {
 				return parkedVerbs(t, j, seg)["1"] == audience.Add && pending(t, j, seg)["1"] == 0
@@ -55,11 +55,15 @@ func TestEachAnswerIsDurable(t *testing.T) {
 			there: func(j *Journal) bool { return len(parkedVerbs(t, j, seg)) == 1 && pending(t, j, seg)["5"] == 0 },
 		},
 		"segment state": {
-			do:    func(j *Journal, done chan error) { j.SetSegmentState(seg, journal.SegmentState{Paused: true}, done) },
+			do: func(j *Journal, done chan error) {
+				j.SetSegmentState(seg, journal.SegmentState{Paused: true}, told(done))
+			},
 			there: func(j *Journal) bool { return load(j, journal.Load{Segment: seg}).State.Paused },
 		},
 		"tenant state": {
-			do: func(j *Journal, done chan error) { j.SetTenantState(a.ID, journal.TenantState{Paused: true}, done) },
+			do: func(j *Journal, done chan error) {
+				j.SetTenantState(a.ID, journal.TenantState{Paused: true}, told(done))
+			},
 			there: func(j *Journal) bool {
 				known, _ := collect(j.Tenants())
 				return len(known) == 1 && known[0].State.Paused

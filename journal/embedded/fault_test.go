@@ -166,14 +166,14 @@ func underFault(t *testing.T, place string) {
 	j.rest.Reset(0) // compactions from now on
 	seg, other, done := segment(tenant("a"), "s"), segment(tenant("a"), "other"), make(chan error, 1)
 	for i := range faultAppends {
-		j.Append(journal.Append{Segment: other, Verb: audience.Add, Keys: audience.KeysOf(numbers(i*3000, 3000)...), Describe: true})
-		j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(i)...), Describe: true, Done: done})
+		j.Append(appendOf(other, audience.Add, audience.KeysOf(numbers(i*3000, 3000)...), true, nil))
+		j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(i)...), true, done))
 		if err := <-done; err == nil {
 			fmt.Printf("answered %d\n", i)
 		}
-		j.Settle(journal.Settle{Segment: other, Keys: slices.Values(numbers(i*3000, 2900))})
+		j.Settle(settleOf(other, slices.Values(numbers(i*3000, 2900)), nil))
 		if i%10 == 0 {
-			j.Park(journal.Park{Segment: other, Verb: audience.Add, Keys: slices.Values(numbers(i*3000+2900, 10)), Done: done})
+			j.Park(parkOf(other, audience.Add, slices.Values(numbers(i*3000+2900, 10)), journal.Refusal{}, done))
 			<-done
 			_ = load(j, journal.Load{Segment: other, Limit: 1000})
 			j.keeper.urgent <- struct{}{} // it compacts

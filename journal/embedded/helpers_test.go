@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -73,24 +74,63 @@ func wait(t testing.TB, done <-chan error) {
 	}
 }
 
+// told makes what the journal calls of a channel that has room.
+func told(done chan<- error) func(error) {
+	if done == nil {
+		return nil
+	}
+	return func(err error) { done <- err }
+}
+
+func toldKeys(done chan<- error) func([]audience.Key, error) {
+	if done == nil {
+		return nil
+	}
+	return func(newer []audience.Key, err error) {
+		if len(newer) > 0 {
+			err = errors.Join(err, fmt.Errorf("%d keys are newer", len(newer)))
+		}
+		done <- err
+	}
+}
+
+func appendOf(seg audience.Segment, verb audience.Verb, keys audience.Keys, describe bool, done chan<- error) journal.Append {
+	return journal.Append{Tenant: seg.Tenant, Changes: []journal.Change{{Segment: seg, Verb: verb, Keys: keys, Describe: describe}}, Done: told(done)}
+}
+
+// newestVersion covers all that the store has of its own node.
+const newestVersion = journal.Version(1<<40 - 1)
+
+func selected(keys iter.Seq[audience.Key]) journal.Selection {
+	return journal.Selection{Keys: keys, NotAfter: newestVersion}
+}
+
+func settleOf(seg audience.Segment, keys iter.Seq[audience.Key], done chan<- error) journal.Settle {
+	return journal.Settle{Segment: seg, Selection: selected(keys), Done: toldKeys(done)}
+}
+
+func parkOf(seg audience.Segment, verb audience.Verb, keys iter.Seq[audience.Key], refusal journal.Refusal, done chan<- error) journal.Park {
+	return journal.Park{Segment: seg, Verb: verb, Selection: selected(keys), Refusal: refusal, Done: toldKeys(done)}
+}
+
 func add(t testing.TB, j *Journal, seg audience.Segment, verb audience.Verb, keys ...audience.Key) {
 	t.Helper()
 	done := make(chan error, 1)
-	j.Append(journal.Append{Segment: seg, Verb: verb, Keys: audience.KeysOf(keys...), Describe: true, Unpark: true, Done: done})
+	j.Append(appendOf(seg, verb, audience.KeysOf(keys...), true, done))
 	wait(t, done)
 }
 
 func settle(t testing.TB, j *Journal, seg audience.Segment, keys ...audience.Key) {
 	t.Helper()
 	done := make(chan error, 1)
-	j.Settle(journal.Settle{Segment: seg, Keys: slices.Values(keys), Done: done})
+	j.Settle(settleOf(seg, slices.Values(keys), done))
 	wait(t, done)
 }
 
 func park(t testing.TB, j *Journal, seg audience.Segment, verb audience.Verb, keys ...audience.Key) {
 	t.Helper()
 	done := make(chan error, 1)
-	j.Park(journal.Park{Segment: seg, Verb: verb, Keys: slices.Values(keys), Refusal: journal.Refusal{Reason: "bad_request", Message: "no"}, Done: done})
+	j.Park(parkOf(seg, verb, slices.Values(keys), journal.Refusal{Reason: "bad_request", Message: "no"}, done))
 	wait(t, done)
 }
 

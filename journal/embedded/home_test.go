@@ -60,7 +60,7 @@ func TestMovedDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 			for range 3 {
-				j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(3)...), Done: done})
+				j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(3)...), false, done))
 				if err := <-done; !errors.Is(err, journal.ErrMoved) {
 					t.Fatalf("an append: %v", err)
 				}

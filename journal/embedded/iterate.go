@@ -214,3 +214,12 @@ func has(from pebble.Reader, key []byte) (bool, error) {
 	}
 	return true, closer.Close()
 }
+
+// hasAny reports whether there is a record under the prefix.
+func hasAny(from pebble.Reader, prefix []byte) (found bool, err error) {
+	err = scan(from, prefix, journal.Cursor{}, func(_, _ []byte) (bool, error) {
+		found = true
+		return false, nil
+	})
+	return found, err
+}

@@ -50,6 +50,8 @@ type Journal struct {
 	db       *pebble.DB
 	vault    vault
 	parked   *parkedSet
+	newest   *newest
+	versions *versions
 	metrics  *metrics
 	tally    *tally
 	setAside string
@@ -159,19 +161,14 @@ func (j *Journal) submit(op operation) {
 	}
 }
 
-// answer makes the function that reports to a caller's channel, which has room:
-// the committer must never wait for a caller.
-func answer(done chan<- error) func(error) {
+// ignore is told the outcome of what nobody waits for.
+func ignore(error) {}
+
+func orIgnore(done func(error)) func(error) {
 	if done == nil {
-		return func(error) {}
+		return ignore
 	}
-	return func(err error) {
-		select {
-		case done <- err:
-		default:
-			panic("journal: an answer channel has no room")
-		}
-	}
+	return done
 }
 
 // tenantOnly is the scope of an operation on one tenant.

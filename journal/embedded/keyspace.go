@@ -22,8 +22,10 @@ import (
 //	'P' tenant id                 empty; present when Split took keys of the tenant once
 //	's' segment id (16 bytes)     descriptor
 //	'S' segment id                SegmentState as JSON; present only when not zero
-//	'k' segment id, encoded key   pending key: one byte, its verb
+//	'k' segment id, encoded key   pending key: its verb (one byte), and its version as a uvarint; none: 0
 //	'p' segment id, encoded key   parked key: parkedRecord as JSON
+//	'v' node (4 bytes)            uvarint: the node has given no version with a counter beyond it
+//	'w' minute since 1970 (8 b.)  uvarint: the first version of that minute
 //
 // "The last verb wins" (I2) is an overwrite of the 'k' record.
 const (
@@ -34,6 +36,8 @@ const (
 	prefixSegmentState = 'S'
 	prefixPending      = 'k'
 	prefixParked       = 'p'
+	prefixReserve      = 'v'
+	prefixMinute       = 'w'
 )
 
 // idLength is the length of a segment id and of a tenant id; headLength that of
@@ -142,13 +146,25 @@ func decodeJSON(value []byte, into any) error {
 	return nil
 }
 
-func decodeVerb(value []byte) (audience.Verb, error) {
-	if len(value) == 1 {
-		if verb := audience.Verb(value[0]); verb == audience.Add || verb == audience.Delete {
-			return verb, nil
-		}
+func encodePending(verb audience.Verb, version journal.Version) []byte {
+	return binary.AppendUvarint(append(make([]byte, 0, 8), byte(verb)), uint64(version))
+}
+
+// decodePending also reads what format 1 had: a verb alone.
+func decodePending(value []byte) (verb audience.Verb, version journal.Version, err error) {
+	if len(value) == 0 {
+		return 0, 0, journal.ErrBadKey
 	}
-	return 0, journal.ErrBadKey
+	verb, length := audience.Verb(value[0]), 0
+	if len(value) > 1 {
+		var v uint64
+		v, length = binary.Uvarint(value[1:])
+		version = journal.Version(v)
+	}
+	if verb != audience.Add && verb != audience.Delete || 1+length != len(value) {
+		return 0, 0, journal.ErrBadKey
+	}
+	return verb, version, nil
 }
 
 func decodeParked(value []byte) (parkedRecord, error) {

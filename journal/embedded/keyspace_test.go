@@ -47,7 +47,7 @@ func FuzzDecodeRecords(f *testing.F) {
 		if record, err := decodeParked(value); err == nil && record.Verb != audience.Add && record.Verb != audience.Delete {
 			t.Error("a parked record without a verb")
 		}
-		if verb, err := decodeVerb(value); err == nil && verb != audience.Add && verb != audience.Delete {
+		if verb, _, err := decodePending(value); err == nil && verb != audience.Add && verb != audience.Delete {
 			t.Error("no verb")
 		}
 		if _, err := v.open(tenant("b").ID, value); err == nil {

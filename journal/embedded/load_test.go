@@ -17,11 +17,11 @@ func TestReadsSeeWhatWasHandedInBefore(t *testing.T) {
 	j, seg := open(t, inMemory()), segment(tenant("a"), "s")
 	for i := range 200 {
 		page, counts := make(chan journal.Page, 1), make(chan journal.Counts, 1)
-		j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(i)...)})
+		j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(i)...), false, nil))
 		j.Load(journal.Load{Segment: seg, Limit: 1000, Done: func(p journal.Page) { page <- p }})
 		j.Count(journal.Count{Segment: seg, Done: func(c journal.Counts) { counts <- c }})
-		j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(-1)...)})
-		j.Settle(journal.Settle{Segment: seg, Keys: slices.Values(keys(-1))})
+		j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(-1)...), false, nil))
+		j.Settle(settleOf(seg, slices.Values(keys(-1)), nil))
 		if p := <-page; len(p.Entries) != i+1 || p.Err != nil {
 			t.Fatalf("load %d saw %d keys, %v", i, len(p.Entries), p.Err)
 		}
@@ -74,7 +74,7 @@ func TestParkedShowsEverything(t *testing.T) {
 	j, seg, at := open(t, inMemory()), segment(tenant("a"), "s"), time.Date(2026, 11, 23, 1, 2, 3, 4, time.UTC)
 	want := journal.Refusal{Reason: "bad_request", Message: "key 7 is \"bad\"", At: at}
 	done := make(chan error, 1)
-	j.Park(journal.Park{Segment: seg, Verb: audience.Delete, Keys: slices.Values(keys(7, "x")), Refusal: want, Done: done})
+	j.Park(parkOf(seg, audience.Delete, slices.Values(keys(7, "x")), want, done))
 	wait(t, done)
 	page := make(chan journal.ParkedPage, 1)
 	j.Parked(journal.ParkedQuery{Segment: seg, Limit: 1, Done: func(p journal.ParkedPage) { page <- p }})
@@ -109,7 +109,7 @@ func TestListing(t *testing.T) {
 func fill(t testing.TB, j *Journal, who audience.Tenant, segments, each int) {
 	done := make(chan error, segments)
 	for i := range segments {
-		j.Append(journal.Append{Segment: segment(who, fmt.Sprint("s", i)), Verb: audience.Add, Keys: audience.KeysOf(numbers(i, each)...), Describe: true, Done: done})
+		j.Append(appendOf(segment(who, fmt.Sprint("s", i)), audience.Add, audience.KeysOf(numbers(i, each)...), true, done))
 	}
 	for range segments {
 		wait(t, done)
@@ -126,7 +126,9 @@ func TestListingReportsDamagedRecords(t *testing.T) {
 	for _, s := range []audience.Segment{seg, lost, bad} {
 		add(t, j, s, audience.Add, keys(1, 2)...)
 	}
-	j.Forget(lost)
+	done := make(chan error, 1) // and not by Forget, which looks
+	j.submit(operation{stage: func(b *pebble.Batch) { del(b, head(prefixDescriptor, idOf(lost))) }, done: told(done)})
+	wait(t, done)
 	settle(t, j, bad, keys(1, 2)...)
 	for _, key := range [][]byte{head(prefixDescriptor, idOf(bad)), head(prefixTenant, tenant("b").ID)} {
 		if err := j.db.Set(key, []byte("nonsense"), pebble.Sync); err != nil {

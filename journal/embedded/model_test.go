@@ -39,7 +39,7 @@ func TestModel(t *testing.T) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": func(*rapid.T) {
 				seg, m, some, verb := draw()
-				j.Append(journal.Append{Segment: seg, Verb: verb, Keys: audience.KeysOf(some...), Describe: true, Unpark: true})
+				j.Append(appendOf(seg, verb, audience.KeysOf(some...), true, nil))
 				for _, key := range some {
 					m.pending[key.Text()] = verb
 					delete(m.parked, key.Text())
@@ -47,14 +47,14 @@ func TestModel(t *testing.T) {
 			},
 			"settle": func(*rapid.T) {
 				seg, m, some, _ := draw()
-				j.Settle(journal.Settle{Segment: seg, Keys: slices.Values(some)})
+				j.Settle(settleOf(seg, slices.Values(some), nil))
 				for _, key := range some {
 					delete(m.pending, key.Text())
 				}
 			},
 			"park": func(*rapid.T) {
 				seg, m, some, verb := draw()
-				j.Park(journal.Park{Segment: seg, Verb: verb, Keys: slices.Values(some)})
+				j.Park(parkOf(seg, verb, slices.Values(some), journal.Refusal{}, nil))
 				for _, key := range some {
 					delete(m.pending, key.Text())
 					m.parked[key.Text()] = verb

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"audiences/journal"
 )
 
 // Open opens the journal in Options.Dir, or makes a new one. It refuses, and
@@ -70,8 +72,8 @@ func (j *Journal) open() error {
 	if err := j.openStore(known.Store); err != nil {
 		return err
 	}
-	if !known.Store {
-		known.Store = true
+	if !known.Store || known.Format < formatVersion { // before the first record of this format
+		known.Store, known.Format = true, formatVersion
 		err = writeFormat(j.files, j.options.Dir, known)
 	}
 	if err == nil {
@@ -84,9 +86,22 @@ func (j *Journal) open() error {
 		return errors.Join(err, j.db.Close())
 	}
 	j.parked = readParkedSet(j.db)
+	j.readVersions()
 	j.keeper = newKeeper(j)
 	j.keeper.look() // before the first change
 	return nil
+}
+
+// readVersions reads which versions were given before; the journal starts in any case.
+func (j *Journal) readVersions() {
+	var err error
+	if j.versions, err = readVersions(j.db); err != nil {
+		j.log.Error().Err(err).Msg("damaged journal: which versions were given is not known, and higher ones are given from here on")
+	}
+	j.newest = &newest{start: journal.MakeVersion(thisNode, j.versions.next.Load())}
+	for node := range j.versions.reserves {
+		j.newest.many = j.newest.many || node != thisNode
+	}
 }
 
 // openUnits is the room that Open needs at least: a new log, a new MANIFEST and the
@@ -170,8 +185,9 @@ func (j *Journal) checkIn() (format, error) {
 
 func (j *Journal) storeDir() string { return j.files.PathJoin(j.options.Dir, "store") }
 
-// formatVersion is the version of the keyspace and of the files around the store.
-const formatVersion = 1
+// formatVersion is the version of the keyspace and of the files around the store. 1 had
+// no versions: its directories are read, and become 2.
+const formatVersion = 2
 
 // format is the content of the file FORMAT, which is read before anything else
 // is touched.

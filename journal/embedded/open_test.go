@@ -57,7 +57,7 @@ func TestRefusals(t *testing.T) {
 		spoil   func(dir string) error
 		want    string
 	}{
-		"newer format": {want: "has format 9, this program knows up to 1: use a newer program", spoil: func(dir string) error {
+		"newer format": {want: "has format 9, this program knows up to 2: use a newer program", spoil: func(dir string) error {
 			return os.WriteFile(filepath.Join(dir, "FORMAT"), []byte(`{"format":9,"who":"knows"}`), 0o600)
 		}},
 		"unreadable format": {want: "unreadable FORMAT", spoil: func(dir string) error {
@@ -179,7 +179,7 @@ func TestIdleTenantsGo(t *testing.T) {
 		j.PutTenant(who)
 	}
 	done := make(chan error, 1)
-	j.SetTenantState(paused.ID, journal.TenantState{Paused: true}, done)
+	j.SetTenantState(paused.ID, journal.TenantState{Paused: true}, told(done))
 	wait(t, done)
 	add(t, j, segment(busy, "s"), audience.Add, keys(1)...)
 	if err := j.Close(); err != nil {

@@ -47,11 +47,11 @@ func fillPage(page *journal.Page, s *pebble.Snapshot, id segmentID, l journal.Lo
 		if err != nil {
 			return false, err
 		}
-		verb, err := decodeVerb(value)
+		verb, version, err := decodePending(value)
 		if err != nil {
 			return false, err
 		}
-		page.Entries = append(page.Entries, journal.Entry{Key: key, Verb: verb})
+		page.Entries = append(page.Entries, journal.Entry{Key: key, Verb: verb, Version: version})
 		last = append(last[:0], encoded...)
 		return true, nil
 	})

@@ -266,7 +266,7 @@ func roomFor(keys audience.Keys) (size int64) {
 		if _, numeric := key.Numeric(); !numeric {
 			encoded = 1 + len(key.Text())
 		}
-		size += int64(2 * (headLength + encoded + 6)) // kind, two lengths, verb
+		size += int64(2 * (headLength + encoded + 12)) // kind, two lengths, verb, version
 	}
 	return size
 }

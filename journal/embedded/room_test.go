@@ -158,7 +158,7 @@ func TestChangesCannotOverrunTheMark(t *testing.T) {
 		}
 		seg, done := segment(tenant("a"), "s"), make(chan error, 1)
 		for range 4 {
-			j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: many, Done: done})
+			j.Append(appendOf(seg, audience.Add, many, false, done))
 			wait(t, done)
 		}
 		if n := fill(); n < 1 || n > 4 { // less what the four have written
@@ -193,8 +193,8 @@ func TestSettlesWaitForRoom(t *testing.T) {
 		}
 		full()
 		settled, again := make(chan error, 1), make(chan error, 1)
-		j.Settle(journal.Settle{Segment: seg, Keys: slices.Values(numbers(0, 100)), Done: settled})
-		j.Append(journal.Append{Segment: seg, Verb: audience.Delete, Keys: audience.KeysOf(numbers(0, 1)...), Done: again})
+		j.Settle(settleOf(seg, slices.Values(numbers(0, 100)), settled))
+		j.Append(appendOf(seg, audience.Delete, audience.KeysOf(numbers(0, 1)...), false, again))
 		time.Sleep(time.Minute)
 		if len(settled)+len(again) > 0 {
 			t.Error("something was written into the last room")
@@ -209,7 +209,7 @@ func TestSettlesWaitForRoom(t *testing.T) {
 			t.Errorf("pending: %v", got)
 		}
 		full()
-		j.Settle(journal.Settle{Segment: seg, Keys: slices.Values(numbers(0, 1)), Done: settled})
+		j.Settle(settleOf(seg, slices.Values(numbers(0, 1)), settled))
 		time.Sleep(time.Minute)
 		if err := j.Close(); err != nil {
 			t.Error(err)
@@ -283,7 +283,7 @@ func TestBallast(t *testing.T) {
 			t.Fatal(err)
 		}
 		settled := make(chan error, 1)
-		j.Settle(journal.Settle{Segment: segment(tenant("a"), "s"), Keys: slices.Values(numbers(0, 1)), Done: settled})
+		j.Settle(settleOf(segment(tenant("a"), "s"), slices.Values(numbers(0, 1)), settled))
 		synctest.Wait()
 		if there() {
 			t.Error("it is kept while a settlement waits")

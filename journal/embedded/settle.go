@@ -7,46 +7,41 @@ import (
 	"time"
 )
 
-// Settle never waits.
+// Settle stages the removal of what is pending as selected.
 func (j *Journal) Settle(s journal.Settle) {
+	remove := j.removing(s.Segment, s.Selection)
 	j.submit(operation{
 		tenants: tenantOnly(s.Segment.Tenant),
-		done:    answer(s.Done),
-		stage: func(b *pebble.Batch) {
-			pending := head(prefixPending, idOf(s.Segment))
-			for key := range s.Keys {
-				pending = journal.AppendKey(pending[:headLength], key)
-				del(b, pending)
-			}
-		},
+		done:    remove.done(s.Done),
+		sees:    remove.looks,
+		stage:   remove.stage,
 	})
 }
 
-// Park never waits.
+// Park stages the same, and the parked records.
 func (j *Journal) Park(p journal.Park) {
 	p.Refusal.At = p.Refusal.At.UTC()
-	record, id := encodeJSON(parkedRecord{Verb: p.Verb, Refusal: p.Refusal}), idOf(p.Segment)
+	record, remove := encodeJSON(parkedRecord{Verb: p.Verb, Refusal: p.Refusal}), j.removing(p.Segment, p.Selection)
 	j.submit(operation{
 		tenants: tenantOnly(p.Segment.Tenant),
 		durable: true,
-		done:    answer(p.Done),
-		sees:    func() bool { return j.parked.mayHave(id) },
+		done:    remove.done(p.Done),
+		sees:    func() bool { return remove.looks() || j.parked.mayHave(remove.id) },
 		stage: func(b *pebble.Batch) {
-			known := j.parked.mayHave(id)
-			pending, parked := head(prefixPending, id), head(prefixParked, id)
-			j.parked.add(id)
-			for key := range p.Keys {
-				pending, parked = journal.AppendKey(pending[:headLength], key), journal.AppendKey(parked[:headLength], key)
-				del(b, pending)
+			known := j.parked.mayHave(remove.id)
+			j.parked.add(remove.id)
+			remove.stage(b)
+			parked := head(prefixParked, remove.id)
+			for key := range remove.sound() {
+				parked = journal.AppendKey(parked[:headLength], key)
 				j.tally.park(b, j.db, known, parked, record)
 			}
 		},
 	})
 }
 
-// SetSegmentState keeps the state of a segment; done gets nil once durable (may
-// be nil, else must have room).
-func (j *Journal) SetSegmentState(segment audience.Segment, state journal.SegmentState, done chan<- error) {
+// SetSegmentState keeps the state of a segment; done gets nil once it is durable.
+func (j *Journal) SetSegmentState(segment audience.Segment, state journal.SegmentState, done func(error)) {
 	state.PausedUntil = utc(state.PausedUntil)
 	if state.Parked != nil {
 		refusal := *state.Parked
@@ -60,9 +55,8 @@ func (j *Journal) SetSegmentState(segment audience.Segment, state journal.Segmen
 	})
 }
 
-// SetTenantState keeps the state of a tenant; done gets nil once durable (may be
-// nil, else must have room).
-func (j *Journal) SetTenantState(id audience.TenantID, state journal.TenantState, done chan<- error) {
+// SetTenantState keeps the state of a tenant; done gets nil once it is durable.
+func (j *Journal) SetTenantState(id audience.TenantID, state journal.TenantState, done func(error)) {
 	state.PausedUntil = utc(state.PausedUntil)
 	key := head(prefixTenantState, id)
 	j.setState(id, key, state, state == journal.TenantState{}, done, func() {
@@ -71,12 +65,12 @@ func (j *Journal) SetTenantState(id audience.TenantID, state journal.TenantState
 	})
 }
 
-func (j *Journal) setState(tenant audience.TenantID, key []byte, state any, zero bool, done chan<- error, count func()) {
+func (j *Journal) setState(tenant audience.TenantID, key []byte, state any, zero bool, done func(error), count func()) {
 	record := encodeJSON(state)
 	j.submit(operation{
 		tenants: tenantOnly(tenant),
 		durable: true,
-		done:    answer(done),
+		done:    orIgnore(done),
 		sees:    func() bool { return true },
 		stage: func(b *pebble.Batch) {
 			count()
@@ -89,14 +83,21 @@ func (j *Journal) setState(tenant audience.TenantID, key []byte, state any, zero
 	})
 }
 
-// Forget removes the descriptor of a segment that has neither keys nor state
-// left; the caller knows, nothing is checked. It becomes durable with the next
-// durable write.
+// Forget looks first. It becomes durable with the next durable write.
 func (j *Journal) Forget(segment audience.Segment) {
+	id := idOf(segment)
 	j.submit(operation{
 		tenants: tenantOnly(segment.Tenant),
-		done:    answer(nil),
-		stage:   func(b *pebble.Batch) { del(b, head(prefixDescriptor, idOf(segment))) },
+		done:    ignore,
+		sees:    func() bool { return true },
+		stage: func(b *pebble.Batch) {
+			for _, prefix := range []byte{prefixPending, prefixParked, prefixSegmentState} {
+				if used, err := hasAny(j.db, head(prefix, id)); used || err != nil {
+					return
+				}
+			}
+			del(b, head(prefixDescriptor, id))
+		},
 	})
 }
 

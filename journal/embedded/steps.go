@@ -13,7 +13,7 @@ const stepKeys = 10_000
 // Unpark never waits. After an error, or a crash, part of the keys may be done;
 // asking again does the rest.
 func (j *Journal) Unpark(u journal.Unpark) {
-	work := &unparking{j: j, id: idOf(u.Segment), discard: u.Discard}
+	work := &unparking{j: j, version: j.versions.give(), id: idOf(u.Segment), discard: u.Discard}
 	work.step = work.stepAll
 	if u.Keys != nil {
 		work.keys, work.step = slices.Collect(u.Keys), work.stepListed
@@ -32,6 +32,7 @@ func (j *Journal) Unpark(u journal.Unpark) {
 // unparking is an Unpark under way.
 type unparking struct {
 	j       *Journal
+	version journal.Version // of what becomes pending
 	id      segmentID
 	discard bool
 	keys    []audience.Key // still to do, by stepListed
@@ -94,7 +95,9 @@ func (u *unparking) move(b *pebble.Batch, encoded, value []byte) error {
 	pending := append(head(prefixPending, u.id), encoded...)
 	newer, err := has(u.j.db, pending)
 	if err == nil && !newer {
-		set(b, pending, []byte{byte(record.Verb)})
+		u.j.versions.stamp(b, u.version)
+		u.j.newest.wrote(u.id, u.version)
+		set(b, pending, encodePending(record.Verb, u.version))
 	}
 	return err
 }
@@ -110,7 +113,7 @@ func (u *unparking) move(b *pebble.Batch, encoded, value []byte) error {
 // keys handed over; it must not wait. After an error, or a crash, part may be
 // done: moving again does the rest, no key is lost or doubled in between.
 func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error)) {
-	work := &moving{db: j.db, tally: j.tally, from: from, to: to}
+	work := &moving{j: j, db: j.db, tally: j.tally, version: j.versions.give(), from: from, to: to}
 	j.submit(operation{
 		tenants: [2]audience.TenantID{from, to},
 		step:    work.step,
@@ -120,8 +123,10 @@ func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []au
 
 // moving is a MoveTenant under way.
 type moving struct {
+	j        *Journal
 	db       *pebble.DB
 	tally    *tally
+	version  journal.Version // of what is moved
 	from, to audience.TenantID
 	listed   bool
 	segments []audience.Segment // of from, still to do
@@ -176,7 +181,7 @@ func (m *moving) list() error {
 // is newer, is found at the target by then.
 func (m *moving) moveKeys(b *pebble.Batch, prefix byte, from, to segmentID) (n int, err error) {
 	err = scan(m.db, head(prefix, from), journal.Cursor{}, func(encoded, value []byte) (bool, error) {
-		verb, err := decodeVerb(value)
+		verb, _, err := decodePending(value)
 		if prefix == prefixParked {
 			var record parkedRecord
 			record, err = decodeParked(value)
@@ -195,7 +200,9 @@ func (m *moving) moveKeys(b *pebble.Batch, prefix byte, from, to segmentID) (n i
 			return false, err
 		}
 		if !pending && !parked {
-			set(b, target, []byte{byte(verb)})
+			m.j.versions.stamp(b, m.version)
+			m.j.newest.wrote(to, m.version)
+			set(b, target, encodePending(verb, m.version))
 			m.keys++
 		}
 		del(b, append(head(prefix, from), encoded...))

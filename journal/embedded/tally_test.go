@@ -109,12 +109,12 @@ func TestTallyModel(t *testing.T) {
 		reason := func() string { return rapid.SampledFrom(reasons).Draw(rt, "reason") }
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": func(rt *rapid.T) {
-				j.Append(journal.Append{Segment: seg(), Verb: audience.Add, Keys: audience.KeysOf(some()...), Describe: true, Unpark: rapid.Bool().Draw(rt, "unpark")})
+				j.Append(appendOf(seg(), audience.Add, audience.KeysOf(some()...), true, nil))
 			},
 			"park": func(*rapid.T) {
 				at := seg()
-				j.Append(journal.Append{Segment: at, Verb: audience.Add, Keys: audience.KeysOf(keys("described")...), Describe: true})
-				j.Park(journal.Park{Segment: at, Verb: audience.Add, Keys: slices.Values(some()), Refusal: journal.Refusal{Reason: reason()}})
+				j.Append(appendOf(at, audience.Add, audience.KeysOf(keys("described")...), true, nil))
+				j.Park(parkOf(at, audience.Add, slices.Values(some()), journal.Refusal{Reason: reason()}, nil))
 			},
 			"unpark": func(rt *rapid.T) {
 				u := journal.Unpark{Segment: seg(), Discard: rapid.Bool().Draw(rt, "discard")}
@@ -132,7 +132,7 @@ func TestTallyModel(t *testing.T) {
 				if rapid.Bool().Draw(rt, "parked") {
 					state.Parked = &journal.Refusal{Reason: reason()}
 				}
-				j.Append(journal.Append{Segment: at, Verb: audience.Add, Keys: audience.KeysOf(keys("described")...), Describe: true})
+				j.Append(appendOf(at, audience.Add, audience.KeysOf(keys("described")...), true, nil))
 				j.SetSegmentState(at, state, nil)
 			},
 			"tenant": func(rt *rapid.T) {
@@ -203,11 +203,11 @@ func TestParkedGauges(t *testing.T) {
 	add(t, j, seg, audience.Add, keys(1, 2, 3, 4)...)
 	park(t, j, seg, audience.Add, keys(1, 2)...)
 	for reason, key := range map[string]any{"too_large": 3, "of another version": 4} {
-		j.Park(journal.Park{Segment: seg, Verb: audience.Add, Keys: slices.Values(keys(key)), Refusal: journal.Refusal{Reason: reason}})
+		j.Park(parkOf(seg, audience.Add, slices.Values(keys(key)), journal.Refusal{Reason: reason}, nil))
 	}
 	done := make(chan error, 2)
-	j.SetSegmentState(seg, journal.SegmentState{Paused: true, Parked: &journal.Refusal{Reason: "not_found"}}, done)
-	j.SetTenantState(seg.Tenant, journal.TenantState{Paused: true}, done)
+	j.SetSegmentState(seg, journal.SegmentState{Paused: true, Parked: &journal.Refusal{Reason: "not_found"}}, told(done))
+	j.SetTenantState(seg.Tenant, journal.TenantState{Paused: true}, told(done))
 	wait(t, done)
 	wait(t, done)
 	if err := j.Close(); err != nil {
@@ -237,7 +237,7 @@ audiences_tenants_paused 1
 	if _, err := unpark(j, journal.Unpark{Segment: seg, Discard: true}); err != nil {
 		t.Fatal(err)
 	}
-	j.SetSegmentState(seg, journal.SegmentState{}, done)
+	j.SetSegmentState(seg, journal.SegmentState{}, told(done))
 	wait(t, done)
 	now, _ := counted(t, j)
 	if len(now.keys)+len(now.segments)+len(now.paused) != 0 || len(now.tenants) != 1 {
@@ -299,8 +299,8 @@ func TestTimedPauseLeavesTheGauge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j, seg := open(t, inMemory()), segment(tenant("a"), "s")
 		done := make(chan error, 2)
-		j.SetSegmentState(seg, journal.SegmentState{Paused: true, PausedUntil: time.Now().Add(time.Hour)}, done)
-		j.SetTenantState(seg.Tenant, journal.TenantState{Paused: true, PausedUntil: time.Now().Add(time.Hour)}, done)
+		j.SetSegmentState(seg, journal.SegmentState{Paused: true, PausedUntil: time.Now().Add(time.Hour)}, told(done))
+		j.SetTenantState(seg.Tenant, journal.TenantState{Paused: true, PausedUntil: time.Now().Add(time.Hour)}, told(done))
 		wait(t, done)
 		wait(t, done)
 		for _, want := range []int{1, 1, 0} {
@@ -358,7 +358,7 @@ func TestUnreadableBlocksAreSaid(t *testing.T) {
 	j := open(t, Options{Dir: dir})
 	for i := range n {
 		at := segment(tenant("a"), string(rune('a'+i%26))+strings.Repeat("x", i/26))
-		j.Park(journal.Park{Segment: at, Verb: audience.Add, Keys: slices.Values(keys(i)), Refusal: journal.Refusal{Reason: "bad_request"}})
+		j.Park(parkOf(at, audience.Add, slices.Values(keys(i)), journal.Refusal{Reason: "bad_request"}, nil))
 	}
 	counted(t, j)
 	if err := errors.Join(j.db.Flush(), j.Close()); err != nil {
@@ -410,10 +410,10 @@ func TestSupersededWithinAGroup(t *testing.T) {
 	<-begun
 	done := make(chan error, 4)
 	refused := journal.Refusal{Reason: "bad_request"}
-	j.Append(journal.Append{Segment: seg, Verb: audience.Add, Keys: audience.KeysOf(keys(1, 2)...), Describe: true, Done: done})
-	j.Park(journal.Park{Segment: seg, Verb: audience.Add, Keys: slices.Values(keys(1, 2)), Refusal: refused, Done: done})
-	j.Append(journal.Append{Segment: seg, Verb: audience.Delete, Keys: audience.KeysOf(keys(1)...), Unpark: true, Done: done})
-	j.Park(journal.Park{Segment: seg, Verb: audience.Add, Keys: slices.Values(keys(2)), Refusal: refused, Done: done})
+	j.Append(appendOf(seg, audience.Add, audience.KeysOf(keys(1, 2)...), true, done))
+	j.Park(parkOf(seg, audience.Add, slices.Values(keys(1, 2)), refused, done))
+	j.Append(appendOf(seg, audience.Delete, audience.KeysOf(keys(1)...), false, done))
+	j.Park(parkOf(seg, audience.Add, slices.Values(keys(2)), refused, done))
 	close(held)
 	for range cap(done) {
 		wait(t, done)
