@@ -7,8 +7,8 @@ import (
 
 // This is all that a segment writes to the journal, each kind in one place.
 
-// append hands a change to the journal, which answers its sender once it is durable.
-func (s *segment) append(m *accept) {
+// appendChange hands a change to the journal, which answers its sender once it is durable.
+func (s *segment) appendChange(m *accept) {
 	s.Journal.Append(journal.Append{
 		Segment:  s.name,
 		Verb:     m.change.Verb,
