@@ -68,7 +68,7 @@ fuzz: ## every fuzz target, so many executions: EXECS=200000
 	done
 
 .PHONY: bench
-bench: ## relay beside a bare Echo ceiling, and all targets; writes docs/performance.md: a quarter of an hour
+bench: ## relay beside other servers, and all targets; writes docs/performance.md if the machine is quiet: half an hour
 	go run ./test/bench -write
 
 .PHONY: bench-quick

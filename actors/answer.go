@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"fmt"
+
 	"audiences/audience"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -14,7 +16,7 @@ import (
 //	the actor panics with the message in hand   answerOnPanic; cell.crashed
 //	a segment panics that had taken it in       cell.crashed
 //	the message is not delivered                Relay.undelivered
-//	it comes when the actors are stopping       registry.Receive, doorstep
+//	it comes when the actors are stopping       registry.Receive, lateRefusal
 //	a segment ends that had taken it in         cell.Receive
 type answerable interface {
 	fail(error)     // gives the error as the answer, unless there has been one
@@ -26,6 +28,30 @@ func refuse(message any, err error) {
 	if m, ok := message.(answerable); ok {
 		m.fail(err)
 	}
+}
+
+// answerOnPanic answers who waits for the message that was in hand when the
+// registry or a tenant panicked, and panics on: the supervisor lets these two continue as
+// they were, because stopping them would stop their children, and with them
+// every message in their mailboxes.
+func (s *settings) answerOnPanic(message any) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	s.metrics.crashes.Inc()
+	s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: an actor crashed; it goes on with the next message")
+	refuse(message, ErrCrashed)
+	panic(reason)
+}
+
+// panicText describes a panic without printing a value that may hold a key or a
+// token (I7): errors of the runtime are safe, of others only the type is told.
+func panicText(reason any) string {
+	if err, ok := reason.(interface{ RuntimeError() }); ok {
+		return fmt.Sprint(err)
+	}
+	return fmt.Sprintf("%T", reason)
 }
 
 // answer is the way back to who waits: embedded in a message, it belongs to who
@@ -49,6 +75,26 @@ func (a *answer) answered() bool { return a.to == nil }
 // handed notes that somebody else answers from here on.
 func (a *answer) handed() { a.to = nil }
 
+// report is the answer to a parent, which is a message. It is given once, also by
+// an actor that panics: the stop waits for it.
+type report struct{ send func() }
+
+func (r *report) give() {
+	if send := r.send; send != nil {
+		r.send = nil
+		send()
+	}
+}
+
+func (r *report) fail(error)     { r.give() }
+func (r *report) answered() bool { return r.send == nil }
+
+// reportTo makes the report that sends the message to the actor itself.
+func reportTo(ctx actor.Context, message any) report {
+	send := sender(ctx)
+	return report{func() { send(message) }}
+}
+
 // hidden keeps a message from being printed (I7): the actor library prints whole
 // messages when one is undelivered, and when an actor crashes.
 type hidden[T any] = audience.Hidden[T]
@@ -62,22 +108,22 @@ type down struct{}
 
 func (down) fromParent() {}
 
-// doorstep is the registry's mailbox as the actor library lets us see it. What is
-// put into it in the very moment in which the registry ends is taken out again
-// without a word; here it is answered.
-type doorstep struct{ ended bool }
+// lateRefusal answers what is put into the registry's mailbox in the very moment in
+// which the registry ends: the actor library takes it out again without a word. The
+// library calls it as a part of the mailbox.
+type lateRefusal struct{ ended bool }
 
-var _ actor.MailboxMiddleware = (*doorstep)(nil)
+var _ actor.MailboxMiddleware = (*lateRefusal)(nil)
 
 // MessageReceived is called by the mailbox, like the registry itself, after each
 // message.
-func (d *doorstep) MessageReceived(message any) {
+func (d *lateRefusal) MessageReceived(message any) {
 	if d.ended {
 		refuse(message, errDraining)
 	}
 }
 
 // MailboxStarted, MessagePosted and MailboxEmpty are of no interest.
-func (*doorstep) MailboxStarted()   {}
-func (*doorstep) MessagePosted(any) {}
-func (*doorstep) MailboxEmpty()     {}
+func (*lateRefusal) MailboxStarted()   {}
+func (*lateRefusal) MessagePosted(any) {}
+func (*lateRefusal) MailboxEmpty()     {}

@@ -37,7 +37,7 @@ var (
 		_, err := s.relay.Inspect(ctx, s.segment("token", "s"))
 		return err
 	}}
-	listing = wish{"segments", func(s *scene, ctx context.Context) error {
+	segments = wish{"segments", func(s *scene, ctx context.Context) error {
 		_, err := s.relay.Segments(ctx)
 		return err
 	}}
@@ -47,10 +47,10 @@ var (
 	}}
 	post = wish{"accept", func(s *scene, ctx context.Context) error {
 		reply := make(chan error, 1)
-		s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)}, reply)
+		s.relay.Accept(audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)}, reply)
 		return await(ctx, reply)
 	}}
-	wishes = []wish{post, inspection, listing, moving, operation(Pause, false), operation(Resume, false), operation(Flush, false), operation(Retry, false),
+	wishes = []wish{post, inspection, segments, moving, operation(Pause, false), operation(Resume, false), operation(Flush, false), operation(Retry, false),
 		operation(Discard, false), operation(Pause, true), operation(Resume, true), operation(Flush, true)}
 )
 
@@ -256,10 +256,10 @@ func TestAnsweredByWhoPanicsBeforeItBegins(t *testing.T) {
 	})
 }
 
-// TestDoorstep: a message that gets to the registry's mailbox when the registry has
+// TestLateRefusal: a message that gets to the registry's mailbox when the registry has
 // just ended is answered, though the library lets it vanish. The sender had found the
 // mailbox before.
-func TestDoorstep(t *testing.T) {
+func TestLateRefusal(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		mailbox, _ := s.relay.system.ProcessRegistry.Get(s.relay.registry)
 		s.relay.Stop(context.Background())

@@ -157,7 +157,7 @@ func (b *bubble) accept(changes ...numbered) {
 	answers := make(chan error, len(changes))
 	for _, c := range changes {
 		tenant := b.tenant(c.organisation)
-		full := audience.Change{Tenant: tenant, Segment: audience.Segment{Tenant: tenant.ID, Environment: "env", Name: c.name}, Verb: c.verb}
+		full := audience.Change{Token: tenant.Token, Segment: audience.Segment{Tenant: tenant.ID, Environment: "env", Name: c.name}, Verb: c.verb}
 		if b.model[c.place] == nil {
 			b.model[c.place] = map[string]bool{}
 		}

@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -92,7 +93,7 @@ func (c *cell) begin() *segment {
 		// What made it crash may be among its keys: look again, but not at once, and
 		// until then leave everything in the journal.
 		s.batch.Unread(true)
-		s.drawAt = time.Now().Add(backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+		s.drawAt = time.Now().Add(pace.Backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
 	case c.kept != nil:
 		s.wake(c.kept)
 	default:

@@ -73,7 +73,7 @@ func TestCrashedBeginsByItself(t *testing.T) {
 		s.add("1")
 		s.faulty.traps[appendKeys].set(0, 1, false)
 		reply := make(chan error, 1)
-		s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("2")...)}, reply)
+		s.relay.Accept(audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("2")...)}, reply)
 		if err := <-reply; err != ErrCrashed {
 			s.Errorf("answer %v, want %v", err, ErrCrashed)
 		}

@@ -1,9 +1,9 @@
 // Package actors brings accepted changes to Split: each segment of each tenant
 // is an actor that gathers keys and flushes them, a tenant actor paces its
-// organisation's calls, and a registry finds them all and shares out the one
-// egress IP. It is the only package that knows the actor library.
+// organisation's calls, and a registry finds them all and divides the calls of the
+// one egress IP among them. It is the only package that knows the actor library.
 //
-// [Relay] is the door (relay.go, for operators operations.go). The way of a key has
+// [Relay] is the door (relay.go, for operators operator.go). The way of a key has
 // eight stations:
 //
 //	1  api.Server         authenticates, decodes and checks a post: a change
@@ -12,28 +12,32 @@
 //	4  tenant.Receive     finds the segment's actor, or starts it
 //	5  segment.accept     hands it to the journal, which answers the post (cell.go, segment.go, writes.go)
 //	6  batch.Batch.Apply  holds it until it is due
-//	7  segment.flush      with a permit from 4 and 3, cuts a chunk in a goroutine of its own (flush.go)
+//	7  segment.flush      with a permit from 3 and 4, cuts a chunk and makes the call in a goroutine (flush.go)
 //	8  splitclient.Client.Do  calls Split; the outcome goes back to 7, which settles the keys
 //
 // What a segment has to do is in package batch, what it may do in package standing,
-// and both are pure; docs/segment-states.md draws the states. Keys that the journal
-// alone has are read and counted in reads.go, an operator's wishes are carried out in
-// operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go.
+// and whose turn it is and when in package pace; none of them knows actors, and
+// docs/segment-states.md draws the states. Keys that the journal alone has are read and
+// counted in reads.go, an operator's wishes are carried out in operator_segment.go, and
+// what a segment leaves behind when it sleeps is in survivor.go. All messages are in
+// messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
-//	registry  one actor        tenants' roster, standings, turns, lobby and dormitory, egress limiter, which tenants are paused
-//	          fed by           the door: accept, census, operate, inspect, surrender, regain,
+//	registry  one actor        tenants' roster, records, turns, egress limiter, the unproven tenants with an
+//	                           actor and without, which tenants are proven, and paused
+//	          fed by           the door: accept, list, operate, inspect, surrender, regain,
 //	                           activate, drainAll, end;
-//	                           replay: activate, lodge;
-//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, usher
-//	tenant    one per apiToken segments' roster, pace, pause, waitlist, calls under way
+//	                           replay: activate, found;
+//	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
+//	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
 //	          fed by           registry: accept, activate, slot, operate, inspect, surrender, regain, rest, doze, drain,
-//	                           muster, end;
+//	                           listTenant, end;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
-//	          fed by           tenant: accept, activate, permit, operate, inspect, cede, regain, rest, doze, drain;
+//	          fed by           tenant: accept, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
+//	                           drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
@@ -47,10 +51,10 @@
 //	accept     the change is durable; the caller of Relay.Accept waits
 //	operate    the wish is durable; operator
 //	inspect    the detail is written; operator
-//	census     the tenants are asked; operator.  muster: a tenant's segments are listed
-//	surrender  the segments are told; operator.  cede: a segment holds no key
+//	list       the tenants are asked; operator.  listTenant: a tenant's segments are listed
+//	surrender  the segments are told; operator.  surrenderSegment: a segment holds no key
 //	regain     the segments are told that the move is over; operator
-//	activate   the segment knows of its keys; replay, or operator.  lodge: or the registry does
+//	activate   the segment knows of its keys; replay, or operator.  found: or the registry does
 //	drainAll   what can be flushed is; Stop.     drain: so it is of a tenant, of a segment
 //	end        the registry has ended; Stop
 //
@@ -59,7 +63,7 @@
 //
 // There may be any number of tenants that somebody made up and that can deliver
 // nothing: they come last, and most of them have no actors while they wait, only a
-// small record (doze.go, dormitory.go, unproven.go; ADR 12).
+// small record (admission.go, tenant_doze.go, doze.go, dormant.go; ADR 12).
 //
 // There may be a million segments, of which few have anything to do. So what a
 // segment knows is dropped when the journal has nothing of it (asleep, cell.go),

@@ -13,9 +13,6 @@ import (
 // that is on its way to an actor is lost (see roster). Who cannot doze now does not
 // answer, and is asked again.
 
-// doze asks a tenant or a segment to be let go even if keys are pending.
-type doze struct{ down }
-
 // doze tells the tenant what is to be kept of the segment, and ends its timer: what
 // the tenant decides not to let go, it sends a message that arms it again.
 func (c *cell) doze(ctx actor.Context) {

@@ -245,13 +245,13 @@ const fewKeysShown = 8
 // TestDormantHas: the replay, when it looks again, adds only what is not known yet.
 func TestDormantHas(t *testing.T) {
 	name := func(text string) localName { return localNameOf(audience.Segment{Environment: "e", Name: text}) }
-	d := &dormant{segments: []dormantSegment{{name: name("a")}, {name: name("b")}}}
+	d := &dormantTenant{segments: []dormantSegment{{name: name("a")}, {name: name("b")}}}
 	for text, want := range map[string]bool{"a": true, "b": true, "c": false} {
 		if d.has(name(text)) != want {
 			t.Errorf("%s: %v", text, !want)
 		}
 	}
-	if (*dormant)(nil).has(name("a")) || (&dormant{}).has(name("a")) {
+	if (&dormantTenant{}).has(name("a")) {
 		t.Error("nobody has a segment")
 	}
 }

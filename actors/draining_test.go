@@ -7,34 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/sandbox"
-	"audiences/splitclient"
 )
-
-// TestSilence: after a failure one call at a time, after four none; an answer ends it.
-func TestSilence(t *testing.T) {
-	var s silence
-	failed := splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.Unreachable}
-	for n, want := range []int{64, 1, 1, 1, 0, 0} {
-		if got := s.most(64); got != want {
-			t.Errorf("after %d failures in a row %d calls at once, want %d", n, got, want)
-		}
-		s.hear(failed)
-	}
-	s.hear(splitclient.Outcome{})
-	s.hear(splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.Cancelled})
-	if s.most(64) != 0 {
-		t.Error("what was no call ended the silence")
-	}
-	s.hear(splitclient.Outcome{Kind: splitclient.Permanent, Reason: splitclient.BadRequest})
-	if s.most(64) != 64 {
-		t.Error("an answer did not end the silence")
-	}
-	if s.hear(failed); s.most(1) != 0 {
-		t.Error("with a single slot one failure is enough, or the next would take as long again")
-	}
-}
 
 // TestStopWithSplitDead: a dead destination is not tried by every segment. The stop
 // takes about the time of one call, and makes few; with Split up it flushes all.
@@ -45,7 +21,7 @@ func TestStopWithSplitDead(t *testing.T) {
 		for name, c := range map[string]struct {
 			takes time.Duration
 			calls int
-		}{"hanging": {hangs, 64}, "unreachable": {0, 64 + mostSilent}, "failing": {latency, 64 + mostSilent}, "up": {0, segments}} {
+		}{"hanging": {hangs, 64}, "unreachable": {0, 64 + pace.MostFailures}, "failing": {latency, 64 + pace.MostFailures}, "up": {0, segments}} {
 			t.Run(fmt.Sprintf("%d tenants, %s", tenants, name), func(t *testing.T) {
 				dead := ""
 				adjust := func(o *Options) {
@@ -74,7 +50,7 @@ func TestStopWithSplitDead(t *testing.T) {
 						}
 						return
 					}
-					if took > c.takes+mostSilent*latency || calls > c.calls {
+					if took > c.takes+pace.MostFailures*latency || calls > c.calls {
 						t.Errorf("the stop took %v and made %d calls; want about the %v of one call, and at most %d", took, calls, c.takes, c.calls)
 					}
 					if left != segments {

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/splitclient"
 
@@ -23,17 +24,17 @@ func TestNoTimerAfterStopping(t *testing.T) {
 		shared := newSettings(ctx, Options{Random: func() float64 { return 0 }})
 		name := audience.Segment{Name: "s"}
 
-		tenant := &tenant{settings: shared}
-		tenant.waiting.push(name, time.Now())
-		tenant.pace.block(time.Now().Add(time.Minute))
+		inAMinute := time.Now().Add(time.Minute)
+		tenant := newTenant(shared, audience.Tenant{}, nil, dormantTenant{calls: pace.Kept{Blocked: inAMinute}})
+		tenant.calls.Want(name, time.Now())
 		registry := newRegistry(shared, nil, nil)
 		for _, id := range []audience.TenantID{{}, {1}} {
-			registry.standings[id] = &standing{proven: true}
-			registry.turns.ask(id, classProven)
+			registry.records[id] = &pace.Record{Proven: true}
+			registry.turns.Ask(id, pace.Proven)
 		}
-		registry.turns.take(audience.TenantID{})
-		registry.egress.begin(time.Now())
-		registry.egress.block(time.Now().Add(time.Minute))
+		registry.turns.Take(audience.TenantID{})
+		registry.egress.Begin(time.Now())
+		registry.egress.Throttled(time.Now(), time.Minute, false, time.Minute, shared.Random)
 
 		system := actor.NewActorSystem()
 		for _, message := range []any{&actor.Started{}, &actor.Stopping{}, &callEnded{segment: name, outcome: splitclient.Outcome{}}, &tick{}, &sweep{}} {
@@ -44,8 +45,8 @@ func TestNoTimerAfterStopping(t *testing.T) {
 		}
 		system.Shutdown()
 
-		for what, timer := range map[string]*time.Timer{"tenant's": tenant.timer, "tenant's idle": tenant.sweeper,
-			"registry's": registry.timer, "registry's idle": registry.sweeper, "registry's usher": registry.ushers} {
+		for what, timer := range map[string]*time.Timer{"tenant's": tenant.timer, "tenant's idle": tenant.sweeper, "tenant's wakeup": tenant.wakeup,
+			"registry's": registry.timer, "registry's idle": registry.sweeper, "registry's look": registry.unproven.look.timer} {
 			if timer != nil && timer.Stop() {
 				t.Errorf("the %s timer is armed", what)
 			}

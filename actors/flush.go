@@ -4,7 +4,8 @@ import (
 	"time"
 
 	"audiences/actors/batch"
-	stance "audiences/actors/standing"
+	"audiences/actors/pace"
+	"audiences/actors/standing"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -25,7 +26,7 @@ func (s *segment) flush(ctx actor.Context) {
 	switch {
 	case chunk != nil:
 		s.call(ctx, chunk)
-	case !s.standing.Fetching() && s.batch.HasStored() && s.standing.Leave() != stance.Nothing:
+	case !s.standing.Fetching() && s.batch.HasStored() && s.standing.Leave() != standing.Nothing:
 		s.standing.Fetch()
 		if !s.batch.Drawing() {
 			s.draw(ctx)
@@ -40,10 +41,10 @@ func (s *segment) flush(ctx actor.Context) {
 // asked for may not be wanted any more: an operator may have paused the segment.
 func (s *segment) nextChunk() *batch.Chunk {
 	switch leave := s.standing.Leave(); {
-	case leave == stance.Nothing, leave == stance.Reading:
+	case leave == standing.Nothing, leave == standing.Reading:
 		return nil
-	case leave != stance.Calls && s.batch.Flight() == nil:
-		return s.probe(leave == stance.DeletesProbes)
+	case leave != standing.Calls && s.batch.Flight() == nil:
+		return s.probe(leave == standing.DeletesProbes)
 	}
 	return s.batch.Next(time.Now(), s.FlushInterval)
 }
@@ -92,7 +93,7 @@ func (s *settings) deliver(call splitclient.Call) (outcome splitclient.Outcome) 
 		if reason := recover(); reason != nil {
 			s.metrics.crashes.Inc()
 			s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: a call to Split crashed; it will be repeated")
-			outcome = splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.UnexpectedAnswer, Unknown: true}
+			outcome = splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.UnexpectedAnswer}
 		}
 	}()
 	return s.Deliver(s.ctx, call)
@@ -125,7 +126,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 }
 
 func (s *segment) backOff(now time.Time) {
-	s.batch.RepeatAt(now.Add(backoff(s.batch.Flight().Attempts, s.FirstBackoff, s.MaxBackoff, s.Random)))
+	s.batch.RepeatAt(now.Add(pace.Backoff(s.batch.Flight().Attempts, s.FirstBackoff, s.MaxBackoff, s.Random)))
 }
 
 // delivered settles the chunk, and goes on with the hunt, if one is on.
@@ -154,13 +155,13 @@ func (s *segment) segmentUnparked(now time.Time) {
 func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) {
 	verb := s.batch.Flight().Verb
 	switch s.standing.Judge(o, verb, now) {
-	case stance.OfTenant:
+	case standing.OfTenant:
 		s.batch.RepeatAt(now)
-	case stance.NotYet:
+	case standing.NotYet:
 		s.backOff(now)
-	case stance.OfKeys:
+	case standing.OfKeys:
 		s.refusedKeys(verb, o, now, send)
-	case stance.OfSegment:
+	case standing.OfSegment:
 		if s.standing.ParkedSegment() {
 			s.batch.Shelve()
 		} else {

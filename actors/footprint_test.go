@@ -135,7 +135,7 @@ func wireChange(tenant audience.Tenant, segment int, verb audience.Verb, key int
 		environment = "e0000002-0000-4000-8000-000000000000"
 	}
 	return audience.Change{
-		Tenant: tenant,
+		Token: tenant.Token,
 		Segment: audience.Segment{
 			Tenant:      tenant.ID,
 			Workspace:   strings.Clone("a0000001-0000-4000-8000-000000000000"),

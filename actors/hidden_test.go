@@ -18,7 +18,7 @@ import (
 	"unsafe"
 
 	"audiences/actors/batch"
-	stance "audiences/actors/standing"
+	"audiences/actors/standing"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -31,15 +31,14 @@ import (
 // holds, may be printed one day: by the actor library with an undelivered message,
 // or by somebody who looks for a fault.
 var ours = []any{
-	accept{}, activate{}, operate{}, inspect{}, surrender{}, cede{}, regain{}, census{}, muster{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
-	surrendering{}, mustering{}, report{}, answer{}, down{}, doorstep{},
+	accept{}, activate{}, operate{}, inspect{}, surrender{}, surrenderSegment{}, regain{}, list{}, listTenant{}, found{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
+	surrendering{}, listing{}, dormantSegments{}, report{}, answer{}, down{}, lateRefusal{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
-	tick{}, sweep{}, flushed{}, drawn{}, counted{}, unparked{},
-	registry{}, tenant{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
-	limiter{}, waitlist{}, waiter{}, localName{}, whereabouts{},
-	doze{}, lodge{}, usher{}, &turns{}, turn{}, pile[int]{}, standing{}, &lobby{}, guest{},
-	&dormitory{}, dormant{}, dormantSegment{}, dormants{}, absent{}, draining{}, silence{}, &notices{},
-	&Relay{}, &settings{}, Options{}, metrics{}, SegmentView{},
+	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{},
+	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
+	localName{}, whereabouts{},
+	dormantTenant{}, dormantSegment{}, &notices{},
+	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{},
 }
 
 // forOperators are shown to operators, with what Split said.
@@ -47,7 +46,7 @@ var forOperators = []any{SegmentDetail{}}
 
 // below are the types of the packages below this one. Those that these do not show are
 // found in their fields.
-var below = []any{batch.Batch{}, batch.Chunk{}, batch.Refusal{}, batch.Remains{}, stance.Standing{}}
+var below = []any{batch.Batch{}, batch.Chunk{}, batch.Refusal{}, batch.Remains{}, standing.Standing{}}
 
 // harmless are types below this package that nothing leads to and that hold no keys.
 var harmless = map[string]bool{"transition": true}
@@ -56,7 +55,7 @@ var harmless = map[string]bool{"transition": true}
 var theirs = []any{
 	audience.Change{}, audience.Tenant{}, audience.Token{}, audience.Key{}, audience.KeySet{},
 	journal.Append{}, journal.Settle{}, journal.Park{}, journal.Unpark{}, journal.Load{}, journal.ParkedQuery{}, journal.Count{}, journal.Cursor{},
-	journal.Page{}, journal.Entry{}, journal.ParkedPage{}, journal.ParkedEntry{}, journal.KnownTenant{}, splitclient.Call{},
+	journal.Page{}, journal.Entry{}, journal.ParkedPage{}, journal.ParkedEntry{}, journal.KnownTenant{}, splitclient.Call{}, dormant{},
 }
 
 const (

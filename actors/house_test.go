@@ -209,7 +209,7 @@ func (h *house) accept(changes ...change) {
 }
 
 func (h *house) full(c change) audience.Change {
-	full := audience.Change{Tenant: h.current[c.organisation], Segment: h.segment(c.place), Verb: c.verb}
+	full := audience.Change{Token: h.current[c.organisation].Token, Segment: h.segment(c.place), Verb: c.verb}
 	var keys audience.Packer
 	for _, text := range c.keys {
 		h.check(keys.Add([]byte(text)))

@@ -7,8 +7,6 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
-
-	"github.com/asynkron/protoactor-go/actor"
 )
 
 // Messages that travel down, from the door to the registry, a tenant, a segment.
@@ -62,8 +60,9 @@ type (
 		tenant audience.Tenant
 		told   *surrendering // is put here
 	}
-	// cede is surrender to one segment; answered when it holds no key any more.
-	cede struct {
+	// surrenderSegment is surrender to one segment; answered when it holds no key any
+	// more.
+	surrenderSegment struct {
 		down
 		answer
 	}
@@ -75,17 +74,26 @@ type (
 		answer
 		tenant audience.Tenant
 	}
-	// census asks what every segment holds; answered when all tenants have been
-	// asked.
-	census struct {
+	// list asks what every segment holds; answered when all tenants have been asked.
+	list struct {
 		answer
-		asked *mustering // is put here
+		asked *listing // is put here
 	}
-	// muster is the census of one tenant.
-	muster struct {
+	// listTenant is list to one tenant.
+	listTenant struct {
 		down
 		answer
 		views *[]SegmentView // are put here
+	}
+	// found tells the registry, at the start, that the journal has keys of a segment
+	// whose tenant has never delivered anything. Where there are many of these it gets
+	// no actor before its turn comes. Answered when it is known, or as activate.
+	found struct {
+		hidden[found]
+		answer
+		tenant  audience.Tenant
+		segment dormantSegment
+		again   bool // it may be known already
 	}
 	// drainAll asks for everything to be flushed now; answered when what can be
 	// flushed is.
@@ -101,6 +109,8 @@ type (
 	permit struct{ down }
 	// rest asks a child that got no message for a while whether it may be let go.
 	rest struct{ down }
+	// doze asks a tenant or a segment to be let go even if keys are pending.
+	doze struct{ down }
 	// end has an actor end when its children have: they are told by messages, behind
 	// all that was sent to them before, which is lost otherwise.
 	end struct {
@@ -116,33 +126,21 @@ type surrendering struct {
 	done     <-chan error
 }
 
-// mustering is what a census leads to: who answers with a tenant's segments, and
-// where. Each view is there when as many answers are.
-type mustering struct {
-	hidden[mustering]
+// listing is what a list leads to: who answers with a tenant's segments, and where.
+// Each view is there when as many answers are.
+type listing struct {
+	hidden[listing]
 	views   [][]SegmentView
 	done    <-chan error
-	dormant []dormants
+	dormant []dormantSegments
 }
 
-// report is the answer to a parent, which is a message. It is given once, also by
-// an actor that panics: the stop waits for it.
-type report struct{ send func() }
-
-func (r *report) give() {
-	if send := r.send; send != nil {
-		r.send = nil
-		send()
-	}
-}
-
-func (r *report) fail(error)     { r.give() }
-func (r *report) answered() bool { return r.send == nil }
-
-// reportTo makes the report that sends the message to the actor itself.
-func reportTo(ctx actor.Context, message any) report {
-	send := sender(ctx)
-	return report{func() { send(message) }}
+// dormantSegments is the segments of a dormant tenant. The registry adds to the
+// list, but changes nothing in it: others may read what they were given.
+type dormantSegments struct {
+	hidden[dormantSegments]
+	tenant   audience.TenantID
+	segments []dormantSegment
 }
 
 // Messages that travel up, from a segment to its tenant, from a tenant to the
@@ -195,6 +193,8 @@ type (
 	tick struct{}
 	// sweep: time to look for idle children.
 	sweep struct{}
+	// admit: time to look which unproven tenants get their turn, and which are to doze.
+	admit struct{}
 	// flushed brings the outcome of a call back to its segment.
 	flushed struct {
 		hidden[flushed]

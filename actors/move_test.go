@@ -20,7 +20,7 @@ func TestMoveTenant(t *testing.T) {
 		"crashed segment": func(s *scene) {
 			s.faulty.traps[appendKeys].set(0, 1, false)
 			reply := make(chan error, 1)
-			s.relay.Accept(audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("1")...)}, reply)
+			s.relay.Accept(audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("1")...)}, reply)
 			if err := <-reply; err != ErrCrashed {
 				s.Fatal(err)
 			}

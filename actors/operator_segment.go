@@ -172,7 +172,7 @@ func (s *segment) detail() SegmentDetail {
 // yield gives all keys up to another tenant, see standing.Yield: as soon as no call, no
 // read and no discard is under way.
 func (s *segment) yield() {
-	heirs := owing[*cede](s)
+	heirs := owing[*surrenderSegment](s)
 	if len(heirs) == 0 || s.standing.Calling() || s.standing.Fetching() || s.standing.Discarding() || s.batch.Drawing() {
 		return
 	}
@@ -195,7 +195,7 @@ func (s *segment) giveUp() {
 // just started. One that has not given up its keys yet, because of a call, keeps
 // them.
 func (s *segment) regain() {
-	for _, heir := range owing[*cede](s) {
+	for _, heir := range owing[*surrenderSegment](s) {
 		heir.fail(errNotMoved)
 	}
 	if s.standing.MoveOver() {

@@ -29,7 +29,7 @@ func TestPostsMeetTheSweep(t *testing.T) {
 			var crowd []audience.Change
 			for n := range tenants * segments {
 				token, name := fmt.Sprint("token", n%tenants), fmt.Sprint("s", n/tenants)
-				crowd = append(crowd, audience.Change{Tenant: s.tenant(token), Segment: s.segment(token, name), Verb: audience.Add, Keys: audience.KeysOf(keysOf(fmt.Sprint(round))...)})
+				crowd = append(crowd, audience.Change{Token: s.tenant(token).Token, Segment: s.segment(token, name), Verb: audience.Add, Keys: audience.KeysOf(keysOf(fmt.Sprint(round))...)})
 			}
 			for posts := range slices.Chunk(crowd, tenants*segments/4) {
 				go func() {
@@ -408,7 +408,7 @@ func TestNobodyCallsTwiceAtOnce(t *testing.T) {
 			for n := range 6 {
 				go func() {
 					time.Sleep(time.Second)
-					change := audience.Change{Tenant: s.tenant("token"), Segment: s.segment("token", fmt.Sprint("s", n)), Verb: audience.Add, Keys: audience.KeysOf(audience.NumericKey(key.Add(1)))}
+					change := audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", fmt.Sprint("s", n)), Verb: audience.Add, Keys: audience.KeysOf(audience.NumericKey(key.Add(1)))}
 					for {
 						reply := make(chan error, 1)
 						s.relay.Accept(change, reply)

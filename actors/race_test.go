@@ -185,7 +185,7 @@ func (h *house) send(posts []*sent) error {
 	for _, p := range posts {
 		h.allowed.note(p.change)
 		full := h.full(p.change)
-		full.Tenant, full.Segment.Tenant = p.tenant, p.tenant.ID
+		full.Token, full.Segment.Tenant = p.tenant.Token, p.tenant.ID
 		for tries := 0; ; tries++ {
 			reply := make(chan error, 1)
 			h.relay.Accept(full, reply)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/journal"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -85,7 +86,7 @@ func (s *segment) drawFailed(err error, now time.Time) {
 	s.standing.ReadFailed()
 	s.batch.DrawFailed()
 	s.survivor.crashes++
-	s.drawAt = now.Add(backoff(s.survivor.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
+	s.drawAt = now.Add(pace.Backoff(s.survivor.crashes, s.FirstBackoff, s.MaxBackoff, s.Random))
 	s.Logger.Error().Err(err).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
 		Msg("damaged journal: stored keys of a segment cannot be read; will try again")
 }

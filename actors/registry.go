@@ -3,6 +3,7 @@ package actors
 import (
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -14,40 +15,45 @@ import (
 // of our one egress IP, which it hands out to the waiting tenants in turn.
 type registry struct {
 	*settings
-	*doorstep
-	tenants   *roster[audience.TenantID]
-	standings map[audience.TenantID]*standing // of those on the roster
-	proven    map[audience.TenantID]struct{}  // all that ever were
-
+	*lateRefusal
+	phase    registryPhase
+	tenants  *roster[audience.TenantID]
+	records  map[audience.TenantID]*pace.Record        // of those on the roster
+	proven   map[audience.TenantID]struct{}            // all that ever were
 	states   map[audience.TenantID]journal.TenantState // of the tenants that are paused
-	egress   limiter
-	turns    turns
-	timer    *time.Timer // wakes the registry when the egress may be used again
-	sweeper  *time.Timer
-	ending   bool   // what still comes in until the tenants have ended is passed on to none of them, and arms no timer
-	farewell answer // to who had it end
+	unproven unproven                                  // all others, with an actor and without
 
-	// The tenants that are not proven, with an actor and without.
-	lobby     *lobby
-	dormitory *dormitory
-	ushers    *time.Timer
-	usherAt   time.Time // when it fires; zero: not armed
+	egress  pace.Limiter
+	turns   *pace.Turns
+	timer   *time.Timer // fires when the egress may be used again
+	sweeper *time.Timer
 
-	draining draining
+	draining registryDrain
+	farewell answer // to who had the registry end
 }
 
+// registryPhase is how far the registry is with its life. It goes on in this order,
+// and may leave the second one out.
+type registryPhase uint8
+
+const (
+	registryRunning  registryPhase = iota
+	registryDraining               // no tenant is woken for its turn any more, or sent to doze
+	registryEnding                 // what still comes in until the tenants have ended is passed on to none of them, and arms no timer
+)
+
 func newRegistry(s *settings, states map[audience.TenantID]journal.TenantState, proven map[audience.TenantID]struct{}) *registry {
-	return &registry{settings: s, doorstep: &doorstep{}, states: states, proven: proven,
-		tenants:   newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
-		standings: make(map[audience.TenantID]*standing),
-		egress:    limiter{rate: s.MaxCallsPerSecond, concurrent: s.MaxConcurrentCalls},
-		turns:     turns{slots: s.MaxConcurrentCalls},
-		lobby:     newLobby(), dormitory: newDormitory()}
+	return &registry{settings: s, lateRefusal: &lateRefusal{}, states: states, proven: proven,
+		tenants:  newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
+		records:  make(map[audience.TenantID]*pace.Record),
+		unproven: unproven{dormant: pace.NewDormantQueue[dormantTenant]()},
+		egress:   pace.Limiter{Rate: s.MaxCallsPerSecond, Concurrent: s.MaxConcurrentCalls},
+		turns:    pace.NewTurns(s.MaxConcurrentCalls)}
 }
 
 func (r *registry) Receive(ctx actor.Context) {
 	defer r.answerOnPanic(ctx.Message())
-	if m, ok := ctx.Message().(answerable); ok && r.ending {
+	if m, ok := ctx.Message().(answerable); ok && r.phase == registryEnding {
 		m.fail(errDraining)
 		return
 	}
@@ -58,29 +64,28 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.farewell, m.answer = m.answer, answer{}
 		r.end(ctx)
 	case *actor.Stopping:
-		r.ending = true
-		stop(r.timer, r.sweeper, r.ushers)
+		r.enterEnd()
 	case *actor.Stopped:
 		r.ended = true
 		r.farewell.give(nil)
 	case *accept:
-		r.tenants.tell(ctx, r.tenant(ctx, m.change.Tenant, true), m)
+		r.tenants.tell(ctx, r.tenant(ctx, m.change.Tenant(), true), m)
 	case *activate:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
-	case *lodge:
-		r.lodge(ctx, m)
+	case *found:
+		r.found(ctx, m)
 	case *wantSlot:
 		r.wantSlot(ctx, m.tenant)
 	case *slotEnded:
 		proven := r.slotEnded(m)
 		r.grant(ctx)
-		r.usher(ctx)
+		r.wakeDormant(ctx)
 		r.drainedIfDone()
 		if proven {
 			r.Journal.Prove(m.tenant) // last: whatever comes of it, the slot is given back
 		}
-	case *usher:
-		r.look(ctx)
+	case *admit:
+		r.admit(ctx)
 	case *operate:
 		r.operate(ctx, m)
 	case *inspect:
@@ -92,18 +97,18 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *tick:
 		r.grant(ctx)
 	case *sweep:
-		if !r.ending {
+		if r.phase != registryEnding {
 			r.tenants.sweep(ctx)
 			r.sweeper = wake(ctx, r.sweeper, r.IdleTimeout, &sweep{})
 		}
 	case *tenantIdle:
 		r.tenantIdle(ctx, m)
 	case *actor.Terminated:
-		if r.tenants.ended(ctx); r.ending {
+		if r.tenants.ended(ctx); r.phase == registryEnding {
 			endIfAlone(ctx)
 		}
-	case *census:
-		r.census(ctx, m)
+	case *list:
+		r.list(ctx, m)
 	case *drainAll:
 		r.drain(ctx, m)
 	case *tenantDrained:
@@ -118,55 +123,58 @@ func (r *registry) tenant(ctx actor.Context, t audience.Tenant, store bool) *chi
 	if c := r.tenants.find(t.ID); c != nil {
 		return c
 	}
-	if d := r.dormitory.remove(t.ID); d != nil {
-		return r.rouse(ctx, d, time.Time{})
+	if d := r.unproven.dormant.Remove(t.ID); d != nil {
+		return r.wakeTenant(ctx, d, time.Time{})
 	}
 	if store {
 		r.Journal.PutTenant(t)
 	}
 	_, proven := r.proven[t.ID]
-	return r.adopt(ctx, &tenant{tenant: t}, standing{proven: proven}, time.Time{})
+	return r.adopt(ctx, t, dormantTenant{}, pace.Record{Proven: proven}, time.Time{})
 }
 
-// adopt starts the actor of a tenant; called is as in rouse.
-func (r *registry) adopt(ctx actor.Context, t *tenant, s standing, called time.Time) *child {
-	id := t.tenant.ID
+// adopt starts the actor of a tenant with what is known of it; woken is as in
+// wakeTenant.
+func (r *registry) adopt(ctx actor.Context, t audience.Tenant, known dormantTenant, record pace.Record, woken time.Time) *child {
 	r.metrics.tenants.Inc()
-	t.settings, t.registry, t.state = r.settings, ctx.Self(), r.states[id]
-	t.segments = newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree()))
-	t.pace.rate = r.MaxCallsPerSecondPerTenant
-	c := r.tenants.adopt(ctx, id, func(generation uint64) actor.Actor {
-		t.generation = generation
-		return t
+	born := newTenant(r.settings, t, ctx.Self(), known)
+	if state := r.states[t.ID]; state.Paused {
+		born.calls.Pause(state.PausedUntil)
+	}
+	c := r.tenants.adopt(ctx, t.ID, func(generation uint64) actor.Actor {
+		born.generation = generation
+		return born
 	})
-	r.standings[id] = &s
-	if !s.proven {
-		r.newcomer(ctx, id, called)
+	r.records[t.ID] = &record
+	if !record.Proven {
+		r.admitNew(ctx, t.ID, woken)
 	}
 	return c
 }
 
 // tenantIdle lets a tenant go that has nothing to do, or dozes.
 func (r *registry) tenantIdle(ctx actor.Context, m *tenantIdle) {
-	if r.ending || !r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
+	if r.phase == registryEnding || !r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
 		return
 	}
 	r.metrics.tenants.Dec()
-	r.turns.cancel(m.tenant)
-	r.lobby.remove(m.tenant)
+	r.turns.Cancel(m.tenant)
+	r.unproven.active.Remove(m.tenant)
 	if m.keep != nil {
-		r.bed(m.keep, *r.standings[m.tenant])
+		m.keep.Record = *r.records[m.tenant]
+		r.metrics.dormant.Inc()
+		r.unproven.dormant.Add(m.keep)
 	}
-	delete(r.standings, m.tenant)
+	delete(r.records, m.tenant)
 	delete(r.draining.left, m.tenant)
-	r.usher(ctx)
+	r.wakeDormant(ctx)
 	r.drainedIfDone()
 }
 
 // wantSlot lines a tenant up, unless it was let go meanwhile.
 func (r *registry) wantSlot(ctx actor.Context, id audience.TenantID) {
-	if s := r.standings[id]; s != nil && r.mayAsk(id) {
-		r.turns.ask(id, s.class())
+	if record := r.records[id]; record != nil && r.mayAsk(id) {
+		r.turns.Ask(id, record.Class())
 		r.grant(ctx)
 	}
 }
@@ -175,26 +183,23 @@ func (r *registry) wantSlot(ctx actor.Context, id audience.TenantID) {
 // the tenant is like: whether it is proven by that.
 func (r *registry) slotEnded(m *slotEnded) (proven bool) {
 	now := time.Now()
-	r.egress.end()
-	r.turns.end(m.tenant)
+	r.egress.End()
+	r.turns.End(m.tenant)
 	switch o := m.outcome; {
 	case o.Reason == splitclient.ThrottledIP:
-		r.egress.throttled(now, now.Add(r.jittered(r.egress.grown(now, o.DelayIP, o.DoubtfulIP, r.MaxBackoff))))
+		r.egress.Throttled(now, o.DelayIP, o.DoubtfulIP, r.MaxBackoff, r.Random)
 	case o.Kind == splitclient.Delivered:
-		r.egress.allowed(now, o.Limits.RemainingIP, o.Limits.ResetIP)
+		r.egress.Allowed(now, o.Limits.RemainingIP, o.Limits.ResetIP)
 	}
-	s := r.standings[m.tenant]
-	r.hear(s.class(), m.outcome)
-	if s.class() != classProven && m.outcome.Kind != 0 {
-		r.turns.trust(m.outcome.Kind == splitclient.Delivered)
-	}
-	if proven = s.learn(m.outcome) && !r.distrust; proven {
+	record := r.records[m.tenant]
+	r.turns.Note(record.Class(), m.outcome)
+	if proven = record.Note(m.outcome) && !r.distrust; proven {
 		r.proven[m.tenant] = struct{}{}
-		r.lobby.remove(m.tenant)
+		r.unproven.active.Remove(m.tenant)
 	}
-	s.proven = s.proven && !r.distrust
-	r.turns.file(m.tenant, s.class())
-	r.lobby.served(m.tenant)
+	record.Proven = record.Proven && !r.distrust
+	r.turns.SetClass(m.tenant, record.Class())
+	r.unproven.active.EndTurn(m.tenant)
 	return proven
 }
 
@@ -215,40 +220,31 @@ func (r *registry) operate(ctx actor.Context, m *operate) {
 // grant hands out the slots that are free (I6), one at a time: what a call teaches
 // about its tenant and our address counts for the next.
 func (r *registry) grant(ctx actor.Context) {
-	for !r.ending {
-		next, ok := r.turns.next()
+	for r.phase != registryEnding {
+		next, ok := r.turns.Next()
 		if !ok {
 			return // the end of a call brings us back
 		}
 		now := time.Now()
-		if wait := r.egress.wait(now); wait > 0 {
+		if wait := r.egress.Wait(now); wait > 0 {
 			r.timer = wake(ctx, r.timer, wait, &tick{})
 			return
 		}
-		r.turns.take(next)
-		r.egress.begin(now)
+		r.turns.Take(next)
+		r.egress.Begin(now)
 		r.tenants.tell(ctx, r.tenants.find(next), &slot{}) // a tenant that waits is taken out of the line when it is let go
 	}
 }
 
-func (r *registry) census(ctx actor.Context, m *census) {
-	done := make(chan error, len(r.tenants.children)) // room for all: no tenant ever blocks on it
-	views := make([][]SegmentView, len(r.tenants.children))
+// list has all tenants list their segments, and lists those of the dormant ones.
+func (r *registry) list(ctx actor.Context, m *list) {
+	done := make(chan error, r.tenants.len()) // room for all: no tenant ever blocks on it
+	views := make([][]SegmentView, r.tenants.len())
 	left := views
-	for _, c := range r.tenants.children {
-		r.tenants.tell(ctx, c, &muster{answer: answer{done}, views: &left[0]})
+	for _, c := range r.tenants.children.All() {
+		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, views: &left[0]})
 		left = left[1:]
 	}
-	*m.asked = mustering{views: views, done: done, dormant: r.dormants()}
+	*m.asked = listing{views: views, done: done, dormant: r.unproven.list()}
 	m.give(nil)
-}
-
-// end has all tenants end, behind what was sent to them before.
-func (r *registry) end(ctx actor.Context) {
-	r.ending = true
-	stop(r.timer, r.sweeper, r.ushers)
-	for _, c := range r.tenants.children {
-		r.tenants.tell(ctx, c, &end{})
-	}
-	endIfAlone(ctx)
 }

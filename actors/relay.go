@@ -73,21 +73,24 @@ func Start(o Options) *Relay {
 			paused[id] = known.State
 		}
 	}
-	registry := newRegistry(r.settings, paused, proven)
-	props := actor.PropsFromProducer(func() actor.Actor {
-		return registry
-	}, actor.WithMailbox(actor.Unbounded(registry.doorstep)), actor.WithGuardian(goOn), actor.WithSupervisor(goOn))
+	r.spawn(newRegistry(r.settings, paused, proven))
+	go r.replay(replayCtx, tenants, maps.Clone(proven))
+	return r
+}
+
+// spawn starts the registry's actor.
+func (r *Relay) spawn(registry *registry) {
+	props := actor.PropsFromProducer(func() actor.Actor { return registry },
+		actor.WithMailbox(actor.Unbounded(registry.lateRefusal)), actor.WithGuardian(goOn), actor.WithSupervisor(goOn))
 	pid, err := r.system.Root.SpawnNamed(props, "registry")
 	if err != nil {
 		panic(fmt.Sprintf("spawn registry: %v", err)) // the first actor of a new system: its name is free
 	}
 	r.registry = pid
-	go r.replay(replayCtx, tenants, maps.Clone(proven))
-	return r
 }
 
-// undelivered answers what came after the actors had stopped: nobody need wait for
-// nothing.
+// undelivered answers what came after the actors had stopped, so that nobody waits
+// in vain.
 func (r *Relay) undelivered(event any) {
 	letter, ok := event.(*actor.DeadLetterEvent)
 	if !ok {
@@ -107,11 +110,11 @@ func (r *Relay) Accept(change audience.Change, reply chan<- error) {
 // to wait for its tenant's turn, and no stop has begun, else the reason.
 func (r *Relay) Ready() error { return *r.ready.Load() }
 
-// Segments lists what the active segments and the dormant tenants hold, in no order. A segment without
-// pending keys may be missing.
+// Segments lists what the active segments and the dormant tenants hold, in no order.
+// A segment without pending keys may be missing.
 func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
-	var asked mustering
-	if err := r.ask(ctx, func(a answer) any { return &census{answer: a, asked: &asked} }); err != nil {
+	var asked listing
+	if err := r.ask(ctx, func(a answer) any { return &list{answer: a, asked: &asked} }); err != nil {
 		return nil, fmt.Errorf("list segments: %w", err)
 	}
 	for range asked.views {

@@ -47,66 +47,82 @@ func (r *Relay) readProven() map[audience.TenantID]struct{} {
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
 	defer close(r.replayed)
 	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
-	for pass := range most {
-		activated, failed := r.activateAll(ctx, tenants, proven, pass > 0)
+	for n := range most {
+		pass := replayPass{Relay: r, tenants: tenants, proven: proven, again: n > 0, answers: make(chan error, r.MaxActivating)}
+		pass.run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if activated > 0 {
-			r.Logger.Info().Int("segments", activated).Msg("pending segments are back from the journal")
+		if pass.activated > 0 {
+			r.Logger.Info().Int("segments", pass.activated).Msg("pending segments are back from the journal")
 		}
-		if failed == 0 {
+		if pass.failed == 0 {
 			break
 		}
 	}
 	r.ready.CompareAndSwap(&errReplaying, new(error))
 }
 
-// activateAll goes once over the segments and waits until those that have keys have
-// read their first page, or have failed.
-func (r *Relay) activateAll(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}, again bool) (activated, failed int) {
-	loaded := make(chan error, r.MaxActivating)
-	activating := 0
-	wait := func() {
-		select {
-		case err := <-loaded:
-			if activating--; err != nil {
-				failed++
-			} else {
-				activated++
-			}
-		case <-ctx.Done():
-		}
-	}
-	for listed, err := range r.Journal.Segments() {
+// replayPass goes once over the segments.
+type replayPass struct {
+	*Relay
+	tenants map[audience.TenantID]journal.KnownTenant
+	proven  map[audience.TenantID]struct{}
+	again   bool // there was a pass before
+
+	answers   chan error // of segments, when their first page is read
+	reading   int        // segments that have not answered
+	activated int
+	failed    int
+}
+
+// run activates the segments and waits until all have read their first page, or
+// have failed.
+func (p *replayPass) run(ctx context.Context) {
+	for listed, err := range p.Journal.Segments() {
 		if ctx.Err() != nil {
-			return activated, failed
+			return
 		}
 		if err != nil {
-			r.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
+			p.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
 			continue
 		}
-		known, ok := tenants[listed.Segment.Tenant]
+		known, ok := p.tenants[listed.Segment.Tenant]
 		if !listed.Pending || !ok {
 			continue
 		}
-		if activating == r.MaxActivating {
-			if wait(); ctx.Err() != nil {
-				return activated, failed
-			}
+		if p.reading == p.MaxActivating && !p.wait(ctx) {
+			return
 		}
-		back := answer{loaded}
-		if _, ok := proven[listed.Segment.Tenant]; ok {
-			r.system.Root.Send(r.registry, &activate{answer: back, tenant: known.Tenant, segment: listed.Segment, replay: true})
+		p.send(known.Tenant, listed)
+	}
+	for p.reading > 0 && p.wait(ctx) {
+	}
+}
+
+// send has a segment activated, or the registry told of it, without waiting.
+func (p *replayPass) send(tenant audience.Tenant, listed journal.Listed) {
+	p.reading++
+	back := answer{p.answers}
+	if _, ok := p.proven[tenant.ID]; ok {
+		p.system.Root.Send(p.registry, &activate{answer: back, tenant: tenant, segment: listed.Segment, replay: true})
+	} else {
+		p.system.Root.Send(p.registry, &found{answer: back, tenant: tenant, segment: p.dormantSegment(listed), again: p.again})
+	}
+}
+
+// wait waits for one segment; false: the replay is to end.
+func (p *replayPass) wait(ctx context.Context) bool {
+	select {
+	case err := <-p.answers:
+		if p.reading--; err != nil {
+			p.failed++
 		} else {
-			r.system.Root.Send(r.registry, &lodge{answer: back, tenant: known.Tenant, segment: r.dormantSegment(listed), again: again})
+			p.activated++
 		}
-		activating++
+	case <-ctx.Done():
 	}
-	for activating > 0 && ctx.Err() == nil {
-		wait()
-	}
-	return activated, failed
+	return ctx.Err() == nil
 }
 
 // dormantSegment is a segment as the journal knows it. After a start its keys are

@@ -1,8 +1,11 @@
 package actors
 
 import (
-	"maps"
 	"strconv"
+	"unique"
+
+	"audiences/actors/pace"
+	"audiences/audience"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -21,11 +24,9 @@ import (
 // be taken again.
 //
 // A parent may have a million children and let all but a few of them go, so none
-// of them may cost anything afterwards. Maps keep the room that they once needed;
-// the roster moves to a smaller one.
+// of them may cost anything afterwards: hence a table, not a map.
 type roster[K comparable] struct {
-	children map[K]*child
-	most     int // children since the map was made
+	children pace.Table[K, *child]
 	spawned  uint64
 
 	props   *actor.Props // of all children
@@ -50,8 +51,11 @@ type child struct {
 	survivor   *survivor // of a segment; nil for a tenant
 }
 
+// len is the number of children.
+func (r *roster[K]) len() int { return r.children.Len() }
+
 // find returns the child of that key, or nil.
-func (r *roster[K]) find(key K) *child { return r.children[key] }
+func (r *roster[K]) find(key K) *child { return r.children.Get(key) }
 
 // adopt spawns a child under a name of its own and puts it on the list.
 func (r *roster[K]) adopt(ctx actor.Context, key K, create func(generation uint64) actor.Actor) *child {
@@ -62,12 +66,8 @@ func (r *roster[K]) adopt(ctx actor.Context, key K, create func(generation uint6
 		panic(err) // the generation makes the name unique, and nothing else can fail here
 	}
 	r.newborn = nil
-	if r.children == nil {
-		r.children = make(map[K]*child)
-	}
 	c := &child{pid: pid, generation: r.spawned}
-	r.children[key] = c
-	r.most = max(r.most, len(r.children))
+	r.children.Put(key, c)
 	return c
 }
 
@@ -79,17 +79,16 @@ func (r *roster[K]) tell(ctx actor.Context, c *child, message fromParent) {
 
 // release lets an idle child go, if nothing is on its way to it.
 func (r *roster[K]) release(ctx actor.Context, key K, generation, seen uint64) bool {
-	c := r.children[key]
+	c := r.children.Get(key)
 	if c == nil || c.generation != generation || c.sent != seen {
 		return false
 	}
-	delete(r.children, key)
-	r.children = fitted(r.children, &r.most)
+	r.children.Delete(key)
 	ctx.Poison(c.pid)
 	return true
 }
 
-// ended takes in that a child has ended. The actor library's own list of children
+// ended is told that a child has ended. The actor library's own list of children
 // is shorter by one then, but still holds, behind its end, the child that was last
 // on it: with its mailbox and all that it ever knew.
 func (r *roster[K]) ended(ctx actor.Context) {
@@ -106,27 +105,34 @@ func endIfAlone(ctx actor.Context) {
 	}
 }
 
-// fitted is the map, or a copy of it in place of one with room for far more than
-// is left in it; most is the number of its entries at most since it was made.
-func fitted[K comparable, V any](m map[K]V, most *int) map[K]V {
-	const small = 64 // not worth it
-	if *most < small || len(m) > *most/8 {
-		return m
-	}
-	*most = len(m)
-	smaller := make(map[K]V, len(m))
-	maps.Copy(smaller, m)
-	return smaller
-}
-
 // sweep asks every child that got no message since the last sweep whether it
 // may be let go. A counter instead of a clock: nothing is read or stored on
 // the way of a message.
 func (r *roster[K]) sweep(ctx actor.Context) {
-	for _, c := range r.children {
+	for _, c := range r.children.All() {
 		if c.sent == c.sentBefore {
 			r.tell(ctx, c, &rest{})
 		}
 		c.sentBefore = c.sent
 	}
+}
+
+// localName is the name of a segment within its tenant, and a cheap map key. Each
+// change brings strings of its own; those that thousands of segments have in
+// common are kept once.
+type localName struct {
+	where unique.Handle[whereabouts]
+	name  string
+}
+
+type whereabouts struct{ workspace, environment, trafficType string }
+
+func localNameOf(s audience.Segment) localName {
+	return localName{unique.Make(whereabouts{s.Workspace, s.Environment, s.TrafficType}), s.Name}
+}
+
+// of is the whole name, with the tenant.
+func (n localName) of(tenant audience.TenantID) audience.Segment {
+	w := n.where.Value()
+	return audience.Segment{Tenant: tenant, Workspace: w.workspace, Environment: w.environment, TrafficType: w.trafficType, Name: n.name}
 }

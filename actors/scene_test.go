@@ -182,7 +182,7 @@ func (s *scene) segment(token, name string) audience.Segment {
 func (s *scene) accept(token, name string, verb audience.Verb, keys string) {
 	s.Helper()
 	reply := make(chan error, 1)
-	s.relay.Accept(audience.Change{Tenant: s.tenant(token), Segment: s.segment(token, name), Verb: verb, Keys: audience.KeysOf(keysOf(keys)...)}, reply)
+	s.relay.Accept(audience.Change{Token: s.tenant(token).Token, Segment: s.segment(token, name), Verb: verb, Keys: audience.KeysOf(keysOf(keys)...)}, reply)
 	s.must(<-reply)
 	synctest.Wait()
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"audiences/actors/batch"
-	stance "audiences/actors/standing"
+	"audiences/actors/standing"
 	"audiences/audience"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -32,7 +32,7 @@ type segment struct {
 	survivor *survivor
 
 	batch    batch.Batch
-	standing stance.Standing
+	standing standing.Standing
 	readyAt  time.Time    // when the call that is waited for or under way should have begun
 	drawAt   time.Time    // no draw before: backoff after a crash or a read error
 	counting *counting    // under way; nil: none is
@@ -45,7 +45,7 @@ type segment struct {
 func newSegment(c *cell) *segment {
 	return &segment{
 		owner: c.owner, name: c.name.of(c.id), survivor: &c.survivor, batch: batch.New(c.MaxKeysPerCall),
-		standing: stance.New(stance.Limits{NotFoundGrace: c.NotFoundGrace, ProbeInterval: c.ProbeInterval}),
+		standing: standing.New(standing.Limits{NotFoundGrace: c.NotFoundGrace, ProbeInterval: c.ProbeInterval}),
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *segment) receive(ctx actor.Context) {
 		s.operate(m, sender(ctx))
 	case *unparked:
 		s.unparked(m)
-	case *inspect, *cede: // answered when there is an answer
+	case *inspect, *surrenderSegment: // answered when there is an answer
 	case *regain:
 		s.regain()
 	case *drain:
@@ -187,7 +187,7 @@ func (s *segment) callAt(now time.Time) time.Time {
 	b, leave, hurry := &s.batch, s.standing.Leave(), s.standing.Hurries()
 	stored := b.Held() == 0 && b.HasStored() && !b.Drawing() && !s.drawAt.After(now)
 	switch {
-	case leave == stance.Nothing, leave == stance.Reading:
+	case leave == standing.Nothing, leave == standing.Reading:
 		return time.Time{}
 	case b.Flight() != nil && hurry:
 		return now
@@ -195,7 +195,7 @@ func (s *segment) callAt(now time.Time) time.Time {
 		return b.Repeat()
 	case b.Held() == 0 && !stored:
 		return time.Time{}
-	case leave == stance.Probes, leave == stance.DeletesProbes:
+	case leave == standing.Probes, leave == standing.DeletesProbes:
 		return s.probeAt(leave, now)
 	case hurry, b.HasWholeCall():
 		return earlier(b.Due(), now)
@@ -207,8 +207,8 @@ func (s *segment) callAt(now time.Time) time.Time {
 
 // probeAt is when a parked segment calls next. A stop does not wait for what was
 // refused before.
-func (s *segment) probeAt(leave stance.Leave, now time.Time) time.Time {
-	deletes, hurry := leave == stance.DeletesProbes && s.batch.HeldOf(audience.Delete) > 0, s.standing.Hurries()
+func (s *segment) probeAt(leave standing.Leave, now time.Time) time.Time {
+	deletes, hurry := leave == standing.DeletesProbes && s.batch.HeldOf(audience.Delete) > 0, s.standing.Hurries()
 	switch {
 	case deletes && hurry:
 		return now

@@ -1,9 +1,9 @@
 package actors
 
 import (
-	"math"
 	"time"
 
+	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -12,38 +12,55 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// tenant owns everything done with one apiToken (I9): its segments, and the
-// pace of its organisation's calls. A segment that wants to call asks here; the
-// tenant asks the registry for a slot in the shared egress and passes the leave
-// on to the segment that has waited longest. It, not the segment, knows which
-// calls are under way, so that a segment that crashed cannot have two (I4).
+// tenant owns everything done with one apiToken (I9): its segments, and the pace of
+// its organisation's calls (pace.Calls). A segment that wants to call asks here; the
+// tenant asks the registry for a slot in the shared egress and passes the leave on
+// to the segment that has waited longest.
 type tenant struct {
 	hidden[tenant]
-	*settings
-	tenant     audience.Tenant
+	*owner     // what its segments have in common with it
 	registry   *actor.PID
 	generation uint64
 	seen       uint64 // messages from the registry
 
-	owner    *owner // of the segments
+	phase    tenantPhase
 	segments *roster[localName]
-	absent   absent
+	dormant  []dormantSegment // those that have no actor, but keys
+	moves    int              // under way: of all its keys to another tenant
+	draining tenantDrain
 
-	pace     limiter
-	state    journal.TenantState // paused
-	refused  int                 // 401s in a row; while there are any, one call at a time tries the token
-	waiting  waitlist
-	underway map[audience.Segment]struct{}
-	again    map[audience.Segment]time.Time // asked for another permit while its call is under way
-	failing  bool                           // the last call failed for now, as far as the log knows
-	asked    bool                           // for a slot that is not granted yet
-	timer    *time.Timer                    // wakes the tenant when it may call again
-	ending   bool                           // told to stop: what still comes in until its segments have ended arms no timer
-	sweeper  *time.Timer
+	calls   pace.Calls
+	failing bool // whether the log says that calls fail
 
-	moves    int    // under way: of all its keys to another tenant
-	drains   *drain // answered once every segment is drained; nil: none is
-	drainees int    // segments that are not drained yet
+	timer   *time.Timer // fires when the tenant may call again
+	wakeup  *time.Timer // fires when the first of the dormant segments is due
+	sweeper *time.Timer
+}
+
+// tenantPhase is what a tenant is about:
+//
+//	active --doze--> dozing --last segment gone--> dozed --let go--> (a record in the registry)
+//	   ^                |                            |
+//	   +----------------+--- anything to be done ----+
+//
+//	(any of these) --drain--> draining --end--> ending --last segment gone--> (stopped)
+type tenantPhase uint8
+
+const (
+	tenantActive   tenantPhase = iota
+	tenantDozing               // the segments were told to doze
+	tenantDozed                // none has an actor; the registry was told what is to be kept of the tenant
+	tenantDraining             // the segments were told to flush what they can
+	tenantEnding               // told to stop: what still comes in until its segments have ended arms no timer
+)
+
+// newTenant makes a tenant that goes on from what is known of it.
+func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dormantTenant) *tenant {
+	return &tenant{
+		owner: &owner{settings: s, id: t.ID, token: t.Token}, registry: registry,
+		segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())), dormant: known.segments,
+		calls: pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls), failing: known.failing,
+	}
 }
 
 func (t *tenant) Receive(ctx actor.Context) {
@@ -52,19 +69,18 @@ func (t *tenant) Receive(ctx actor.Context) {
 		t.seen++
 	}
 	t.receive(ctx)
-	t.stirred(ctx)
+	t.stayAwake(ctx)
 }
 
 func (t *tenant) receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		t.owner = &owner{settings: t.settings, id: t.tenant.ID, token: t.tenant.Token, pid: ctx.Self()}
+		t.pid = ctx.Self()
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
 	case *end:
 		t.end(ctx)
 	case *actor.Stopping:
-		t.ending = true
-		stop(t.timer, t.sweeper, t.absent.alarm)
+		t.enterEnd()
 	case *accept:
 		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
 	case *activate:
@@ -88,7 +104,7 @@ func (t *tenant) receive(ctx actor.Context) {
 	case *regain:
 		t.regain(ctx, m)
 	case *sweep:
-		if !t.ending {
+		if t.phase != tenantEnding {
 			t.segments.sweep(ctx)
 			t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
 		}
@@ -97,42 +113,17 @@ func (t *tenant) receive(ctx actor.Context) {
 	case *segmentIdle:
 		t.segmentIdle(ctx, m)
 	case *actor.Terminated:
-		if t.segments.ended(ctx); t.ending {
+		if t.segments.ended(ctx); t.phase == tenantEnding {
 			endIfAlone(ctx)
 		}
-	case *muster:
-		*m.views = t.muster()
+	case *listTenant:
+		*m.views = t.list()
 		m.give(nil)
 	case *drain:
 		t.drain(ctx, m)
 	case *segmentDrained:
-		t.drainees--
+		t.draining.left--
 		t.drainedIfDone()
-	}
-}
-
-// rest tells the registry if the tenant has nothing to do and nothing to remember.
-func (t *tenant) rest(ctx actor.Context) {
-	if t.idle() {
-		ctx.Send(t.registry, &tenantIdle{tenant: t.tenant.ID, generation: t.generation, seen: t.seen})
-	}
-}
-
-// segmentIdle lets a segment go that has nothing to do, or dozes.
-func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
-	if t.ending || !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
-		return
-	}
-	t.metrics.segments.Dec()
-	if m.forget {
-		t.Journal.Forget(m.segment)
-	}
-	if m.keep != nil {
-		t.absent.segments = append(t.absent.segments, *m.keep)
-	}
-	if t.dozeOff(ctx); !t.dozed() && len(t.absent.segments) > 0 {
-		// Should one of the others not doze soon, this one is not forgotten for it.
-		t.absent.alarm = wake(ctx, t.absent.alarm, dozeTime, &tick{})
 	}
 }
 
@@ -156,13 +147,14 @@ func (t *tenant) activate(ctx actor.Context, m *activate) {
 	t.segments.tell(ctx, c, m)
 }
 
+// begin starts the actor of a segment; backlog: the journal has keys of it.
 func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	t.metrics.segments.Inc()
 	var shared *survivor
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
 		born.backlog, born.yielded = backlog, t.moves > 0
-		if born.kept = t.absent.take(name); born.kept != nil {
+		if born.kept = t.takeDormant(name); born.kept != nil {
 			born.survivor.inherit(born.kept)
 		}
 		shared = &born.survivor
@@ -172,126 +164,96 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	return c
 }
 
-// want queues a segment for a permit. One whose call is still under way crashed
-// and came back: it waits for that call to end.
-func (t *tenant) want(ctx actor.Context, m *wantPermit) {
-	if t.dozed() {
-		return // the segment is gone, and what it wants is kept
+// rest tells the registry if the tenant has nothing to do and nothing to remember.
+func (t *tenant) rest(ctx actor.Context) {
+	if t.segments.len() == 0 && len(t.dormant) == 0 && t.moves == 0 && t.calls.Idle(time.Now()) {
+		ctx.Send(t.registry, &tenantIdle{tenant: t.id, generation: t.generation, seen: t.seen})
 	}
-	if _, ok := t.underway[m.segment]; ok {
-		if t.again == nil {
-			t.again = make(map[audience.Segment]time.Time)
-		}
-		t.again[m.segment] = m.since
+}
+
+// segmentIdle lets a segment go that has nothing to do, or dozes.
+func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
+	if t.phase == tenantEnding || !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
 		return
 	}
-	t.waiting.push(m.segment, m.since)
+	t.metrics.segments.Dec()
+	if m.forget {
+		t.Journal.Forget(m.segment)
+	}
+	if m.keep != nil {
+		t.dormant = append(t.dormant, *m.keep)
+	}
+	if t.dozeOff(ctx); t.phase != tenantDozed && len(t.dormant) > 0 {
+		// Should one of the others not doze soon, this one is not forgotten for it.
+		t.wakeup = wake(ctx, t.wakeup, pace.DozeTime, &tick{})
+	}
+}
+
+// want queues a segment for a permit.
+func (t *tenant) want(ctx actor.Context, m *wantPermit) {
+	if t.phase == tenantDozed {
+		return // the segment is gone, and what it wants is kept
+	}
+	t.calls.Want(m.segment, m.since)
 	t.ask(ctx)
 }
 
-// wait is how long until this tenant may call; 0: now.
-func (t *tenant) wait(now time.Time) time.Duration {
-	switch {
-	case t.state.Paused && t.state.PausedUntil.IsZero(), t.refused > 0 && len(t.underway) > 0:
-		return math.MaxInt64
-	case t.state.Paused:
-		return max(t.state.PausedUntil.Sub(now), t.pace.wait(now))
-	}
-	return t.pace.wait(now)
-}
-
-// ask asks the registry for one slot at a time: the next one when it is granted,
-// so that what the tenant may spend is spent when it calls, not when it queues.
+// ask asks the registry for a slot, when the tenant may call and a segment waits.
 func (t *tenant) ask(ctx actor.Context) {
-	if t.ending || t.asked || t.waiting.len() == 0 {
+	if t.phase == tenantEnding {
 		return
 	}
-	if wait := t.wait(time.Now()); wait > 0 {
+	switch wait, wants := t.calls.Ask(time.Now()); {
+	case !wants:
+	case wait > 0:
 		t.timer = wake(ctx, t.timer, wait, &tick{})
-		return
+	default:
+		ctx.Send(t.registry, &wantSlot{tenant: t.id})
 	}
-	t.asked = true
-	ctx.Send(t.registry, &wantSlot{tenant: t.tenant.ID})
 }
 
-// permit passes a slot on to the segment that has waited longest. A slot that
-// may not be used any more, since Split or an operator said to wait, is given
-// back.
+// permit passes a slot on to the segment that has waited longest, or gives it back.
 func (t *tenant) permit(ctx actor.Context) {
-	t.asked = false
-	now := time.Now()
-	if t.waiting.len() == 0 || t.wait(now) > 0 {
-		ctx.Send(t.registry, &slotEnded{tenant: t.tenant.ID})
-		t.ask(ctx)
-		return
+	if name, ok := t.calls.Begin(time.Now()); ok {
+		t.segments.tell(ctx, t.segment(ctx, name), &permit{})
+	} else {
+		ctx.Send(t.registry, &slotEnded{tenant: t.id})
 	}
-	t.pace.begin(now)
-	name := t.waiting.pop()
-	if t.underway == nil {
-		t.underway = make(map[audience.Segment]struct{})
-	}
-	t.underway[name] = struct{}{}
-	t.segments.tell(ctx, t.segment(ctx, name), &permit{})
 	t.ask(ctx)
 }
 
 // callEnded takes a permit back, gives the slot back to the registry, and learns
 // from the outcome what the organisation may do.
 func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
-	now := time.Now()
-	t.pace.end()
-	delete(t.underway, m.segment)
-	if since, ok := t.again[m.segment]; ok {
-		delete(t.again, m.segment)
-		t.waiting.push(m.segment, since)
-	}
-	t.noteTrouble(m.outcome)
-	switch o := m.outcome; {
-	case o.Kind == splitclient.Throttled:
-		t.pace.throttled(now, now.Add(t.jittered(t.pace.grown(now, o.Delay, o.Doubtful, t.MaxBackoff))))
-	case o.Reason == splitclient.Unauthorized:
-		t.tokenRefused(now)
-	case o.Kind == splitclient.Delivered || o.Kind == splitclient.Permanent:
-		t.pace.allowed(now, o.Limits.RemainingOrg, o.Limits.ResetOrg)
-		t.tokenWorks()
-	}
-	ctx.Send(t.registry, &slotEnded{tenant: t.tenant.ID, outcome: m.outcome})
+	t.logTrouble(m.outcome)
+	t.logToken(t.calls.End(time.Now(), m.segment, m.outcome, &t.waits))
+	ctx.Send(t.registry, &slotEnded{tenant: t.id, outcome: m.outcome})
 	t.ask(ctx)
 	t.drainedIfDone()
 }
 
-// noteTrouble tells the log when calls begin to fail for now, and when they go
+// logTrouble tells the log when calls begin to fail for now, and when they go
 // through again.
-func (t *tenant) noteTrouble(o splitclient.Outcome) {
+func (t *tenant) logTrouble(o splitclient.Outcome) {
 	switch failing := o.Kind == splitclient.Throttled || o.Kind == splitclient.Transient; {
 	case failing && !t.failing && o.Reason != splitclient.Cancelled:
 		t.failing = true
-		t.notice(zerolog.WarnLevel).Stringer("tenant", t.tenant.ID).Str("reason", string(o.Reason)).Str("cause", o.Cause).
+		t.notice(zerolog.WarnLevel).Stringer("tenant", t.id).Str("reason", string(o.Reason)).Str("cause", o.Cause).
 			Msg("calls to Split fail; keys are kept and calls repeated")
 	case o.Kind == splitclient.Delivered && t.failing:
 		t.failing = false
-		t.notice(zerolog.InfoLevel).Stringer("tenant", t.tenant.ID).Msg("calls to Split go through again")
+		t.notice(zerolog.InfoLevel).Stringer("tenant", t.id).Msg("calls to Split go through again")
 	}
 }
 
-// tokenRefused opens the tenant: nothing is sent but one call at growing
-// intervals, which tries the token. All keys stay, and go on by themselves when
-// it works.
-func (t *tenant) tokenRefused(now time.Time) {
-	if t.pace.blocked.After(now) {
-		return // calls that were under way together count once
-	}
-	t.refused++
-	if t.refused == 1 {
-		t.notice(zerolog.WarnLevel).Stringer("tenant", t.tenant.ID).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
-	}
-	t.pace.block(now.Add(backoff(t.refused, t.TokenBackoff, t.ProbeInterval, t.Random)))
-}
-
-func (t *tenant) tokenWorks() {
-	if t.refused > 0 {
-		t.refused = 0
-		t.notice(zerolog.InfoLevel).Stringer("tenant", t.tenant.ID).Msg("the token of a tenant works again")
+// logToken tells the log when Split begins to refuse the token, and when it takes
+// it again. Meanwhile all keys stay, and go on by themselves when it works.
+func (t *tenant) logToken(news pace.TokenNews) {
+	switch news {
+	case pace.TokenRefused:
+		t.notice(zerolog.WarnLevel).Stringer("tenant", t.id).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
+	case pace.TokenWorks:
+		t.notice(zerolog.InfoLevel).Stringer("tenant", t.id).Msg("the token of a tenant works again")
 	}
 }
 
@@ -303,15 +265,15 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 	}
 	switch m.op {
 	case Pause:
-		t.state = journal.TenantState{Paused: true, PausedUntil: m.until}
-		t.keepState(m)
+		t.calls.Pause(m.until)
+		t.keepState(m, journal.TenantState{Paused: true, PausedUntil: m.until})
 	case Resume:
-		t.state = journal.TenantState{}
-		t.keepState(m)
+		t.calls.Resume()
+		t.keepState(m, journal.TenantState{})
 	case Flush:
 		t.wakeAll(ctx)
-		for name, c := range t.segments.children {
-			t.segments.tell(ctx, c, &operate{answer: answer{make(chan error, 1)}, segment: name.of(t.tenant.ID), op: Flush})
+		for name, c := range t.segments.children.All() {
+			t.segments.tell(ctx, c, &operate{answer: answer{make(chan error, 1)}, segment: name.of(t.id), op: Flush})
 		}
 		m.give(nil)
 	default:
@@ -321,8 +283,8 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 }
 
 // keepState keeps the state that an operator wants; the journal answers.
-func (t *tenant) keepState(m *operate) {
-	t.Journal.SetTenantState(t.tenant.ID, t.state, m.to)
+func (t *tenant) keepState(m *operate, state journal.TenantState) {
+	t.Journal.SetTenantState(t.id, state, m.to)
 	m.handed()
 }
 
@@ -330,71 +292,32 @@ func (t *tenant) keepState(m *operate) {
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	t.wakeAll(ctx)
 	t.moves++
-	done := make(chan error, len(t.segments.children))
-	for _, c := range t.segments.children {
-		t.segments.tell(ctx, c, &cede{answer: answer{done}})
+	done := make(chan error, t.segments.len())
+	for _, c := range t.segments.children.All() {
+		t.segments.tell(ctx, c, &surrenderSegment{answer: answer{done}})
 	}
-	*m.told = surrendering{segments: len(t.segments.children), done: done}
+	*m.told = surrendering{segments: t.segments.len(), done: done}
 	m.give(nil)
 }
 
 // regain has the segments look at what the move left them.
 func (t *tenant) regain(ctx actor.Context, m *regain) {
 	if t.moves = max(0, t.moves-1); t.moves == 0 {
-		for _, c := range t.segments.children {
+		for _, c := range t.segments.children.All() {
 			t.segments.tell(ctx, c, &regain{})
 		}
 	}
 	m.give(nil)
 }
 
-// idle: nothing to do, and nothing to remember.
-func (t *tenant) idle() bool {
-	return len(t.segments.children) == 0 && len(t.absent.segments) == 0 && len(t.underway) == 0 && t.moves == 0 && !t.asked && t.refused == 0 && t.pace.wait(time.Now()) == 0
-}
-
-func (t *tenant) muster() []SegmentView {
-	views := make([]SegmentView, 0, len(t.segments.children)+len(t.absent.segments))
-	for _, d := range t.absent.segments {
-		views = append(views, d.view(t.tenant.ID))
+// list is what the segments show of themselves.
+func (t *tenant) list() []SegmentView {
+	views := make([]SegmentView, 0, t.segments.len()+len(t.dormant))
+	for _, d := range t.dormant {
+		views = append(views, d.view(t.id))
 	}
-	for name, c := range t.segments.children {
-		views = append(views, c.survivor.view(name.of(t.tenant.ID)))
+	for name, c := range t.segments.children.All() {
+		views = append(views, c.survivor.view(name.of(t.id)))
 	}
 	return views
-}
-
-func (t *tenant) drain(ctx actor.Context, m *drain) {
-	t.wakeAll(ctx)
-	t.drains, t.drainees = m, len(t.segments.children)
-	for _, c := range t.segments.children {
-		t.segments.tell(ctx, c, &drain{report: reportTo(ctx, &segmentDrained{})})
-	}
-	t.drainedIfDone()
-}
-
-// end has all segments end, behind what was sent to them before.
-func (t *tenant) end(ctx actor.Context) {
-	t.ending = true
-	stop(t.timer, t.sweeper, t.absent.alarm)
-	for _, c := range t.segments.children {
-		ctx.Poison(c.pid)
-	}
-	endIfAlone(ctx)
-}
-
-// drainedIfDone ends the drain when nothing is left to send, or when nothing may
-// be sent and no call is under way: the stop does not wait for what cannot go.
-func (t *tenant) drainedIfDone() {
-	if t.drains != nil && (t.drainees == 0 || len(t.underway) == 0 && t.barred(time.Now())) {
-		t.drains.give()
-		t.drains = nil
-	}
-}
-
-// barred: an operator, Split's limit or a refused token keeps the tenant from
-// calling now.
-func (t *tenant) barred(now time.Time) bool {
-	paused := t.state.Paused && (t.state.PausedUntil.IsZero() || t.state.PausedUntil.After(now))
-	return paused || t.pace.blocked.After(now)
 }

@@ -30,8 +30,8 @@ type trouble struct {
 }
 
 var troubles = map[string]trouble{
-	"hanging":     {splitclient.DefaultTimeout, splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.Timeout, Unknown: true}},
-	"failing":     {latency, splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.ServerError, Unknown: true}},
+	"hanging":     {splitclient.DefaultTimeout, splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.Timeout}},
+	"failing":     {latency, splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.ServerError}},
 	"unreachable": {0, splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.Unreachable}},
 	"revoked":     {latency, splitclient.Outcome{Kind: splitclient.Permanent, Reason: splitclient.Unauthorized, Scope: splitclient.ScopeTenant}},
 	"forbidden":   {latency, splitclient.Outcome{Kind: splitclient.Permanent, Reason: splitclient.Forbidden, Scope: splitclient.ScopeSegment}},

@@ -33,9 +33,9 @@ func (a *admission) admit() (ticket, error) {
 // away.
 const large = 64 << 10
 
-// hold makes the share n bytes, or what there is for a post of that size at all: a
-// post that is larger than that could never be taken else, and passes when it is
-// alone. When others hold too much, it fails and the share stays as it was.
+// hold makes the share n bytes, capped at the limit for a post of that size: a post that
+// is larger than the limit passes when it is alone, because otherwise it could never be
+// accepted. When others hold too much, hold fails and the share stays as it was.
 func (t *ticket) hold(n int64) error {
 	a := t.admission
 	limit := a.maxBytes

@@ -132,7 +132,7 @@ func (s *Server) noteIgnored(req request) {
 	s.metrics.ignoredNull.Add(float64(req.ignored.null))
 	s.metrics.ignoredBlank.Add(float64(req.ignored.blank))
 	s.options.Logger.Info().
-		Stringer("tenant", req.change.Tenant.ID).Str("segment", req.change.Segment.Name).
+		Stringer("tenant", req.change.Segment.Tenant).Str("segment", req.change.Segment.Name).
 		Int("null", req.ignored.null).Int("blank", req.ignored.blank).
 		Msg("ignored MPIDs that are null or blank")
 }

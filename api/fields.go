@@ -64,8 +64,7 @@ func (f *fields) request() (request, error) {
 	if err != nil {
 		return request{}, err
 	}
-	tenant := audience.NewTenant(token)
-	segment := audience.Segment{Tenant: tenant.ID}
+	segment := audience.Segment{Tenant: audience.NewTenant(token).ID}
 	for _, part := range []struct {
 		name     string
 		from     *field
@@ -88,7 +87,7 @@ func (f *fields) request() (request, error) {
 	if err := f.mpids.check(); err != nil {
 		return request{}, err
 	}
-	change := audience.Change{Tenant: tenant, Segment: segment, Verb: verb, Keys: f.mpids.keys.Keys()}
+	change := audience.Change{Token: token, Segment: segment, Verb: verb, Keys: f.mpids.keys.Keys()}
 	return request{change: change, verb: f.verb.text, ignored: f.mpids.ignored}, nil
 }
 

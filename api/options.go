@@ -41,7 +41,7 @@ type Options struct {
 	// MaxBytesInFlight is how many bytes of memory these posts may hold: bodies
 	// until they are decoded, then keys until they are durable. Those with more
 	// than 64 KiB each leave a quarter of it to the others. 0: 256 MiB. It is
-	// raised to MaxBodyBytes, as the largest body could never be taken else.
+	// raised to MaxBodyBytes: otherwise the largest body could never be accepted.
 	MaxBytesInFlight int64
 	// MaxConnections is how many connections may be open at once. 0: 4096. Beyond
 	// it those of strangers are let go first; see package connections.

@@ -122,7 +122,7 @@ func TestNothingSecretPrints(t *testing.T) {
 		t.Fatal(err)
 	}
 	key, tenant := NumericKey(123456789), NewTenant(token)
-	change := Change{Tenant: tenant, Segment: Segment{Tenant: tenant.ID, Name: "s"}, Verb: Add, Keys: KeysOf(key)}
+	change := Change{Token: tenant.Token, Segment: Segment{Tenant: tenant.ID, Name: "s"}, Verb: Add, Keys: KeysOf(key)}
 	set := NewKeySet(1)
 	set.Add(key)
 	var out strings.Builder

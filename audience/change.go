@@ -50,13 +50,17 @@ func (v *Verb) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Change is the unit that is accepted: one verb for some keys of one segment.
+// Change is the unit that is accepted: one verb for some keys of one segment. Whose
+// segment it is stands in the segment; the token is that tenant's.
 type Change struct {
-	Tenant  Tenant
+	Token   Token
 	Segment Segment
 	Verb    Verb
 	Keys    Keys
 }
+
+// Tenant is whose change it is.
+func (c Change) Tenant() Tenant { return Tenant{ID: c.Segment.Tenant, Token: c.Token} }
 
 // String shows neither token nor keys (I7).
 func (c Change) String() string {

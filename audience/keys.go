@@ -107,7 +107,7 @@ func (k Keys) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 type Packer struct {
 	keys  Keys
 	seed  maphash.Seed
-	table [][]uint32 // 0: free; else 1 + the number of the chunk << chunkBits + the place in it
+	table [][]uint32 // 0: free; otherwise 1 + the number of the chunk << chunkBits + the place in it
 	size  int        // slots in all pieces, a power of two
 	entry []byte     // the one that is being put
 }

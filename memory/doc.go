@@ -1,7 +1,9 @@
 // Package memory finds out how much memory the process may take, and divides it.
 //
 // group.go reads the kernel's control groups, of version 1, 2 and both side by side;
-// budget.go turns a limit into the size of everything that grows with load. Nothing
+// allowance.go finds the limit that counts and has the Go runtime keep it; budget.go
+// turns a limit into the size of everything that grows with load; gc.go decides when
+// garbage is collected; pressure.go has changes refused while the limit is near. Nothing
 // here knows what the parts are that the budgets are for.
 //
 // The groups are read here and not by a library. The one that is kept well

@@ -43,10 +43,10 @@ type answer struct {
 	odd        oddities
 }
 
-// read takes in the answer. With an error, which is the body's, the status and
-// headers are there all the same.
+// read reads the answer. An error concerns the body; the status and the headers are
+// in the answer all the same.
 func read(res *http.Response, call Call) (*answer, error) {
-	body, more, err := take(res)
+	body, more, err := readBody(res)
 	a := &answer{
 		adding: call.Verb == audience.Add,
 		status: res.StatusCode,
@@ -61,9 +61,9 @@ func read(res *http.Response, call Call) (*answer, error) {
 	return a, err
 }
 
-// take reads the body's beginning, without blanks and a byte order mark, and
+// readBody reads the body's beginning, without blanks and a byte order mark, and
 // tells whether there is more of it.
-func take(res *http.Response) (body []byte, more bool, err error) {
+func readBody(res *http.Response) (body []byte, more bool, err error) {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return nil, false, nil // what follows is no answer, and may have no end
 	}

@@ -54,8 +54,8 @@ func readRequest(conn net.Conn) {
 // reset closes the connection with an RST.
 func reset(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }
 
-// Connections that break while the call is under way: whether Split applied it
-// is unknown (I4).
+// Connections that break while the call is under way: Split may have applied it, so it
+// counts as sent.
 func TestBrokenConnections(t *testing.T) {
 	for name, behave := range map[string]func(net.Conn){
 		"closed at once":       func(net.Conn) {},
@@ -83,9 +83,11 @@ func TestBrokenConnections(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			out := newClient(t, "http://"+accept(t, behave)).Do(t.Context(), call(audience.Add, "1"))
-			sameVerdict(t, out, transient(ConnectionLost, unknown))
-			if out.Status != 0 || out.Cause != "" || out.Message != "" || out.Limits != noLimits {
+			c := newClient(t, "http://"+accept(t, behave))
+			out := c.Do(t.Context(), call(audience.Add, "1"))
+			sameVerdict(t, out, transient(ConnectionLost))
+			sentKeys(t, c, 1)
+			if out.Cause != "" || out.Message != "" || out.Limits != noLimits {
 				t.Errorf("no answer gave %+v", out)
 			}
 		})
@@ -105,8 +107,8 @@ func TestThrottledWithHalfABody(t *testing.T) {
 	}
 }
 
-// Failures before anything left: the call is known not to have been applied,
-// and the cause may be shown.
+// Failures before anything left: the call does not count as sent, and the cause may be
+// shown.
 func TestNeverSent(t *testing.T) {
 	quiet := log.New(io.Discard, "", 0)
 	secure := httptest.NewUnstartedServer(reply{status: 200})
@@ -148,8 +150,10 @@ func TestNeverSent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.options.Timeout = 30 * time.Second
-			out := newClientWith(t, c.options).Do(t.Context(), call(audience.Add, "1"))
-			sameVerdict(t, out, transient(c.want, known))
+			client := newClientWith(t, c.options)
+			out := client.Do(t.Context(), call(audience.Add, "1"))
+			sameVerdict(t, out, transient(c.want))
+			sentKeys(t, client, 0)
 			if out.Cause == "" || len(out.Cause) > MaxMessage || strings.Contains(out.Cause, secret) {
 				t.Errorf("cause %q", out.Cause)
 			}
@@ -229,7 +233,8 @@ func TestTimeoutCoversTheWholeCall(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := inMemory(t, 0, behave)
 				begun := time.Now()
-				sameVerdict(t, c.Do(t.Context(), call(audience.Add, "1")), transient(Timeout, unknown))
+				sameVerdict(t, c.Do(t.Context(), call(audience.Add, "1")), transient(Timeout))
+				sentKeys(t, c, 1)
 				if took := time.Since(begun); took != DefaultTimeout {
 					t.Errorf("took %v, want %v", took, DefaultTimeout)
 				}
@@ -257,7 +262,8 @@ func TestTimeoutWhileConnecting(t *testing.T) {
 		}
 		c := newClientWith(t, Options{BaseURL: "http://split.invalid", Timeout: time.Second, Transport: transport})
 		out := c.Do(t.Context(), call(audience.Add, "1"))
-		sameVerdict(t, out, transient(Timeout, known))
+		sameVerdict(t, out, transient(Timeout))
+		sentKeys(t, c, 0)
 		given <- io.EOF
 	})
 }
@@ -269,11 +275,13 @@ func TestCallerGivesUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second) // the caller's deadline is not our timeout
 		defer cancel()
 		begun := time.Now()
-		sameVerdict(t, c.Do(ctx, call(audience.Add, "1")), transient(Cancelled, unknown))
+		sameVerdict(t, c.Do(ctx, call(audience.Add, "1")), transient(Cancelled))
 		if took := time.Since(begun); took != time.Second {
 			t.Errorf("took %v", took)
 		}
-		sameVerdict(t, c.Do(ctx, call(audience.Add, "1")), transient(Cancelled, known)) // not even begun
+		sentKeys(t, c, 1)
+		sameVerdict(t, c.Do(ctx, call(audience.Add, "1")), transient(Cancelled)) // not even begun
+		sentKeys(t, c, 1)
 	})
 }
 
@@ -287,14 +295,18 @@ func (f foreign) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestForeignTransport(t *testing.T) {
-	for err, want := range map[error]Outcome{
-		io.ErrUnexpectedEOF:                                          transient(ConnectionLost, unknown),
-		&net.OpError{Op: "read", Err: io.EOF}:                        transient(ConnectionLost, unknown),
-		&net.OpError{Op: "dial", Err: io.EOF}:                        transient(Unreachable, known),
-		&net.DNSError{}:                                              transient(NameNotResolved, known),
-		&tls.CertificateVerificationError{Err: x509.HostnameError{}}: transient(TLSFailure, known),
+	for err, want := range map[error]struct {
+		reason Reason
+		sent   float64
+	}{
+		io.ErrUnexpectedEOF:                                          {ConnectionLost, 1},
+		&net.OpError{Op: "read", Err: io.EOF}:                        {ConnectionLost, 1},
+		&net.OpError{Op: "dial", Err: io.EOF}:                        {Unreachable, 0},
+		&net.DNSError{}:                                              {NameNotResolved, 0},
+		&tls.CertificateVerificationError{Err: x509.HostnameError{}}: {TLSFailure, 0},
 	} {
 		c := newClientWith(t, Options{BaseURL: "https://split.invalid", Transport: foreign{err}})
-		sameVerdict(t, c.Do(t.Context(), call(audience.Add, "1")), want)
+		sameVerdict(t, c.Do(t.Context(), call(audience.Add, "1")), transient(want.reason))
+		sentKeys(t, c, want.sent)
 	}
 }

@@ -27,7 +27,7 @@ var noLimits = Limits{RemainingOrg: absent, RemainingIP: absent, ResetOrg: absen
 // oddities are the headers that are there and cannot be believed.
 type oddities struct{ resetOrg, resetIP, retryAfter bool }
 
-// readLimits takes in what the headers say of rates.
+// readLimits reads what the headers say of rates.
 func (a *answer) readLimits(header http.Header) {
 	now := clocksOf(header)
 	a.limits.RemainingOrg = a.remaining(header.Values("X-RateLimit-Remaining-Org"))

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
 	"audiences/audience"
@@ -67,8 +68,15 @@ func newClientWith(t testing.TB, o Options) *Client {
 // sameVerdict compares what the table decides.
 func sameVerdict(t testing.TB, got, want Outcome) {
 	t.Helper()
-	if got.Kind != want.Kind || got.Reason != want.Reason || got.Scope != want.Scope || got.Unknown != want.Unknown {
-		t.Errorf("%v %s scope %d unknown %v, want %v %s scope %d unknown %v", got.Kind, got.Reason, got.Scope, got.Unknown,
-			want.Kind, want.Reason, want.Scope, want.Unknown)
+	if got.Kind != want.Kind || got.Reason != want.Reason || got.Scope != want.Scope {
+		t.Errorf("%v %s scope %d, want %v %s scope %d", got.Kind, got.Reason, got.Scope, want.Kind, want.Reason, want.Scope)
+	}
+}
+
+// sentKeys checks how many keys a client counts as sent in calls to add.
+func sentKeys(t testing.TB, c *Client, want float64) {
+	t.Helper()
+	if got := testutil.ToFloat64(c.metrics.keys[audience.Add]); got != want {
+		t.Errorf("%v keys count as sent, want %v", got, want)
 	}
 }

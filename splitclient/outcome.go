@@ -48,7 +48,6 @@ type Outcome struct {
 	Kind    Kind
 	Reason  Reason
 	Scope   Scope         // set for Permanent only
-	Unknown bool          // the call may or may not have been applied (I4)
 	Delay   time.Duration // for Throttled: the least time to wait, MinThrottle to MaxThrottle
 	DelayIP time.Duration // for ThrottledIP: the least time that every tenant waits; it may be shorter than Delay
 
@@ -58,7 +57,6 @@ type Outcome struct {
 	Doubtful, DoubtfulIP bool
 
 	Limits  Limits // what the answer said of the rate limits, on any answer
-	Status  int    // HTTP status; 0 when there was no answer. For logs, never for decisions
 	Message string // the answer's own words, cleaned and cut; may name a key, so it is never logged
 	Cause   string // why no connection came about, in the transport's words; names no key and no token, may be logged
 }

@@ -2,8 +2,7 @@ package splitclient
 
 import "slices"
 
-// The reasons. A constant without a prefix, so that a caller reads
-// splitclient.NotFound.
+// The reasons. They have no prefix, so that callers read splitclient.NotFound.
 const (
 	// OK: Split answered 200, 201 or 204, and its body does not say otherwise; the
 	// keys are in (or out of) the segment.

@@ -7,18 +7,18 @@ import "strings"
 // vendor's clients; where a row goes beyond them, it says so. Every answer and
 // every failure finds a row, since the last one asks nothing.
 //
-// unknown marks the outcomes after which the call may have been applied; a call
-// that provably never left is known not to have been, whatever its row says.
+// After a transient outcome nobody asks whether Split applied the call: it is
+// repeated before anything newer for its keys (I4), and to repeat it does no harm.
 var table = []row{
 	// No answer.
 	{failed(badCall), always, permanent(InvalidCall, ScopeSegment)}, // parks in sight of the operator, rather than going round for ever
-	{failed(cancelled), always, transient(Cancelled, unknown)},
-	{failed(timedOut), always, transient(Timeout, unknown)},
-	{failed(unresolved), always, transient(NameNotResolved, known)}, // never left
-	{failed(unreachable), always, transient(Unreachable, known)},    // never left
-	{failed(untrusted), always, transient(TLSFailure, known)},       // never left; certificates get renewed
-	{failed(lost), always, transient(ConnectionLost, unknown)},
-	{failed(barred), always, transient(EgressRefused, known)}, // never left
+	{failed(cancelled), always, transient(Cancelled)},
+	{failed(timedOut), always, transient(Timeout)},
+	{failed(unresolved), always, transient(NameNotResolved)}, // never left
+	{failed(unreachable), always, transient(Unreachable)},    // never left
+	{failed(untrusted), always, transient(TLSFailure)},       // never left; certificates get renewed
+	{failed(lost), always, transient(ConnectionLost)},
+	{failed(barred), always, transient(EgressRefused)}, // never left
 
 	// The one refusal told by its words. Not confirmed: Split publishes neither status nor words.
 	{status(400, 403, 409, 413, 422), full, permanent(SegmentFull, ScopeSegment)},
@@ -26,27 +26,27 @@ var table = []row{
 	// Answers that anything on the way may give, a page or not.
 	{status(429), ipUsedUp, throttled(ThrottledIP)},
 	{status(429), orgUsedUp, throttled(ThrottledOrg)},
-	{status(429), always, throttled(ThrottledUnsaid)},              // some gateways throttle with a page
-	{status(407, 511), always, transient(EgressRefused, known)},    // a proxy or a portal wants a login of us, which is not the tenant's fault
-	{class(5), always, transient(ServerError, unknown)},            // load balancers write pages
-	{class(3), always, transient(Redirected, known)},               // by its meaning not carried out
-	{status(421, 425), always, transient(UnexpectedAnswer, known)}, // "not here", "not yet": words of whatever stands in between
-	{status(408), always, transient(RequestTimeout, unknown)},
+	{status(429), always, throttled(ThrottledUnsaid)},       // some gateways throttle with a page
+	{status(407, 511), always, transient(EgressRefused)},    // a proxy or a portal wants a login of us, which is not the tenant's fault
+	{class(5), always, transient(ServerError)},              // load balancers write pages
+	{class(3), always, transient(Redirected)},               // by its meaning not carried out
+	{status(421, 425), always, transient(UnexpectedAnswer)}, // "not here", "not yet": words of whatever stands in between
+	{status(408), always, transient(RequestTimeout)},
 	{status(413), always, permanent(TooLarge, ScopeKeys)}, // also as a gateway's page: half as much may pass there too
 
 	// Pages, where Split speaks JSON, and a refusal whose body says that all went well.
-	{class(2), markup, transient(UnexpectedAnswer, unknown)}, // a portal says 200 to everything
-	{class(4), markup, transient(UnexpectedAnswer, unknown)}, // Split's refusals are JSON or empty
-	{class(4), said(success), transient(UnexpectedAnswer, unknown)},
+	{class(2), markup, transient(UnexpectedAnswer)}, // a portal says 200 to everything
+	{class(4), markup, transient(UnexpectedAnswer)}, // Split's refusals are JSON or empty
+	{class(4), said(success), transient(UnexpectedAnswer)},
 
 	// Success is what Split documents, an object, and what the vendor's clients take for it. A body that
 	// is missing contradicts nothing; one that says otherwise, or nothing that Split could say, counts more
 	// than the status: a call that is repeated does no harm, one that is taken for done loses its keys (I3).
 	{status(204), always, delivered(OK)},
-	{status(200, 201), said(notSplit), transient(UnexpectedAnswer, unknown)},
-	{status(200, 201), said(denial), transient(Unconfirmed, unknown)},
+	{status(200, 201), said(notSplit), transient(UnexpectedAnswer)},
+	{status(200, 201), said(denial), transient(Unconfirmed)},
 	{status(200, 201), always, delivered(OK)},
-	{class(2), always, transient(Unconfirmed, unknown)}, // 202 "later", 205, 206 "a part", ...: not that it is done
+	{class(2), always, transient(Unconfirmed)}, // 202 "later", 205, 206 "a part", ...: not that it is done
 
 	// Split's refusals.
 	{status(400), empty, permanent(EmptyBadRequest, ScopeKeys)},
@@ -55,17 +55,17 @@ var table = []row{
 	{status(403), says("approval"), permanent(ApprovalsRequired, ScopeSegment)},
 	{status(403), always, permanent(Forbidden, ScopeSegment)},
 	{status(404), always, permanent(NotFound, ScopeSegment)},
-	{status(409), always, transient(Conflict, known)},
+	{status(409), always, transient(Conflict)},
 	{status(422), always, permanent(Unprocessable, ScopeKeys)},
 	{class(4), always, permanent(Refused, ScopeSegment)}, // undocumented: better parked with its message than repeated unseen
 
-	{always, always, transient(UnexpectedAnswer, unknown)}, // 101, 600, ...: nothing an API says
+	{always, always, transient(UnexpectedAnswer)}, // 101, 600, ...: nothing an API says
 }
 
 // row is one line of the table.
 type row struct {
-	on, saying condition
-	becomes    Outcome
+	when, and condition
+	outcome   Outcome
 }
 
 type condition func(*answer) bool
@@ -74,13 +74,12 @@ type condition func(*answer) bool
 func judge(a *answer) Outcome {
 	var out Outcome
 	for _, r := range table {
-		if r.on(a) && r.saying(a) {
-			out = r.becomes
+		if r.when(a) && r.and(a) {
+			out = r.outcome
 			break
 		}
 	}
-	out.Unknown = out.Unknown && !a.unsent
-	out.Limits, out.Status, out.Message, out.Cause = a.limits, a.status, cut(a.text), a.cause
+	out.Limits, out.Message, out.Cause = a.limits, cut(a.text), a.cause
 	if out.Kind == Throttled {
 		out.Delay, out.Doubtful = a.delay()
 	}
@@ -90,18 +89,9 @@ func judge(a *answer) Outcome {
 	return out
 }
 
-const (
-	known   = false
-	unknown = true
-)
-
-func delivered(r Reason) Outcome { return Outcome{Kind: Delivered, Reason: r} }
-func throttled(r Reason) Outcome { return Outcome{Kind: Throttled, Reason: r} }
-
-func transient(r Reason, unknown bool) Outcome {
-	return Outcome{Kind: Transient, Reason: r, Unknown: unknown}
-}
-
+func delivered(r Reason) Outcome          { return Outcome{Kind: Delivered, Reason: r} }
+func throttled(r Reason) Outcome          { return Outcome{Kind: Throttled, Reason: r} }
+func transient(r Reason) Outcome          { return Outcome{Kind: Transient, Reason: r} }
 func permanent(r Reason, s Scope) Outcome { return Outcome{Kind: Permanent, Reason: r, Scope: s} }
 
 func always(*answer) bool   { return true }

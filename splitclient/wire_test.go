@@ -27,10 +27,10 @@ func TestInformationalAnswers(t *testing.T) {
 	}{
 		"100":             {"HTTP/1.1 100 Continue\r\n\r\n" + good, delivered(OK)},
 		"102, 103":        {"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + good, delivered(OK)},
-		"103 and no more": {"HTTP/1.1 103 Early Hints\r\n\r\n", transient(ConnectionLost, unknown)},
-		"103 for ever":    {strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 5000) + good, transient(ConnectionLost, unknown)},
+		"103 and no more": {"HTTP/1.1 103 Early Hints\r\n\r\n", transient(ConnectionLost)},
+		"103 for ever":    {strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 5000) + good, transient(ConnectionLost)},
 		"103 and 400":     {"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n", permanent(EmptyBadRequest, ScopeKeys)},
-		"101":             {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n{}", transient(UnexpectedAnswer, unknown)},
+		"101":             {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n{}", transient(UnexpectedAnswer)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -61,12 +61,12 @@ func TestCompressedAnswers(t *testing.T) {
 		want  Outcome
 	}{
 		"success":   {reply{200, jsonType, packed(`{"code":200}`), gzipped}, delivered(OK)},
-		"denial":    {reply{200, jsonType, packed(`{"code":400}`), gzipped}, transient(Unconfirmed, unknown)},
-		"page":      {reply{200, htmlType, packed(page), gzipped}, transient(UnexpectedAnswer, unknown)},
+		"denial":    {reply{200, jsonType, packed(`{"code":400}`), gzipped}, transient(Unconfirmed)},
+		"page":      {reply{200, htmlType, packed(page), gzipped}, transient(UnexpectedAnswer)},
 		"approvals": {reply{403, jsonType, packed(message("Approvals are required")), gzipped}, permanent(ApprovalsRequired, ScopeSegment)},
 		"bomb":      {reply{200, jsonType, packed(`{"x":"` + strings.Repeat("x", 4<<20) + `"}`), gzipped}, delivered(OK)},
-		"broken":    {reply{200, jsonType, packed(`{"code":200}`)[:20], gzipped}, transient(ConnectionLost, unknown)},
-		"a lie":     {reply{200, jsonType, `{"code":200}`, gzipped}, transient(ConnectionLost, unknown)},
+		"broken":    {reply{200, jsonType, packed(`{"code":200}`)[:20], gzipped}, transient(ConnectionLost)},
+		"a lie":     {reply{200, jsonType, `{"code":200}`, gzipped}, transient(ConnectionLost)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			sameVerdict(t, newClient(t, serve(t, c.reply)).Do(t.Context(), call(audience.Add, "1")), c.want)
@@ -85,8 +85,8 @@ func TestHTTP2Goodbye(t *testing.T) {
 		connections int64
 	}{
 		"not looked at":        {0, http2.ErrCodeNo, delivered(OK), 2},
-		"looked at":            {1, http2.ErrCodeNo, transient(ConnectionLost, unknown), 1},
-		"looked at, and angry": {1, http2.ErrCodeEnhanceYourCalm, transient(ConnectionLost, unknown), 1},
+		"looked at":            {1, http2.ErrCodeNo, transient(ConnectionLost), 1},
+		"looked at, and angry": {1, http2.ErrCodeEnhanceYourCalm, transient(ConnectionLost), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			listener := listenHTTP2(t)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // marks are the lines of a check about one thing, by their first words.
@@ -26,14 +27,14 @@ func marks(stdout, what string) (found []string) {
 }
 
 // checked runs a check that leaves no trace.
-func (s *site) checked(t *testing.T, code int) (stdout string) {
+func checked(t *testing.T, s *harness.Site, code int) (stdout string) {
 	t.Helper()
-	before := tree(t, s.dir)
-	got, stdout, stderr := run(t, nil, "check", s.config())
+	before := tree(t, s.Dir)
+	got, stdout, stderr := harness.Run(t, nil, "check", s.Config())
 	if got != code {
 		t.Errorf("exit code %d, want %d\n%s%s", got, code, stdout, stderr)
 	}
-	sameTree(t, before, tree(t, s.dir))
+	sameTree(t, before, tree(t, s.Dir))
 	return stdout
 }
 
@@ -78,31 +79,31 @@ func TestCheckForetellsTheStart(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, sandbox.Options{}, nil)
+			s := harness.NewSite(t, sandbox.Options{}, nil)
 			if c.spoil != nil {
-				p := s.start()
-				p.mustPost(change{segment: "sBefore", keys: []string{"1"}})
-				p.terminate()
-				if err := c.spoil(s.journal()); err != nil {
+				p := s.Start()
+				p.MustPost(harness.Change{Segment: "sBefore", Keys: []string{"1"}})
+				p.Terminate()
+				if err := c.spoil(s.Journal()); err != nil {
 					t.Fatal(err)
 				}
 			}
-			s.configure(c.settings)
+			s.Configure(c.settings)
 			code := exitDone
 			if c.mark == "FAULT" {
 				code = exitWrong
 			}
-			stdout := s.checked(t, code)
+			stdout := checked(t, s, code)
 			if !slices.Contains(marks(stdout, c.about), c.mark) {
 				t.Errorf("no %s about the %s in\n%s", c.mark, c.about, stdout)
 			}
-			p := s.launch()
+			p := s.Launch()
 			select {
-			case <-p.listens:
+			case <-p.Listens:
 				if c.mark == "FAULT" {
 					t.Error("a start succeeds")
 				}
-			case <-p.ended:
+			case <-p.Ended:
 				if c.mark != "FAULT" {
 					t.Error("a start fails")
 				}
@@ -135,14 +136,14 @@ func write(name, text string) func(string) error {
 // another relay with the same key file.
 func TestCheckBesideARelay(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	port, admin := freePort(t), fmt.Sprint("127.0.0.1:", freePort(t))
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	port, admin := harness.FreePort(t), fmt.Sprint("127.0.0.1:", harness.FreePort(t))
 	own := map[string]any{"port": port, "adminAddress": admin}
-	s.configure(own)
-	p := s.start()
-	p.mustPost(change{segment: "sBeside", keys: []string{"1"}})
-	eventually(t, patience, "it is delivered", func() bool { return len(s.members("sBeside")) == 1 })
-	if code, stdout, _ := run(t, nil, "check", s.config()); code != exitDone || !strings.Contains(stdout, strconv.Itoa(p.cmd.Process.Pid)) {
+	s.Configure(own)
+	p := s.Start()
+	p.MustPost(harness.Change{Segment: "sBeside", Keys: []string{"1"}})
+	harness.Eventually(t, harness.Patience, "it is delivered", func() bool { return len(s.Members("sBeside")) == 1 })
+	if code, stdout, _ := harness.Run(t, nil, "check", s.Config()); code != exitDone || !strings.Contains(stdout, strconv.Itoa(p.PID())) {
 		t.Errorf("exit code %d\n%s", code, stdout)
 	} else {
 		for _, what := range []string{"journal", "port", "admin address"} {
@@ -151,22 +152,22 @@ func TestCheckBesideARelay(t *testing.T) {
 			}
 		}
 	}
-	refusedStart(t, s, s.journal()) // its lock still holds
+	refusedStart(t, s, s.Journal()) // its lock still holds
 
-	other := newSite(t, sandbox.Options{}, map[string]any{"port": freePort(t)})
-	second := other.start()
+	other := harness.NewSite(t, sandbox.Options{}, map[string]any{"port": harness.FreePort(t)})
+	second := other.Start()
 	for _, c := range []struct {
 		what     string
 		settings map[string]any
 		faults   []string
 	}{
-		{"its journal, another port", map[string]any{"port": freePort(t)}, []string{"journal"}},
+		{"its journal, another port", map[string]any{"port": harness.FreePort(t)}, []string{"journal"}},
 		{"its port, another journal", map[string]any{"port": port, "journalDir": "other"}, []string{"port"}},
-		{"its port, the journal of another relay", map[string]any{"port": port, "journalDir": other.journal()}, []string{"journal", "port"}},
+		{"its port, the journal of another relay", map[string]any{"port": port, "journalDir": other.Journal()}, []string{"journal", "port"}},
 		{"its journal, the port of another relay", map[string]any{"port": portNumber(t, second), "adminAddress": admin}, []string{"journal", "port", "admin address"}},
 	} {
-		s.configure(c.settings)
-		code, stdout, stderr := run(t, nil, "check", s.config())
+		s.Configure(c.settings)
+		code, stdout, stderr := harness.Run(t, nil, "check", s.Config())
 		if code != exitWrong {
 			t.Errorf("%s: exit code %d\n%s%s", c.what, code, stdout, stderr)
 		}
@@ -176,15 +177,15 @@ func TestCheckBesideARelay(t *testing.T) {
 			}
 		}
 	}
-	p.mustPost(change{segment: "sBeside", keys: []string{"2"}})
-	if code := p.terminate(); code != exitDone {
+	p.MustPost(harness.Change{Segment: "sBeside", Keys: []string{"2"}})
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-func portNumber(t *testing.T, p *process) int {
+func portNumber(t *testing.T, p *harness.Process) int {
 	t.Helper()
-	_, port, err := net.SplitHostPort(p.https)
+	_, port, err := net.SplitHostPort(p.HTTPS)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,12 +203,12 @@ func TestCheckTellsAllAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t, sandbox.Options{}, map[string]any{
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{
 		"drainTimeout": -1, "segmentsFlush": 3, "authToken": nil,
 		"keyFile": "none.jks", "journalKeyFile": "none.key",
 		"port": port, "adminAddress": elsewhere(t),
 	})
-	code, stdout, stderr := run(t, nil, "check", s.config())
+	code, stdout, stderr := harness.Run(t, nil, "check", s.Config())
 	if code != exitWrong {
 		t.Errorf("exit code %d", code)
 	}
@@ -222,8 +223,8 @@ func TestCheckTellsAllAtOnce(t *testing.T) {
 		}
 	}
 	for _, key := range []string{"keyFile", "journalDir", "port", "adminAddress"} { // a value that is wrong is not looked at
-		s.configure(map[string]any{key: []int{1}})
-		if _, stdout, _ := run(t, nil, "check", s.config()); strings.Count(stdout, "FAULT") != 1 {
+		s.Configure(map[string]any{key: []int{1}})
+		if _, stdout, _ := harness.Run(t, nil, "check", s.Config()); strings.Count(stdout, "FAULT") != 1 {
 			t.Errorf("%s is no text:\n%s", key, stdout)
 		}
 	}
@@ -233,7 +234,7 @@ func TestCheckTellsAllAtOnce(t *testing.T) {
 // were made by.
 func TestMissingRightsNameTheUser(t *testing.T) {
 	t.Parallel()
-	key, err := os.ReadFile(filepath.Join(project, "testkey.jks"))
+	key, err := os.ReadFile(filepath.Join(harness.Project, "testkey.jks"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,29 +250,29 @@ func TestMissingRightsNameTheUser(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, sandbox.Options{}, nil)
-			s.start().terminate() // makes the journal
-			writeFile(t, filepath.Join(s.dir, "key.jks"), string(key))
-			writeFile(t, filepath.Join(s.dir, "token"), "token")
-			s.configure(map[string]any{"keyFile": "key.jks", "authToken": nil})
-			uid := forSomebodyElse(t, s.dir)
-			if err := os.Chmod(filepath.Join(s.dir, c.file), 0); err != nil {
+			s := harness.NewSite(t, sandbox.Options{}, nil)
+			s.Start().Terminate() // makes the journal
+			writeFile(t, filepath.Join(s.Dir, "key.jks"), string(key))
+			writeFile(t, filepath.Join(s.Dir, "token"), "token")
+			s.Configure(map[string]any{"keyFile": "key.jks", "authToken": nil})
+			uid := forSomebodyElse(t, s.Dir)
+			if err := os.Chmod(filepath.Join(s.Dir, c.file), 0); err != nil {
 				t.Fatal(err)
 			}
 			for _, command := range c.commands {
-				p := s.runAs([]string{command, s.config()}, []string{"AUDIENCES_AUTH_TOKEN_FILE=" + filepath.Join(s.dir, "token")}, func(cmd *exec.Cmd) {
+				p := s.RunAs([]string{command, s.Config()}, []string{"AUDIENCES_AUTH_TOKEN_FILE=" + filepath.Join(s.Dir, "token")}, func(cmd *exec.Cmd) {
 					if uid != os.Getuid() {
 						cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}}
 					}
 				})
-				if code := p.wait(patience); code == exitDone {
+				if code := p.Wait(harness.Patience); code == exitDone {
 					t.Errorf("%s: exit code %d", command, code)
 				}
-				if words := p.output() + p.log(); !strings.Contains(words, fmt.Sprint("uid ", uid)) || !strings.Contains(words, filepath.Base(c.file)) {
+				if words := p.Output() + p.Log(); !strings.Contains(words, fmt.Sprint("uid ", uid)) || !strings.Contains(words, filepath.Base(c.file)) {
 					t.Errorf("%s: %s", command, words)
 				}
 			}
-			if err := os.Chmod(filepath.Join(s.dir, c.file), 0o700); err != nil { // for whoever cleans up
+			if err := os.Chmod(filepath.Join(s.Dir, c.file), 0o700); err != nil { // for whoever cleans up
 				t.Fatal(err)
 			}
 		})
@@ -286,7 +287,7 @@ func forSomebodyElse(t *testing.T, dir string) (uid int) {
 		return uid
 	}
 	uid = 65534
-	for _, way := range []string{filepath.Dir(dir), filepath.Dir(binary)} {
+	for _, way := range []string{filepath.Dir(dir), filepath.Dir(harness.Binary)} {
 		if err := os.Chmod(way, 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // Exit codes, as the usage text and the supervisors' units have them.
@@ -45,15 +46,42 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"check"}, exitWrong, "CONFIG"},
 		{[]string{"healthcheck"}, exitWrong, "CONFIG"},
 		{[]string{"keygen", "-nonsense"}, exitWrong, "-out"},
+		{[]string{"keygen", "--nonsense"}, exitWrong, "-out"},
+		{[]string{"keygen", "-nonsense", "-h"}, exitDone, ""},
 		{[]string{"keygen", "-days", "0"}, exitWrong, "-days"},
+		{[]string{"keygen", "-days", "x"}, exitWrong, "-days"},
+		{[]string{"keygen", "-out"}, exitWrong, "-out"},
+		{[]string{"keygen", filepath.Join(dir, "a.pem")}, exitWrong, "a.pem"},
+		{[]string{"keygen", "-out", filepath.Join(dir, "a.pem")}, exitDone, "not encrypted"},
+		{[]string{"keygen", "--days=3", "-out=" + filepath.Join(dir, "b.pem")}, exitDone, "not encrypted"},
+		{[]string{"completion", "bash", "x"}, exitWrong, "bash"},
 		{[]string{"sandbox", "-traffic", "-1"}, exitWrong, "-traffic"},
 		{[]string{filepath.Join(dir, "nothing.config")}, exitWrong, "nothing.config"},
 		{[]string{"check", filepath.Join(dir, "nothing.config")}, exitWrong, "nothing.config"},
 		{[]string{"healthcheck", dir}, exitWrong, dir},
 	} {
-		code, _, stderr := run(t, nil, c.args...)
+		code, _, stderr := harness.Run(t, nil, c.args...)
 		if code != c.code || !strings.Contains(stderr, c.stderr) {
 			t.Errorf("%q: exit code %d, want %d and %q in\n%s", c.args, code, c.code, c.stderr, stderr)
+		}
+	}
+}
+
+// TestCompletion: each shell gets a script, which asks the program for what can come
+// next.
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if code, stdout, stderr := harness.Run(t, nil, "completion", shell); code != exitDone || !strings.Contains(stdout, "__complete") || stderr != "" {
+			t.Errorf("%s: exit code %d, %d bytes, %s", shell, code, len(stdout), stderr)
+		}
+	}
+	for begun, want := range map[string][]string{"k": {"keygen"}, "keygen --o": {"--out"}, "sandbox --": {"--traffic", "--for"}} {
+		_, stdout, _ := harness.Run(t, nil, append([]string{"__complete"}, strings.Fields(begun)...)...)
+		for _, word := range want {
+			if !strings.Contains("\n"+stdout, "\n"+word+"\t") {
+				t.Errorf("%q is not completed with %q:\n%s", begun, word, stdout)
+			}
 		}
 	}
 }
@@ -76,7 +104,7 @@ func TestAllConfigurationFaultsAtOnce(t *testing.T) {
 		`:6: key "keyFile"`, `:7: key "drainTimeout"`, `key "authToken"`, "AUDIENCES_AUTH_TOKEN", "AUDIENCES_MAX_BODY_BYTES",
 	}
 	for _, command := range [][]string{{config}, {"serve", config}, {"check", config}, {"healthcheck", config}} {
-		code, _, stderr := run(t, []string{"AUDIENCES_MAX_BODY_BYTES=lots"}, command...)
+		code, _, stderr := harness.Run(t, []string{"AUDIENCES_MAX_BODY_BYTES=lots"}, command...)
 		if code != exitWrong {
 			t.Errorf("%q: exit code %d", command, code)
 		}
@@ -91,31 +119,31 @@ func TestAllConfigurationFaultsAtOnce(t *testing.T) {
 // TestEnvironmentBeatsFile, and a secret may come from a file.
 func TestEnvironmentBeatsFile(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, map[string]any{"port": freePort(t), "authToken": nil})
-	if code, _, _ := run(t, nil, "check", s.config()); code != exitWrong {
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"port": harness.FreePort(t), "authToken": nil})
+	if code, _, _ := harness.Run(t, nil, "check", s.Config()); code != exitWrong {
 		t.Errorf("without a token: exit code %d", code)
 	}
-	secret := filepath.Join(s.dir, "token")
+	secret := filepath.Join(s.Dir, "token")
 	writeFile(t, secret, "from-a-file\n")
-	port := freePort(t)
-	p := s.launchWith([]string{"AUDIENCES_AUTH_TOKEN_FILE=" + secret, "AUDIENCES_PORT=" + strconv.Itoa(port)})
-	p.listening()
-	if _, got, _ := net.SplitHostPort(p.https); got != strconv.Itoa(port) {
+	port := harness.FreePort(t)
+	p := s.LaunchWith([]string{"AUDIENCES_AUTH_TOKEN_FILE=" + secret, "AUDIENCES_PORT=" + strconv.Itoa(port)})
+	p.Listening()
+	if _, got, _ := net.SplitHostPort(p.HTTPS); got != strconv.Itoa(port) {
 		t.Errorf("port %s, want %d", got, port)
 	}
-	if a, err := p.send(t.Context(), "POST", "/audiences", "from-a-file", []byte(body())); err != nil || a.status != 200 {
-		t.Errorf("%d %s %v", a.status, a.body, err)
+	if a, err := p.Send(t.Context(), "POST", "/audiences", "from-a-file", []byte(body())); err != nil || a.Status != 200 {
+		t.Errorf("%d %s %v", a.Status, a.Body, err)
 	}
 }
 
 // TestCheck looks at what start needs, says all of it, and leaves nothing behind.
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	expired, broken := filepath.Join(s.dir, "expired.pem"), filepath.Join(s.dir, "broken.jks")
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	expired, broken := filepath.Join(s.Dir, "expired.pem"), filepath.Join(s.Dir, "broken.jks")
 	writeCertificate(t, expired, time.Now().Add(-time.Hour))
 	writeFile(t, broken, "\xfe\xed\xfe\xed\x00\x00")
-	years, err := filepath.Abs(filepath.Join(project, "api/keyfile/testdata/pkcs12-years.p12"))
+	years, err := filepath.Abs(filepath.Join(harness.Project, "api/keyfile/testdata/pkcs12-years.p12"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +153,7 @@ func TestCheck(t *testing.T) {
 		code     int
 		says     []string
 	}{
-		{"good", nil, exitDone, []string{"testkey.jks", s.journal()}},
+		{"good", nil, exitDone, []string{"testkey.jks", s.Journal()}},
 		{"wrong password", map[string]any{"keyPassword": "wrong-one"}, exitWrong, []string{"FAULT", "testkey.jks"}},
 		{"no key file", map[string]any{"keyFile": "none.jks"}, exitWrong, []string{"FAULT", "none.jks"}},
 		{"cut key file", map[string]any{"keyFile": broken}, exitWrong, []string{"FAULT", "broken.jks"}},
@@ -135,9 +163,9 @@ func TestCheck(t *testing.T) {
 		{"all at once", map[string]any{"keyFile": "none.jks", "journalDir": "audiences.config"}, exitWrong, []string{"none.jks", "audiences.config"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			s.configure(c.settings)
-			before := tree(t, s.dir)
-			code, stdout, stderr := run(t, nil, "check", s.config())
+			s.Configure(c.settings)
+			before := tree(t, s.Dir)
+			code, stdout, stderr := harness.Run(t, nil, "check", s.Config())
 			if code != c.code {
 				t.Errorf("exit code %d, want %d\n%s%s", code, c.code, stdout, stderr)
 			}
@@ -149,7 +177,7 @@ func TestCheck(t *testing.T) {
 			if strings.Contains(stdout+stderr, "wrong-one") {
 				t.Error("the password shows")
 			}
-			sameTree(t, before, tree(t, s.dir))
+			sameTree(t, before, tree(t, s.Dir))
 		})
 	}
 }
@@ -161,36 +189,36 @@ func TestKeygenServeHealthcheck(t *testing.T) {
 	t.Parallel()
 	const password = "correct horse"
 	env := []string{"AUDIENCES_KEY_PASSWORD=" + password}
-	s := newSite(t, sandbox.Options{}, nil)
-	key := filepath.Join(s.dir, "own.jks")
-	if code, _, stderr := run(t, env, "keygen", "-out", key, "-hosts", "relay.example,192.0.2.1", "-days", "90"); code != exitDone {
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	key := filepath.Join(s.Dir, "own.jks")
+	if code, _, stderr := harness.Run(t, env, "keygen", "-out", key, "-hosts", "relay.example,192.0.2.1", "-days", "90"); code != exitDone {
 		t.Fatalf("keygen: %d %s", code, stderr)
 	}
 	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v, want 0600", info.Mode(), err)
 	}
-	if code, _, _ := run(t, env, "keygen", "-out", key); code != exitFailed {
+	if code, _, _ := harness.Run(t, env, "keygen", "-out", key); code != exitFailed {
 		t.Errorf("keygen over a file that exists: %d", code)
 	}
-	if code, _, _ := run(t, []string{"AUDIENCES_KEY_PASSWORD="}, "keygen", "-out", key+"2"); code != exitWrong {
+	if code, _, _ := harness.Run(t, []string{"AUDIENCES_KEY_PASSWORD="}, "keygen", "-out", key+"2"); code != exitWrong {
 		t.Errorf("keygen with an empty password: %d", code)
 	}
-	settings := map[string]any{"port": freePort(t), "keyFile": key, "keyPassword": password}
-	s.configure(settings)
-	if code, _, _ := run(t, nil, "healthcheck", s.config()); code != exitFailed {
+	settings := map[string]any{"port": harness.FreePort(t), "keyFile": key, "keyPassword": password}
+	s.Configure(settings)
+	if code, _, _ := harness.Run(t, nil, "healthcheck", s.Config()); code != exitFailed {
 		t.Errorf("nobody there: healthcheck ends with %d", code)
 	}
-	p := s.start("serve")
-	if code, stdout, stderr := run(t, nil, "healthcheck", s.config()); code != exitDone {
+	p := s.Start("serve")
+	if code, stdout, stderr := harness.Run(t, nil, "healthcheck", s.Config()); code != exitDone {
 		t.Errorf("healthcheck: %d %s%s", code, stdout, stderr)
 	}
 	delete(settings, "keyFile")
 	delete(settings, "keyPassword")
-	s.configure(settings) // the project's own key
-	if code, _, _ := run(t, nil, "healthcheck", s.config()); code != exitFailed {
+	s.Configure(settings) // the project's own key
+	if code, _, _ := harness.Run(t, nil, "healthcheck", s.Config()); code != exitFailed {
 		t.Errorf("another certificate: healthcheck ends with %d", code)
 	}
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -198,7 +226,7 @@ func TestKeygenServeHealthcheck(t *testing.T) {
 // TestShippedConfigurationIsSound: audiences.config and testkey.jks work as they are.
 func TestShippedConfigurationIsSound(t *testing.T) {
 	t.Parallel()
-	if code, stdout, stderr := run(t, nil, "check", filepath.Join(project, "audiences.config")); code != exitDone {
+	if code, stdout, stderr := harness.Run(t, nil, "check", filepath.Join(harness.Project, "audiences.config")); code != exitDone {
 		t.Errorf("%d\n%s%s", code, stdout, stderr)
 	}
 }
@@ -208,27 +236,27 @@ func TestShippedConfigurationIsSound(t *testing.T) {
 // there goes on.
 func TestRefusedStarts(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	first := s.start()
-	taken := first.https[strings.LastIndex(first.https, ":")+1:]
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	first := s.Start()
+	taken := first.HTTPS[strings.LastIndex(first.HTTPS, ":")+1:]
 
-	refusedStart(t, s, s.journal())
+	refusedStart(t, s, s.Journal())
 	port, err := strconv.Atoi(taken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.configure(map[string]any{"port": port, "journalDir": "other"})
+	s.Configure(map[string]any{"port": port, "journalDir": "other"})
 	refusedStart(t, s, taken)
-	s.configure(map[string]any{"adminAddress": first.admin, "journalDir": "other"})
-	refusedStart(t, s, first.admin)
-	first.mustPost(change{segment: "sFirst", keys: []string{"1"}})
-	eventually(t, patience, "the first relay goes on", func() bool { return len(s.members("sFirst")) == 1 })
-	if code := first.terminate(); code != exitDone {
+	s.Configure(map[string]any{"adminAddress": first.Admin, "journalDir": "other"})
+	refusedStart(t, s, first.Admin)
+	first.MustPost(harness.Change{Segment: "sFirst", Keys: []string{"1"}})
+	harness.Eventually(t, harness.Patience, "the first relay goes on", func() bool { return len(s.Members("sFirst")) == 1 })
+	if code := first.Terminate(); code != exitDone {
 		t.Fatalf("exit code %d", code)
 	}
 
-	s.configure(nil)
-	format := filepath.Join(s.journal(), "FORMAT")
+	s.Configure(nil)
+	format := filepath.Join(s.Journal(), "FORMAT")
 	text, err := os.ReadFile(format)
 	if err != nil {
 		t.Fatal(err)
@@ -237,45 +265,45 @@ func TestRefusedStarts(t *testing.T) {
 	untouched(t, s, "99")
 	writeFile(t, format, string(text))
 
-	key := filepath.Join(s.dir, "other.key")
+	key := filepath.Join(s.Dir, "other.key")
 	writeFile(t, key, strings.Repeat("0f", 32)+"\n")
-	s.configure(map[string]any{"journalKeyFile": key})
+	s.Configure(map[string]any{"journalKeyFile": key})
 	untouched(t, s, key)
 
-	s.configure(nil)
-	s.start().ready() // after all of that
-	s.judge()
+	s.Configure(nil)
+	s.Start().Ready() // after all of that
+	s.Judge()
 }
 
 // refusedStart starts the relay in vain; its last words name the place.
-func refusedStart(t *testing.T, s *site, place string) {
+func refusedStart(t *testing.T, s *harness.Site, place string) {
 	t.Helper()
-	p := s.launch()
-	if code := p.wait(patience); code != exitFailed {
+	p := s.Launch()
+	if code := p.Wait(harness.Patience); code != exitFailed {
 		t.Errorf("exit code %d, want %d", code, exitFailed)
 	}
-	if words := lastLine(p.log()); !strings.HasPrefix(words, "audiences: ") || !strings.Contains(words, place) {
+	if words := lastLine(p.Log()); !strings.HasPrefix(words, "audiences: ") || !strings.Contains(words, place) {
 		t.Errorf("%q does not name %q", words, place)
 	}
 }
 
-func untouched(t *testing.T, s *site, place string) {
+func untouched(t *testing.T, s *harness.Site, place string) {
 	t.Helper()
-	before := tree(t, s.journal())
+	before := tree(t, s.Journal())
 	refusedStart(t, s, place)
-	sameTree(t, before, tree(t, s.journal()))
+	sameTree(t, before, tree(t, s.Journal()))
 }
 
 // TestSandboxCommand: relay and look-alike in one process, with traffic of its
 // own, ended by a signal.
 func TestSandboxCommand(t *testing.T) {
 	t.Parallel()
-	p := (&site{t: t}).run([]string{"sandbox", "-flush", "50ms", "-traffic", "100"}, nil)
-	eventually(t, patience, "calls with many keys are printed", func() bool { return strings.Count(p.output(), " 200 ") > 10 })
-	if !strings.Contains(p.output(), "curl -k") {
-		t.Errorf("no line to paste in\n%s", p.output())
+	p := (&harness.Site{T: t}).Run([]string{"sandbox", "-flush", "50ms", "-traffic", "100"}, nil)
+	harness.Eventually(t, harness.Patience, "calls with many keys are printed", func() bool { return strings.Count(p.Output(), " 200 ") > 10 })
+	if !strings.Contains(p.Output(), "curl -k") {
+		t.Errorf("no line to paste in\n%s", p.Output())
 	}
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 }

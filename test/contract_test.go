@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // verdict says how the relay answers a recorded request. The zero value: as
@@ -119,12 +120,12 @@ func TestContract(t *testing.T) {
 	t.Parallel()
 	cases := loadRecorded(t)
 	arrived := &arrivals{keys: map[string][]string{}}
-	s := newSite(t, sandbox.Options{Allowed: arrived.note}, map[string]any{"segmentsFlushRateInSeconds": 3600})
-	p := s.start()
+	s := harness.NewSite(t, sandbox.Options{Allowed: arrived.note}, map[string]any{"segmentsFlushRateInSeconds": 3600})
+	p := s.Start()
 	want := map[string][]string{}
 	for _, c := range cases {
 		t.Run(c.ID, func(t *testing.T) {
-			before := p.cacheLines(t)
+			before := cacheLines(t, p)
 			got := sendRecorded(t, p, c)
 			c.check(t, got)
 			where, keys := c.delivery(t)
@@ -132,13 +133,13 @@ func TestContract(t *testing.T) {
 				want[where] = keys
 			}
 			if c.ID != "hundred-thousand" { // more than one call's worth is on its way at once
-				c.checkCache(t, before, p.cacheLines(t), where, len(keys))
+				c.checkCache(t, before, cacheLines(t, p), where, len(keys))
 			}
 		})
 	}
-	if code := p.terminate(); code != 0 {
+	if code := p.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	arrived.check(t, want)
-	s.judge()
+	s.Judge()
 }

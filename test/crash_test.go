@@ -6,12 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var (
@@ -43,15 +43,15 @@ func TestCrash(t *testing.T) {
 	t.Logf("-crash.seed=%d -crash.rounds=%d", seed, *crashRounds)
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := newCrashSite(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(*crashRounds)*2*crashLife+2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(*crashRounds)*2*crashLife+2*harness.Patience)
 	defer cancel()
 	startWriters(ctx, crashWriters, seed, s.writers)
 	for range *crashRounds {
-		trouble(s.split, random)
+		trouble(s.Split, random)
 		s.pace(random)
 		s.liveFor(lifetime(random))
 	}
-	s.split.ClearFaults()
+	s.Split.ClearFaults()
 	s.run()
 	s.writers.finish()
 	s.verify(ctx)
@@ -59,21 +59,21 @@ func TestCrash(t *testing.T) {
 
 // crashSite is a relay that calls often, and its writers.
 type crashSite struct {
-	*site
+	*harness.Site
 	writers *writers
-	running atomic.Pointer[process] // the latest process
-	calls   chan struct{}           // has a value when there were calls
+	running atomic.Pointer[harness.Process] // the latest process
+	calls   chan struct{}                   // has a value when there were calls
 }
 
 func newCrashSite(t *testing.T) *crashSite {
 	t.Helper()
-	w := &writers{ledger: newLedger()}
+	w := &writers{ledger: harness.NewLedger()}
 	for n := range crashSegments {
-		w.places = append(w.places, change{token: fmt.Sprint("token-", n%crashTenants), segment: fmt.Sprint("s", n)})
+		w.places = append(w.places, harness.Change{Token: fmt.Sprint("token-", n%crashTenants), Segment: fmt.Sprint("s", n)})
 	}
-	look, calls := signalled(sandbox.Options{Allowed: w.ledger.allowed, MaxMembers: 10_000_000})
+	look, calls := signalled(sandbox.Options{Allowed: w.ledger.Allowed, MaxMembers: 10_000_000})
 	s := &crashSite{writers: w, calls: calls}
-	s.site = newSite(t, look, nil)
+	s.Site = harness.NewSite(t, look, nil)
 	w.post = s.post
 	return s
 }
@@ -82,8 +82,8 @@ func newCrashSite(t *testing.T) *crashSite {
 // under way, or so rarely that keys lie there when it is killed. It may come with
 // segments that go and come back all the time.
 func (s *crashSite) pace(random *rand.Rand) {
-	s.t.Helper()
-	s.configure(map[string]any{
+	s.T.Helper()
+	s.Configure(map[string]any{
 		"splitTimeout":               0.3,
 		"segmentsFlushRateInSeconds": []float64{0.005, 0.05, 0.3}[random.IntN(3)],
 		"idleTimeout":                []float64{0.02, 0.2, 600}[random.IntN(3)],
@@ -108,26 +108,22 @@ func signalled(look sandbox.Options) (sandbox.Options, chan struct{}) {
 var errDown = errors.New("no process listens")
 
 // post goes to the latest process, whatever state that is in.
-func (s *crashSite) post(ctx context.Context, c change) error {
+func (s *crashSite) post(ctx context.Context, c harness.Change) error {
 	p := s.running.Load()
 	if p == nil {
 		return errDown
 	}
 	select {
-	case <-p.listens:
+	case <-p.Listens:
 	default:
 		return errDown
 	}
-	a, err := p.post(ctx, c)
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("answered %d", a.status)
-	}
-	return err
+	return p.PostBy(ctx, harness.Lambda, c)
 }
 
-func (s *crashSite) run() *process {
-	s.t.Helper()
-	p := s.launch()
+func (s *crashSite) run() *harness.Process {
+	s.T.Helper()
+	p := s.Launch()
 	s.running.Store(p)
 	s.writers.era.Add(1)
 	return p
@@ -145,41 +141,41 @@ func lifetime(random *rand.Rand) time.Duration {
 
 // liveFor runs the relay for that long and kills it.
 func (s *crashSite) liveFor(life time.Duration) {
-	s.t.Helper()
+	s.T.Helper()
 	p := s.run()
 	select {
 	case <-time.After(life):
-		p.kill()
-	case <-p.ended:
-		s.t.Fatalf("the relay ended by itself with code %d", p.exitCode())
+		p.Kill()
+	case <-p.Ended:
+		s.T.Fatalf("the relay ended by itself with code %d", p.ExitCode())
 	}
 }
 
 // verify lets the last process deliver everything and compares; the writers are
 // at rest.
 func (s *crashSite) verify(ctx context.Context) {
-	s.t.Helper()
+	s.T.Helper()
 	last, ledger := s.running.Load(), s.writers.ledger
-	last.ready()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	last.Ready()
+	ctx, cancel := context.WithTimeout(ctx, harness.Patience)
 	defer cancel()
-	for ledger.difference(s.split) != "" && ctx.Err() == nil {
+	for ledger.Difference(s.Split) != "" && ctx.Err() == nil {
 		select {
 		case <-s.calls:
 		case <-ctx.Done():
 		}
 	}
-	if code := last.terminate(); code != 0 {
-		s.t.Errorf("exit code %d", code)
+	if code := last.Terminate(); code != 0 {
+		s.T.Errorf("exit code %d", code)
 	}
 	// Again after the end: nothing that was still on its way may have undone anything.
-	if difference := ledger.difference(s.split); difference != "" {
-		s.t.Errorf("Split differs from what was accepted:\n%s", difference)
+	if difference := ledger.Difference(s.Split); difference != "" {
+		s.T.Errorf("Split differs from what was accepted:\n%s", difference)
 	}
-	s.judge()
-	counts := s.split.Counts()
-	s.t.Logf("%d changes accepted, %d calls: %v", ledger.accepted, counts.Calls, counts.Outcomes)
-	if ledger.accepted < *crashRounds || counts.Applied < *crashRounds {
-		s.t.Error("too little happened to show anything")
+	s.Judge()
+	counts := s.Split.Counts()
+	s.T.Logf("%d changes accepted, %d calls: %v", ledger.Accepted(), counts.Calls, counts.Outcomes)
+	if ledger.Accepted() < *crashRounds || counts.Applied < *crashRounds {
+		s.T.Error("too little happened to show anything")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 // directory: nothing is wiped (I3, I8).
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	ledger := newLedger()
+	ledger := harness.NewLedger()
 	left := leaveJournal(t, ledger)
 	random := rand.New(rand.NewPCG(11, 11))
 	kinds := map[string][]string{}
@@ -50,49 +51,49 @@ func TestDamage(t *testing.T) {
 
 // leaveJournal is a journal with pending keys in tables and in a log, as SIGKILL
 // leaves it: each start moves what the log of the one before holds into a table.
-func leaveJournal(t *testing.T, ledger *ledger) (dir string) {
+func leaveJournal(t *testing.T, ledger *harness.Ledger) (dir string) {
 	t.Helper()
-	s := newSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
 	verbs := []string{"add", "delete"}
 	for start := range 3 {
-		p := s.start()
-		p.ready()
+		p := s.Start()
+		p.Ready()
 		for n := range 20 {
-			c := change{token: fmt.Sprint("token-", n%3), segment: fmt.Sprint("s", n), verb: verbs[(start+n)%2], keys: numbers(10_000*n+100*start, 500)}
-			ledger.try(c)
-			p.mustPost(c)
-			ledger.accept(c)
+			c := harness.Change{Token: fmt.Sprint("token-", n%3), Segment: fmt.Sprint("s", n), Verb: verbs[(start+n)%2], Keys: numbers(10_000*n+100*start, 500)}
+			ledger.Try(c)
+			p.MustPost(c)
+			ledger.Accept(c)
 		}
-		p.kill()
+		p.Kill()
 	}
-	return s.journal()
+	return s.Journal()
 }
 
 // damageOne starts a relay on a damaged copy of the journal.
-func damageOne(t *testing.T, ledger *ledger, left string, damaged flip) {
-	s := newSite(t, sandbox.Options{Allowed: ledger.allowed}, nil)
-	if err := os.CopyFS(s.journal(), os.DirFS(left)); err != nil {
+func damageOne(t *testing.T, ledger *harness.Ledger, left string, damaged flip) {
+	s := harness.NewSite(t, sandbox.Options{Allowed: ledger.Allowed}, nil)
+	if err := os.CopyFS(s.Journal(), os.DirFS(left)); err != nil {
 		t.Fatal(err)
 	}
-	end := damaged.apply(t, s.journal())
-	before := filesIn(t, s.journal())
+	end := damaged.apply(t, s.Journal())
+	before := filesIn(t, s.Journal())
 
-	p := s.launch()
+	p := s.Launch()
 	select {
-	case <-p.ended:
-		verifyRefusal(t, p, before, filesIn(t, s.journal()))
+	case <-p.Ended:
+		verifyRefusal(t, p, before, filesIn(t, s.Journal()))
 		return
-	case <-p.listens:
-	case <-time.After(patience):
+	case <-p.Listens:
+	case <-time.After(harness.Patience):
 		t.Fatal("neither started nor refused")
 	}
-	p.ready()
-	if code := p.terminate(); code != 0 { // which delivers all that can be
+	p.Ready()
+	if code := p.Terminate(); code != 0 { // which delivers all that can be
 		t.Errorf("exit code %d", code)
 	}
-	s.judge()
-	difference := ledger.difference(s.split)
-	reported := strings.Contains(p.log(), `"level":"error"`)
+	s.Judge()
+	difference := ledger.Difference(s.Split)
+	reported := strings.Contains(p.Log(), `"level":"error"`)
 	t.Logf("%s, %d bytes before its end: started; damage reported: %v; all delivered: %v", damaged.name, end, reported, difference == "")
 	if difference == "" || kindOfFile(damaged.name) == "log" && end < tornEnd {
 		return
@@ -100,17 +101,17 @@ func damageOne(t *testing.T, ledger *ledger, left string, damaged flip) {
 	if !reported {
 		t.Errorf("nobody was told that keys are missing:\n%s", difference)
 	}
-	if !holds(filesIn(t, s.journal()), before[damaged.name]) {
+	if !holds(filesIn(t, s.Journal()), before[damaged.name]) {
 		t.Error("the bytes of the damaged file are gone")
 	}
 }
 
 // verifyRefusal looks at the other way out: one sentence, exit code 1, and nothing
 // was touched.
-func verifyRefusal(t *testing.T, p *process, before, after map[string]string) {
+func verifyRefusal(t *testing.T, p *harness.Process, before, after map[string]string) {
 	t.Helper()
-	text := strings.TrimSpace(p.log())
-	if code := p.exitCode(); code != 1 || !strings.HasPrefix(text, "audiences: ") || strings.Contains(text, "\n") {
+	text := strings.TrimSpace(p.Log())
+	if code := p.ExitCode(); code != 1 || !strings.HasPrefix(text, "audiences: ") || strings.Contains(text, "\n") {
 		t.Errorf("exit code %d:\n%s", code, text)
 	}
 	for name, content := range before {

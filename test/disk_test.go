@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // TestDiskNearlyFull: with less free space than minFreeDiskBytes asks for, posts
@@ -17,45 +18,45 @@ import (
 // before is delivered all the same (I3).
 func TestDiskNearlyFull(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 60, "drainTimeout": 0})
-	p := s.start()
-	p.ready()
-	p.mustPost(change{segment: "sBefore", keys: []string{"1"}})
-	p.kill()
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 60, "drainTimeout": 0})
+	p := s.Start()
+	p.Ready()
+	p.MustPost(harness.Change{Segment: "sBefore", Keys: []string{"1"}})
+	p.Kill()
 
-	s.configure(map[string]any{"minFreeDiskBytes": s.diskSize() - 1})
-	p = s.start()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	s.Configure(map[string]any{"minFreeDiskBytes": diskSize(s) - 1})
+	p = s.Start()
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
-	a, err := p.post(ctx, change{segment: "sRefused", keys: []string{"1"}})
-	if err != nil || a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") == "" || a.message() != "disk nearly full" {
-		t.Errorf("a post: %d %s, Retry-After %q, %v", a.status, a.body, a.header.Get("Retry-After"), err)
+	a, err := p.Post(ctx, harness.Change{Segment: "sRefused", Keys: []string{"1"}})
+	if err != nil || a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.Message() != "disk nearly full" {
+		t.Errorf("a post: %d %s, Retry-After %q, %v", a.Status, a.Body, a.Header.Get("Retry-After"), err)
 	}
-	if a, err := p.send(ctx, http.MethodGet, "/ping", "", nil); err != nil || a.status != http.StatusOK {
-		t.Errorf("/ping: %d, %v", a.status, err)
+	if a, err := p.Send(ctx, http.MethodGet, "/ping", "", nil); err != nil || a.Status != http.StatusOK {
+		t.Errorf("/ping: %d, %v", a.Status, err)
 	}
 	for path, want := range map[string]int{"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-		a, err := p.adminGet(path)
-		if err != nil || a.status != want || path == "/readyz" && !strings.Contains(a.body, "disk nearly full") {
-			t.Errorf("%s: %d %s, %v", path, a.status, a.body, err)
+		a, err := p.AdminGet(path)
+		if err != nil || a.Status != want || path == "/readyz" && !strings.Contains(a.Body, "disk nearly full") {
+			t.Errorf("%s: %d %s, %v", path, a.Status, a.Body, err)
 		}
 	}
-	eventually(t, patience, "what was accepted before is delivered", func() bool { return len(s.members("sBefore")) == 1 })
-	if code := p.terminate(); code != 0 {
+	harness.Eventually(t, harness.Patience, "what was accepted before is delivered", func() bool { return len(s.Members("sBefore")) == 1 })
+	if code := p.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	if got := s.members("sRefused"); len(got) > 0 {
+	if got := s.Members("sRefused"); len(got) > 0 {
 		t.Errorf("what was refused arrived: %d keys", len(got))
 	}
-	s.judge()
+	s.Judge()
 }
 
 // diskSize is the size in bytes of the disk that the site lies on.
-func (s *site) diskSize() int64 {
-	s.t.Helper()
+func diskSize(s *harness.Site) int64 {
+	s.T.Helper()
 	var of syscall.Statfs_t
-	if err := syscall.Statfs(s.dir, &of); err != nil {
-		s.t.Fatal(err)
+	if err := syscall.Statfs(s.Dir, &of); err != nil {
+		s.T.Fatal(err)
 	}
 	return int64(of.Blocks) * of.Bsize
 }
@@ -64,56 +65,56 @@ func (s *site) diskSize() int64 {
 // minFreeDiskBytes. So less is kept free, and check and the start say so.
 func TestDiskSmallerThanItsMark(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	s.configure(map[string]any{"minFreeDiskBytes": s.diskSize() + 1})
-	code, out, _ := run(t, nil, "check", s.config())
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	s.Configure(map[string]any{"minFreeDiskBytes": diskSize(s) + 1})
+	code, out, _ := harness.Run(t, nil, "check", s.Config())
 	if code != 0 || !strings.Contains(out, "WARNING journal") {
 		t.Errorf("check ends with %d:\n%s", code, out)
 	}
-	p := s.start()
-	if !strings.Contains(p.log(), `"level":"warn"`) {
-		t.Errorf("the start warns of nothing:\n%s", p.log())
+	p := s.Start()
+	if !strings.Contains(p.Log(), `"level":"warn"`) {
+		t.Errorf("the start warns of nothing:\n%s", p.Log())
 	}
-	p.mustPost(change{segment: "sTaken", keys: []string{"1"}})
-	p.terminate()
+	p.MustPost(harness.Change{Segment: "sTaken", Keys: []string{"1"}})
+	p.Terminate()
 }
 
 // TestMovedJournal: a relay whose journal is moved away answers no 200 into it (I1), says
 // why, delivers on, and takes posts again when it is back.
 func TestMovedJournal(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	p := s.start()
-	p.ready()
-	remove := s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
-	p.mustPost(change{segment: "sBefore", keys: []string{"1"}})
-	if err := os.Rename(s.journal(), s.journal()+"-moved"); err != nil {
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	p := s.Start()
+	p.Ready()
+	remove := s.Split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
+	p.MustPost(harness.Change{Segment: "sBefore", Keys: []string{"1"}})
+	if err := os.Rename(s.Journal(), s.Journal()+"-moved"); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	for range 20 {
-		if a, err := p.post(ctx, change{segment: "sLost", keys: []string{"1"}}); err != nil || a.status != http.StatusServiceUnavailable {
-			t.Fatalf("a post: %d %s, %v", a.status, a.body, err)
+		if a, err := p.Post(ctx, harness.Change{Segment: "sLost", Keys: []string{"1"}}); err != nil || a.Status != http.StatusServiceUnavailable {
+			t.Fatalf("a post: %d %s, %v", a.Status, a.Body, err)
 		}
 	}
 	for path, want := range map[string]int{"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable} {
-		a, err := p.adminGet(path)
-		if err != nil || a.status != want || path == "/readyz" && !strings.Contains(a.body, "moved, removed or replaced") {
-			t.Errorf("%s: %d %s, %v", path, a.status, a.body, err)
+		a, err := p.AdminGet(path)
+		if err != nil || a.Status != want || path == "/readyz" && !strings.Contains(a.Body, "moved, removed or replaced") {
+			t.Errorf("%s: %d %s, %v", path, a.Status, a.Body, err)
 		}
 	}
 	remove()
-	eventually(t, patience, "what was accepted before is delivered", func() bool { return len(s.members("sBefore")) == 1 })
-	if err := os.Rename(s.journal()+"-moved", s.journal()); err != nil {
+	harness.Eventually(t, harness.Patience, "what was accepted before is delivered", func() bool { return len(s.Members("sBefore")) == 1 })
+	if err := os.Rename(s.Journal()+"-moved", s.Journal()); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, patience, "posts are taken again", func() bool {
-		a, err := p.post(ctx, change{segment: "sAfter", keys: []string{"1"}})
-		return err == nil && a.status == http.StatusOK
+	harness.Eventually(t, harness.Patience, "posts are taken again", func() bool {
+		a, err := p.Post(ctx, harness.Change{Segment: "sAfter", Keys: []string{"1"}})
+		return err == nil && a.Status == http.StatusOK
 	})
-	if code := p.terminate(); code != 0 {
+	if code := p.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	s.judge()
+	s.Judge()
 }

@@ -12,6 +12,7 @@ import (
 	"audiences/config"
 	"audiences/sandbox"
 	"audiences/splitclient"
+	"audiences/test/harness"
 )
 
 // TestConfigurationIsDocumented holds docs/configuration.md against the keys that
@@ -51,7 +52,7 @@ func TestConfigurationIsDocumented(t *testing.T) {
 // secretsFromFiles are the variables that the text names where it speaks of `_FILE`.
 func secretsFromFiles(t *testing.T) (variables []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(project, "docs/configuration.md"))
+	text, err := os.ReadFile(filepath.Join(harness.Project, "docs/configuration.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +68,13 @@ func secretsFromFiles(t *testing.T) (variables []string) {
 // that has just started: all series are there from the beginning.
 func TestMetricsAreDocumented(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, nil).start()
-	a, err := p.adminGet("/metrics")
-	if err != nil || a.status != 200 {
-		t.Fatalf("%d %v", a.status, err)
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
+	a, err := p.AdminGet("/metrics")
+	if err != nil || a.Status != 200 {
+		t.Fatalf("%d %v", a.Status, err)
 	}
 	documented := table(t, "docs/metrics.md", "metric")
-	for name, m := range exposed(a.body) {
+	for name, m := range exposed(a.Body) {
 		row, ok := documented[name]
 		if !ok {
 			t.Errorf("metric %s is not documented", name)
@@ -148,7 +149,7 @@ func exposed(text string) map[string]metric {
 // has that heading: first cell (without backquotes) to heading to cell.
 func table(t *testing.T, document, first string) map[string]map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(project, document))
+	text, err := os.ReadFile(filepath.Join(harness.Project, document))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"audiences/test/harness"
 )
 
 // module is the path that all packages of ours begin with.
@@ -21,23 +23,27 @@ const module = "audiences"
 // libraries that are to stay replaceable. A package that is not here is against
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
-	"audiences":                 {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "memory", "sandbox", "splitclient"},
-	"audiences/actors":          {"actors/batch", "actors/standing", "audience", "journal", "splitclient"},
-	"audiences/actors/batch":    {"audience", "journal"},                // pure: the plain types of the journal
-	"audiences/actors/standing": {"audience", "journal", "splitclient"}, // pure as well
+	"audiences":                 {"cli"},
+	"audiences/actors":          {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient"},
+	"audiences/actors/batch":    {"audience", "journal"}, // pure, as its two neighbours: the plain types of the journal
+	"audiences/actors/pace":     {"audience", "splitclient"},
+	"audiences/actors/standing": {"audience", "journal", "splitclient"},
 	"audiences/api":             {"actors", "api/connections", "audience"},
 	"audiences/api/admin":       {"actors", "api/connections", "audience"},
 	"audiences/api/connections": {},
 	"audiences/api/keyfile":     {},
 	"audiences/audience":        {},
+	"audiences/cli":             {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "logging", "memory", "sandbox", "splitclient"},
 	"audiences/config":          {"audience"},
 	"audiences/journal":         {"audience"},
+	"audiences/logging":         {},
 	"audiences/memory":          {},
 	"audiences/sandbox":         {"audience"},
 	"audiences/splitclient":     {"audience"},
 	"audiences/test":            {},
-	"audiences/test/bench":      {"sandbox"}, // starts the relay as a process
+	"audiences/test/bench":      {"sandbox", "test/harness"}, // starts the relay as a process
 	"audiences/test/e2e":        {},
+	"audiences/test/harness":    {"audience", "sandbox"},
 	"audiences/test/mutants":    {},
 }
 
@@ -45,8 +51,8 @@ var law = map[string][]string{
 var inTests = map[string][]string{
 	"audiences/actors": {"sandbox"}, // the model test delivers to the look-alike
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
-	"audiences/test":     {"audience", "config", "sandbox", "splitclient"},
-	"audiences/test/e2e": {"sandbox"},
+	"audiences/test":     {"audience", "config", "sandbox", "splitclient", "test/harness"},
+	"audiences/test/e2e": {"sandbox", "test/harness"},
 }
 
 // homes are the only packages that may import a library, for tests as well.
@@ -54,6 +60,7 @@ var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"audiences/actors"},                                             // and so in none of the packages below it
 	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
 	"github.com/cockroachdb/pebble":     {"audiences/journal"},
+	"github.com/spf13/cobra":            {"audiences/cli"},
 }
 
 // listed is what `go list -json` says of a package.
@@ -81,10 +88,10 @@ func TestImportLaw(t *testing.T) {
 }
 
 // TestImportLawCatches feeds the checker worlds that break the law in one way
-// each, as it would else be unknown whether it could fail.
+// each: otherwise nobody would know whether it can fail.
 func TestImportLawCatches(t *testing.T) {
 	t.Parallel()
-	const proto, echo, pebble = "github.com/asynkron/protoactor-go/actor", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2/vfs"
+	const proto, echo, pebble, cobra = "github.com/asynkron/protoactor-go/actor", "github.com/labstack/echo/v4", "github.com/cockroachdb/pebble/v2/vfs", "github.com/spf13/cobra"
 	for _, world := range []listed{
 		{ImportPath: "audiences/audience", Imports: []string{"audiences/config"}},
 		{ImportPath: "audiences/audience", Imports: []string{"golang.org/x/text"}},
@@ -101,10 +108,17 @@ func TestImportLawCatches(t *testing.T) {
 		{ImportPath: "audiences/actors/standing", Imports: []string{"audiences/actors/batch"}},
 		{ImportPath: "audiences/api", TestImports: []string{proto}},
 		{ImportPath: "audiences/actors", Imports: []string{pebble}},
+		{ImportPath: "audiences/actors/pace", Imports: []string{proto}},
+		{ImportPath: "audiences/actors/pace", Imports: []string{"audiences/journal"}},
+		{ImportPath: "audiences/splitclient", Imports: []string{"audiences/actors/pace"}},
 		{ImportPath: "audiences/journal", TestImports: []string{"audiences/sandbox"}},
 		{ImportPath: "audiences/journal", XTestImports: []string{"audiences/config"}},
 		{ImportPath: "audiences/test", TestImports: []string{"audiences/journal"}},
-		{ImportPath: "audiences", Imports: []string{pebble}},
+		{ImportPath: "audiences", Imports: []string{"audiences/config"}},
+		{ImportPath: "audiences", Imports: []string{cobra}},
+		{ImportPath: "audiences/cli", Imports: []string{pebble}},
+		{ImportPath: "audiences/logging", Imports: []string{"audiences/config"}},
+		{ImportPath: "audiences/memory", Imports: []string{"audiences/config"}},
 		{ImportPath: "audiences/util", Imports: []string{"fmt"}},
 		{ImportPath: "audiences/api/common"},
 	} {
@@ -114,7 +128,8 @@ func TestImportLawCatches(t *testing.T) {
 	}
 	lawful := []listed{
 		{ImportPath: "audiences/actors", Imports: []string{"fmt", proto, "audiences/journal"}, TestImports: []string{"audiences/sandbox", "audiences/actors"}},
-		{ImportPath: "audiences", Imports: []string{"audiences/config", "audiences/api/keyfile", "github.com/rs/zerolog"}},
+		{ImportPath: "audiences", Imports: []string{"os", "audiences/cli"}},
+		{ImportPath: "audiences/cli", Imports: []string{cobra, "audiences/config", "audiences/api/keyfile", "github.com/rs/zerolog"}},
 	}
 	if found := breaches(lawful); len(found) > 0 {
 		t.Errorf("nothing is wrong here: %v", found)
@@ -170,13 +185,13 @@ func unlawful(from, imported string, allowed []string) string {
 // listPackages asks the go command, with the tags of all tests.
 func listPackages(t *testing.T) (packages []listed) {
 	t.Helper()
-	if err := lookAtSources(); err != nil {
+	if err := harness.LookAtSources(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	list := exec.CommandContext(ctx, "go", "list", "-tags", "e2e", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
-	list.Dir = project
+	list.Dir = harness.Project
 	text, err := list.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

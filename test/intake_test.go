@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 const (
@@ -64,23 +65,23 @@ func (l latencies) at(share float64) time.Duration { return l[int(share*float64(
 func measureIntake(t testing.TB) (answering, hanging latencies) {
 	t.Helper()
 	var held atomic.Int64
-	s := newSite(t, sandbox.Options{OnCall: func(c sandbox.Call) {
+	s := harness.NewSite(t, sandbox.Options{OnCall: func(c sandbox.Call) {
 		if c.End.Sub(c.Start) > intakeFlush/2 {
 			held.Add(1)
 		}
 	}}, map[string]any{"splitTimeout": intakeTime.Seconds(), "segmentsFlushRateInSeconds": intakeFlush.Seconds()})
 	ctx, cancel := context.WithTimeout(t.Context(), intakeTime)
 	defer cancel()
-	p := s.start()
-	p.ready()
+	p := s.Start()
+	p.Ready()
 	postAll(t, ctx, p, 0) // the first connections and actors cost more
 	for round := range intakeRounds {
 		answering = append(answering, postAll(t, ctx, p, 2*round+1)...)
-		heal := s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+		heal := s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang})
 		hanging = append(hanging, postAll(t, ctx, p, 2*round+2)...)
 		heal()
 	}
-	if code := p.terminate(); code != 0 {
+	if code := p.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	if held.Load() < intakeRounds {
@@ -93,7 +94,7 @@ func measureIntake(t testing.TB) (answering, hanging latencies) {
 
 // postAll posts like the lambda, one key at a time, and returns how long each
 // post took.
-func postAll(t testing.TB, ctx context.Context, p *process, round int) (all latencies) {
+func postAll(t testing.TB, ctx context.Context, p *harness.Process, round int) (all latencies) {
 	t.Helper()
 	var (
 		mu   sync.Mutex
@@ -103,9 +104,9 @@ func postAll(t testing.TB, ctx context.Context, p *process, round int) (all late
 		done.Go(func() {
 			var mine latencies
 			for n := client; n < intakePosts; n += intakeClients {
-				c := change{token: fmt.Sprint("token-", n%3), segment: fmt.Sprint("s", n%intakeSegments), keys: numbers(round*intakePosts+n, 1)}
+				c := harness.Change{Token: fmt.Sprint("token-", n%3), Segment: fmt.Sprint("s", n%intakeSegments), Keys: numbers(round*intakePosts+n, 1)}
 				began := time.Now()
-				if err := p.postKept(ctx, c); err != nil {
+				if err := p.PostKept(ctx, c); err != nil {
 					t.Error(err)
 					return
 				}

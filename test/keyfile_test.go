@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // servedOn is the serial number of the certificate that a port presents.
@@ -27,7 +28,7 @@ func servedOn(t *testing.T, port int) string {
 func newKey(t *testing.T, dir, name string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if code, _, stderr := run(t, nil, "keygen", "-out", path); code != exitDone {
+	if code, _, stderr := harness.Run(t, nil, "keygen", "-out", path); code != exitDone {
 		t.Fatalf("keygen: %d %s", code, stderr)
 	}
 	return path
@@ -37,24 +38,24 @@ func newKey(t *testing.T, dir, name string) string {
 // after, also while the file is broken or gone; and it passes for no other server.
 func TestKeyFileIsRenewedWhileItRuns(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	key, port := newKey(t, s.dir, "key.p12"), freePort(t)
-	s.configure(map[string]any{"port": port, "keyFile": key})
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	key, port := newKey(t, s.Dir, "key.p12"), harness.FreePort(t)
+	s.Configure(map[string]any{"port": port, "keyFile": key})
 	healthy := func(when string) {
 		t.Helper()
-		if code, stdout, stderr := run(t, nil, "healthcheck", s.config()); code != exitDone {
+		if code, stdout, stderr := harness.Run(t, nil, "healthcheck", s.Config()); code != exitDone {
 			t.Errorf("healthcheck %s: %d %s%s", when, code, stdout, stderr)
 		}
 	}
-	p := s.start("serve")
+	p := s.Start("serve")
 	first := servedOn(t, port)
 	healthy("before")
 	for _, next := range []string{"next.p12", "next.pem", "next.jks"} { // the content tells the form
-		if err := os.Rename(newKey(t, s.dir, next), key); err != nil {
+		if err := os.Rename(newKey(t, s.Dir, next), key); err != nil {
 			t.Fatal(err)
 		}
 		healthy("right after " + next)
-		eventually(t, 30*time.Second, "serve "+next, func() bool {
+		harness.Eventually(t, 30*time.Second, "serve "+next, func() bool {
 			healthy("during " + next)
 			return servedOn(t, port) != first
 		})
@@ -76,17 +77,17 @@ func TestKeyFileIsRenewedWhileItRuns(t *testing.T) {
 	}
 	writeFile(t, key, string(whole))
 	healthy("with the file back")
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 
-	other := newSite(t, sandbox.Options{}, nil)
-	other.configure(map[string]any{"port": port, "keyFile": newKey(t, other.dir, "other.jks")})
-	q := other.start("serve")
-	if code, _, stderr := run(t, nil, "healthcheck", s.config()); code != exitFailed || !strings.Contains(stderr, "certificate") {
+	other := harness.NewSite(t, sandbox.Options{}, nil)
+	other.Configure(map[string]any{"port": port, "keyFile": newKey(t, other.Dir, "other.jks")})
+	q := other.Start("serve")
+	if code, _, stderr := harness.Run(t, nil, "healthcheck", s.Config()); code != exitFailed || !strings.Contains(stderr, "certificate") {
 		t.Errorf("another relay on the port: healthcheck ends with %d %s", code, stderr)
 	}
-	if code := q.terminate(); code != exitDone {
+	if code := q.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -95,22 +96,22 @@ func TestKeyFileIsRenewedWhileItRuns(t *testing.T) {
 // same, and is no reason to call the relay that serves it sick.
 func TestHealthcheckOfAnUnusualChain(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
+	s := harness.NewSite(t, sandbox.Options{}, nil)
 	text, err := os.ReadFile(filepath.Join("..", "api", "keyfile", "testdata", "cases", "negchain.pem"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, port := filepath.Join(s.dir, "key.pem"), freePort(t)
+	key, port := filepath.Join(s.Dir, "key.pem"), harness.FreePort(t)
 	writeFile(t, key, string(text))
-	s.configure(map[string]any{"port": port, "keyFile": key})
-	p := s.start("serve")
-	if code, stdout, stderr := run(t, nil, "healthcheck", s.config()); code != exitDone {
+	s.Configure(map[string]any{"port": port, "keyFile": key})
+	p := s.Start("serve")
+	if code, stdout, stderr := harness.Run(t, nil, "healthcheck", s.Config()); code != exitDone {
 		t.Errorf("healthcheck: %d %s%s", code, stdout, stderr)
 	}
 	if _, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port), &tls.Config{InsecureSkipVerify: true}); err == nil {
 		t.Error("the whole chain was parsed by crypto/tls: this test no longer proves anything")
 	}
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -119,9 +120,9 @@ func TestHealthcheckOfAnUnusualChain(t *testing.T) {
 // what the relay can start with.
 func TestKeygenForms(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
+	s := harness.NewSite(t, sandbox.Options{}, nil)
 	for name, begins := range map[string]string{"a.jks": "\xfe\xed\xfe\xed", "b": "\xfe\xed\xfe\xed", "c.p12": "0", "d.PFX": "0", "e.pem": "-----BEGIN CERTIFICATE-----"} {
-		path := newKey(t, s.dir, name)
+		path := newKey(t, s.Dir, name)
 		text, err := os.ReadFile(path)
 		if err != nil || !strings.HasPrefix(string(text), begins) {
 			t.Errorf("%s: %v, begins with %.4q", name, err, text)
@@ -129,13 +130,13 @@ func TestKeygenForms(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v, want 0600", name, info.Mode(), err)
 		}
-		s.configure(map[string]any{"keyFile": path})
-		if code, stdout, _ := run(t, nil, "check", s.config()); code != exitDone || strings.Contains(stdout, "WARNING") && strings.Contains(stdout, "key file") {
+		s.Configure(map[string]any{"keyFile": path})
+		if code, stdout, _ := harness.Run(t, nil, "check", s.Config()); code != exitDone || strings.Contains(stdout, "WARNING") && strings.Contains(stdout, "key file") {
 			t.Errorf("%s: check ends with %d\n%s", name, code, stdout)
 		}
 	}
-	path := filepath.Join(s.dir, "f.der")
-	if code, _, stderr := run(t, nil, "keygen", "-out", path); code != exitWrong || !strings.Contains(stderr, ".pem") {
+	path := filepath.Join(s.Dir, "f.der")
+	if code, _, stderr := harness.Run(t, nil, "keygen", "-out", path); code != exitWrong || !strings.Contains(stderr, ".pem") {
 		t.Errorf("an ending that tells no form: %d %s", code, stderr)
 	}
 	if _, err := os.Stat(path); err == nil {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var logFor = flag.Duration("log.for", 0, "how long the relay is under load while nobody reads its log, at least")
@@ -27,7 +28,7 @@ var logFor = flag.Duration("log.for", 0, "how long the relay is under load while
 // talkative are the settings of a relay whose log cannot be read: its ports are
 // known beforehand.
 func talkative(t *testing.T, more map[string]any) map[string]any {
-	settings := map[string]any{"port": freePort(t), "adminAddress": fmt.Sprint("127.0.0.1:", freePort(t)), "logLevel": "trace"}
+	settings := map[string]any{"port": harness.FreePort(t), "adminAddress": fmt.Sprint("127.0.0.1:", harness.FreePort(t)), "logLevel": "trace"}
 	for key, value := range more {
 		settings[key] = value
 	}
@@ -35,22 +36,19 @@ func talkative(t *testing.T, more map[string]any) map[string]any {
 }
 
 // startUnread starts a relay with such settings whose standard error is that file.
-func (s *site) startUnread(settings map[string]any, stderr *os.File) *process {
-	s.t.Helper()
-	s.configure(settings)
-	p := s.runAs([]string{s.config()}, nil, func(cmd *exec.Cmd) { cmd.Stderr = stderr })
-	s.answering(p, settings)
+func startUnread(s *harness.Site, settings map[string]any, stderr *os.File) *harness.Process {
+	s.T.Helper()
+	s.Configure(settings)
+	p := s.RunAs([]string{s.Config()}, nil, func(cmd *exec.Cmd) { cmd.Stderr = stderr })
+	answering(s, p, settings)
 	return p
 }
 
 // answering waits until the relay answers at the ports of its settings.
-func (s *site) answering(p *process, settings map[string]any) {
-	s.t.Helper()
-	p.https, p.admin = net.JoinHostPort("127.0.0.1", strconv.Itoa(settings["port"].(int))), settings["adminAddress"].(string)
-	eventually(s.t, patience, "the relay is ready", func() bool {
-		a, err := p.adminGet("/readyz")
-		return err == nil && a.status == 200
-	})
+func answering(s *harness.Site, p *harness.Process, settings map[string]any) {
+	s.T.Helper()
+	p.HTTPS, p.Admin = net.JoinHostPort("127.0.0.1", strconv.Itoa(settings["port"].(int))), settings["adminAddress"].(string)
+	harness.Eventually(s.T, harness.Patience, "the relay is ready", p.IsReady)
 }
 
 // ways are what standard error is under a container runtime and under systemd.
@@ -89,9 +87,9 @@ func stalled(t *testing.T, way string) (reader, writer *os.File) {
 
 // unreadLoad posts for -log.for, and until lines are dropped. Each of its posts is
 // worth a line, for a blank MPID, and a key, which has to be delivered.
-func (s *site) unreadLoad(p *process) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), *logFor+4*patience)
+func unreadLoad(s *harness.Site, p *harness.Process) {
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), *logFor+4*harness.Patience)
 	defer cancel()
 	var (
 		enough atomic.Bool
@@ -102,8 +100,8 @@ func (s *site) unreadLoad(p *process) {
 		posts.Go(func() {
 			for n := 0; !enough.Load(); n++ {
 				began := time.Now()
-				if err := p.postKept(ctx, change{segment: fmt.Sprint("sUnread", client), keys: []string{"", fmt.Sprint(n)}}); err != nil {
-					s.t.Error(err)
+				if err := p.PostKept(ctx, harness.Change{Segment: fmt.Sprint("sUnread", client), Keys: []string{"", fmt.Sprint(n)}}); err != nil {
+					s.T.Error(err)
 					return
 				}
 				took[client] = append(took[client], time.Since(began))
@@ -111,19 +109,19 @@ func (s *site) unreadLoad(p *process) {
 		})
 	}
 	began := time.Now()
-	eventually(s.t, *logFor+4*patience, "lines are dropped", func() bool {
-		return p.metric("audiences_log_lines_dropped_total") > 0 && time.Since(began) >= *logFor
+	harness.Eventually(s.T, *logFor+4*harness.Patience, "lines are dropped", func() bool {
+		return p.Metric("audiences_log_lines_dropped_total") > 0 && time.Since(began) >= *logFor
 	})
 	enough.Store(true)
 	posts.Wait()
 	for client := range took {
-		eventually(s.t, patience, "every key is delivered", func() bool {
-			return len(s.members(fmt.Sprint("sUnread", client))) == len(took[client])
+		harness.Eventually(s.T, harness.Patience, "every key is delivered", func() bool {
+			return len(s.Members(fmt.Sprint("sUnread", client))) == len(took[client])
 		})
 	}
 	all := slices.Sorted(slices.Values(slices.Concat(took[:]...)))
-	s.t.Logf("%d posts in %v: p50 %v, p99 %v, at most %v; %v lines dropped", len(all), time.Since(began).Round(time.Second/10),
-		latencies(all).at(0.5), latencies(all).at(0.99), latencies(all).at(1), p.metric("audiences_log_lines_dropped_total"))
+	s.T.Logf("%d posts in %v: p50 %v, p99 %v, at most %v; %v lines dropped", len(all), time.Since(began).Round(time.Second/10),
+		latencies(all).at(0.5), latencies(all).at(0.99), latencies(all).at(1), p.Metric("audiences_log_lines_dropped_total"))
 }
 
 // TestStalledLog: nobody reads standard error. Posts are answered, keys are
@@ -131,13 +129,13 @@ func (s *site) unreadLoad(p *process) {
 // the log goes on and says how many are missing.
 func TestStalledLog(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
+	s := harness.NewSite(t, sandbox.Options{}, nil)
 	reader, writer := stalled(t, "pipe")
-	p := s.startUnread(talkative(t, nil), writer)
-	p.mustPost(change{segment: "sStalled", keys: []string{"1"}})
-	eventually(t, patience, "keys are delivered", func() bool { return len(s.members("sStalled")) == 1 })
+	p := startUnread(s, talkative(t, nil), writer)
+	p.MustPost(harness.Change{Segment: "sStalled", Keys: []string{"1"}})
+	harness.Eventually(t, harness.Patience, "keys are delivered", func() bool { return len(s.Members("sStalled")) == 1 })
 
-	s.unreadLoad(p)
+	unreadLoad(s, p)
 
 	told := make(chan uint64, 1)
 	go func() {
@@ -151,16 +149,16 @@ func TestStalledLog(t *testing.T) {
 	}()
 	select {
 	case n := <-told:
-		if dropped := p.metric("audiences_log_lines_dropped_total"); n == 0 || float64(n) != dropped {
+		if dropped := p.Metric("audiences_log_lines_dropped_total"); n == 0 || float64(n) != dropped {
 			t.Errorf("the log says that %d lines are missing, the metric says %v", n, dropped)
 		}
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		t.Error("the log does not say that lines are missing")
 	}
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
-	s.judge()
+	s.Judge()
 }
 
 // TestStalledLogAtTheEnd: every way to end takes no longer than it would, and a
@@ -169,35 +167,35 @@ func TestStalledLogAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		what string
-		end  func(t *testing.T, s *site, stderr *os.File) *process
+		end  func(t *testing.T, s *harness.Site, stderr *os.File) *harness.Process
 		code int
 	}{
-		{"stop", func(t *testing.T, s *site, stderr *os.File) *process {
-			p := s.startUnread(talkative(t, nil), stderr)
-			p.mustPost(change{segment: "sStop", keys: []string{"1"}})
-			p.signal(syscall.SIGTERM)
+		{"stop", func(t *testing.T, s *harness.Site, stderr *os.File) *harness.Process {
+			p := startUnread(s, talkative(t, nil), stderr)
+			p.MustPost(harness.Change{Segment: "sStop", Keys: []string{"1"}})
+			p.Signal(syscall.SIGTERM)
 			return p
 		}, exitDone},
-		{"a start that fails", func(t *testing.T, s *site, stderr *os.File) *process {
-			s.configure(map[string]any{"journalDir": "audiences.config"})
-			return s.runAs([]string{s.config()}, nil, func(cmd *exec.Cmd) { cmd.Stderr = stderr })
+		{"a start that fails", func(t *testing.T, s *harness.Site, stderr *os.File) *harness.Process {
+			s.Configure(map[string]any{"journalDir": "audiences.config"})
+			return s.RunAs([]string{s.Config()}, nil, func(cmd *exec.Cmd) { cmd.Stderr = stderr })
 		}, exitFailed},
-		{"a configuration that is wrong", func(t *testing.T, s *site, stderr *os.File) *process {
-			s.configure(map[string]any{"port": -1})
-			return s.runAs([]string{s.config()}, nil, func(cmd *exec.Cmd) { cmd.Stderr = stderr })
+		{"a configuration that is wrong", func(t *testing.T, s *harness.Site, stderr *os.File) *harness.Process {
+			s.Configure(map[string]any{"port": -1})
+			return s.RunAs([]string{s.Config()}, nil, func(cmd *exec.Cmd) { cmd.Stderr = stderr })
 		}, exitWrong},
-		{"a dump of the runtime", func(t *testing.T, s *site, stderr *os.File) *process {
-			p := s.startUnread(talkative(t, nil), stderr)
-			p.signal(syscall.SIGQUIT)
+		{"a dump of the runtime", func(t *testing.T, s *harness.Site, stderr *os.File) *harness.Process {
+			p := startUnread(s, talkative(t, nil), stderr)
+			p.Signal(syscall.SIGQUIT)
 			return p
 		}, exitWrong},
 	} {
 		for way := range ways {
 			t.Run(way+"/"+c.what, func(t *testing.T) {
 				t.Parallel()
-				s := newSite(t, sandbox.Options{}, nil)
+				s := harness.NewSite(t, sandbox.Options{}, nil)
 				_, writer := stalled(t, way)
-				if code := c.end(t, s, writer).wait(patience); code != c.code {
+				if code := c.end(t, s, writer).Wait(harness.Patience); code != c.code {
 					t.Errorf("exit code %d, want %d", code, c.code)
 				}
 			})
@@ -213,7 +211,7 @@ func TestClosedLog(t *testing.T) {
 		for _, first := range []bool{false, true} { // it has gone before the relay starts
 			t.Run(fmt.Sprintf("%s, before the start: %v", way, first), func(t *testing.T) {
 				t.Parallel()
-				s := newSite(t, sandbox.Options{}, nil)
+				s := harness.NewSite(t, sandbox.Options{}, nil)
 				reader, writer, err := open()
 				if err != nil {
 					t.Fatal(err)
@@ -222,10 +220,10 @@ func TestClosedLog(t *testing.T) {
 				if first {
 					_ = reader.Close()
 				}
-				p := s.startUnread(talkative(t, nil), writer)
+				p := startUnread(s, talkative(t, nil), writer)
 				_ = reader.Close() // fails if it is closed already
-				s.unreadLoad(p)
-				if code := p.terminate(); code != exitDone {
+				unreadLoad(s, p)
+				if code := p.Terminate(); code != exitDone {
 					t.Errorf("exit code %d", code)
 				}
 			})
@@ -238,73 +236,54 @@ func TestClosedLog(t *testing.T) {
 // one of them.
 func TestClosedDescriptors(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
+	s := harness.NewSite(t, sandbox.Options{}, nil)
 	settings := talkative(t, nil)
-	s.configure(settings)
+	s.Configure(settings)
 	for range 2 { // the second start reads what the first one wrote
-		p := s.runAs([]string{s.config()}, nil, func(cmd *exec.Cmd) {
-			cmd.Args = []string{"sh", "-c", `exec "$0" "$1" <&- >&- 2>&-`, cmd.Path, s.config()}
+		p := s.RunAs([]string{s.Config()}, nil, func(cmd *exec.Cmd) {
+			cmd.Args = []string{"sh", "-c", `exec "$0" "$1" <&- >&- 2>&-`, cmd.Path, s.Config()}
 			cmd.Path = "/bin/sh"
 		})
-		s.answering(p, settings)
+		answering(s, p, settings)
 		for fd := range 3 {
-			if file, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.cmd.Process.Pid, fd)); err != nil || file != "/dev/null" {
+			if file, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.PID(), fd)); err != nil || file != "/dev/null" {
 				t.Errorf("descriptor %d is %s, %v", fd, file, err)
 			}
 		}
-		p.mustPost(change{segment: "sNowhere", keys: []string{"1"}})
-		if n := p.metric("audiences_journal_set_aside"); n != 0 {
+		p.MustPost(harness.Change{Segment: "sNowhere", Keys: []string{"1"}})
+		if n := p.Metric("audiences_journal_set_aside"); n != 0 {
 			t.Errorf("%v damaged stores", n)
 		}
-		if code := p.terminate(); code != exitDone {
+		if code := p.Terminate(); code != exitDone {
 			t.Errorf("exit code %d", code)
 		}
 	}
-	s.judge()
+	s.Judge()
 }
 
 // TestFailingWriteIsTold: the one line that says why the process ends gets out
 // before it does. A limit on the size of files stands for a disk that fails.
 func TestFailingWriteIsTold(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
-	p := s.runAs([]string{s.config()}, nil, func(cmd *exec.Cmd) {
-		cmd.Args = []string{"sh", "-c", `ulimit -f 64; exec "$0" "$1"`, cmd.Path, s.config()}
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
+	p := s.RunAs([]string{s.Config()}, nil, func(cmd *exec.Cmd) {
+		cmd.Args = []string{"sh", "-c", `ulimit -f 64; exec "$0" "$1"`, cmd.Path, s.Config()}
 		cmd.Path = "/bin/sh"
 	})
-	p.listening()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p.Listening()
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	for i := 0; ; i++ {
-		a, err := p.post(ctx, change{segment: "sFull", keys: numbers(1000*i, 1000)})
-		if err != nil || a.status != 200 {
+		a, err := p.Post(ctx, harness.Change{Segment: "sFull", Keys: numbers(1000*i, 1000)})
+		if err != nil || a.Status != 200 {
 			break
 		}
 	}
-	if code := p.wait(patience); code != exitFailed {
+	if code := p.Wait(harness.Patience); code != exitFailed {
 		t.Errorf("exit code %d", code)
 	}
 	var event struct{ Level, Error string }
-	if last := lastLine(p.log()); json.Unmarshal([]byte(last), &event) != nil || event.Level != "error" || event.Error == "" {
+	if last := lastLine(p.Log()); json.Unmarshal([]byte(last), &event) != nil || event.Level != "error" || event.Error == "" {
 		t.Errorf("the last line is %s", last)
 	}
-}
-
-// metric is the value of a metric without labels.
-func (p *process) metric(name string) (value float64) {
-	p.t.Helper()
-	a, err := p.adminGet("/metrics")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for line := range strings.Lines(a.body) {
-		if words := strings.Fields(line); len(words) == 2 && words[0] == name {
-			if value, err = strconv.ParseFloat(words[1], 64); err != nil {
-				p.t.Fatal(err)
-			}
-			return value
-		}
-	}
-	p.t.Fatalf("there is no metric %s", name)
-	return 0
 }

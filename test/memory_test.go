@@ -4,16 +4,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
-	"os"
 	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var memoryKeys = flag.Int("memory.keys", 500_000, "pending keys of TestBoundedMemory; make memory has 10,000,000")
@@ -41,12 +38,12 @@ func TestBoundedMemory(t *testing.T) {
 			s := newMemorySite(t, *memoryKeys/each, each)
 			s.start()
 			s.step("keys accepted while Split is down", s.postAll)
-			s.process.kill()
+			s.process.Kill()
 			s.start()
-			s.split.ClearFaults()
+			s.Split.ClearFaults()
 			s.step("all delivered after Split came back", s.delivered)
 			s.verify()
-			if code := s.process.terminate(); code != 0 {
+			if code := s.process.Terminate(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
 		})
@@ -55,16 +52,16 @@ func TestBoundedMemory(t *testing.T) {
 
 // memorySite is a relay that may call as fast as it can, and a Split with room.
 type memorySite struct {
-	*site
+	*harness.Site
 	segments, each int
-	process        *process
+	process        *harness.Process
 	calls          chan struct{} // has a value when there were calls
 }
 
 func newMemorySite(t *testing.T, segments, each int) *memorySite {
 	t.Helper()
 	s := &memorySite{segments: segments, each: each, calls: make(chan struct{}, 1)}
-	s.site = newSite(t, sandbox.Options{
+	s.Site = harness.NewSite(t, sandbox.Options{
 		MaxMembers: each,
 		Allowed:    s.allowed,
 		OnCall: func(sandbox.Call) {
@@ -74,7 +71,7 @@ func newMemorySite(t *testing.T, segments, each int) *memorySite {
 			}
 		},
 	}, map[string]any{"segmentsFlushRateInSeconds": 1})
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang})
 	return s
 }
 
@@ -87,62 +84,44 @@ func (s *memorySite) allowed(_ sandbox.Target, verb audience.Verb, key string) b
 
 var firstNumber, _ = strconv.Atoi(numbers(0, 1)[0])
 
-func (s *memorySite) change(n int) change {
-	return change{token: fmt.Sprint("token-", n%memoryTenants), segment: fmt.Sprint("s", n), keys: numbers(0, s.each)}
+func (s *memorySite) change(n int) harness.Change {
+	return harness.Change{Token: fmt.Sprint("token-", n%memoryTenants), Segment: fmt.Sprint("s", n), Keys: numbers(0, s.each)}
 }
 
 // start starts the relay and looks at how long that takes.
 func (s *memorySite) start() {
-	s.t.Helper()
+	s.T.Helper()
 	began := time.Now()
-	s.process = s.launch()
+	s.process = s.Launch()
 	s.step("start: answers /ping", func(ctx context.Context) error {
-		s.process.listening()
-		a, err := s.process.send(ctx, http.MethodGet, "/ping", "", nil)
-		if err == nil && a.status != http.StatusOK {
-			err = fmt.Errorf("answered %d", a.status)
-		}
-		return err
+		s.process.Listening()
+		return s.process.Ping(ctx)
 	})
-	s.step("ready, after that", func(context.Context) error { s.process.ready(); return nil })
+	s.step("ready, after that", func(context.Context) error { s.process.Ready(); return nil })
 	if took := time.Since(began); took > longestStart {
-		s.t.Errorf("the start took %v, and should take less than %v", took, longestStart)
+		s.T.Errorf("the start took %v, and should take less than %v", took, longestStart)
 	}
 }
 
 // step runs one part and prints how long it took, and the memory.
 func (s *memorySite) step(what string, run func(context.Context) error) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), memoryPatience)
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.T.Context(), memoryPatience)
 	defer cancel()
 	began := time.Now()
 	err := run(ctx)
-	now, peak := s.process.resident()
-	s.t.Logf("%-40s %7.2f s   RSS %4d MiB, at most %4d MiB", what, time.Since(began).Seconds(), now>>20, peak>>20)
+	now, peak := s.process.Resident()
+	s.T.Logf("%-40s %7.2f s   RSS %4d MiB, at most %4d MiB", what, time.Since(began).Seconds(), now>>20, peak>>20)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	if peak > mostMemory {
-		s.t.Errorf("%s: %d MiB of memory, and should be less than %d", what, peak>>20, mostMemory>>20)
+		s.T.Errorf("%s: %d MiB of memory, and should be less than %d", what, peak>>20, mostMemory>>20)
 	}
 }
 
 func (s *memorySite) postAll(ctx context.Context) error {
-	failed := make(chan error, memoryClients)
-	var done sync.WaitGroup
-	for client := range memoryClients {
-		done.Go(func() {
-			for n := client; n < s.segments; n += memoryClients {
-				if err := s.process.postKept(ctx, s.change(n)); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	close(failed)
-	return <-failed
+	return harness.Each(memoryClients, s.segments, func(_, n int) error { return s.process.PostKept(ctx, s.change(n)) })
 }
 
 // delivered waits until Split has every key.
@@ -158,43 +137,24 @@ func (s *memorySite) delivered(ctx context.Context) error {
 }
 
 func (s *memorySite) members() (n int) {
-	if s.split.Counts().Keys < s.segments*s.each {
-		return s.split.Counts().Keys // not all of them yet; to look at each segment takes longer
+	if s.Split.Counts().Keys < s.segments*s.each {
+		return s.Split.Counts().Keys // not all of them yet; to look at each segment takes longer
 	}
-	for _, segment := range s.split.Segments() {
+	for _, segment := range s.Split.Segments() {
 		n += segment.Keys
 	}
 	return n
 }
 
 func (s *memorySite) verify() {
-	s.t.Helper()
+	s.T.Helper()
 	for n := range s.segments {
 		c := s.change(n)
-		if got := s.split.Size(c.token, environment, c.segment); got != s.each {
-			s.t.Errorf("segment %s has %d keys, and should have %d", c.segment, got, s.each)
+		if got := s.Split.Size(c.Token, harness.Environment, c.Segment); got != s.each {
+			s.T.Errorf("segment %s has %d keys, and should have %d", c.Segment, got, s.each)
 		}
 	}
-	s.judge()
-	counts := s.split.Counts()
-	s.t.Logf("%d calls, %d keys applied: %v", counts.Calls, counts.Keys, counts.Outcomes)
-}
-
-// resident is the memory of the process, now and at most so far, in bytes, as
-// Linux counts it.
-func (p *process) resident() (now, peak int) {
-	p.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		var kilobytes int
-		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &kilobytes); err == nil {
-			now = kilobytes << 10
-		} else if _, err := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); err == nil {
-			peak = kilobytes << 10
-		}
-	}
-	return now, peak
+	s.Judge()
+	counts := s.Split.Counts()
+	s.T.Logf("%d calls, %d keys applied: %v", counts.Calls, counts.Keys, counts.Outcomes)
 }

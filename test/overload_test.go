@@ -1,21 +1,20 @@
 package test
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var overloadFor = flag.Duration("overload.for", 2*time.Second, "how long TestOverload lasts; make overload has a minute")
@@ -40,7 +39,7 @@ const (
 // refused. It prints what happened.
 func TestOverload(t *testing.T) {
 	f := newFlood(t)
-	heal := f.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+	heal := f.Split.Fault(sandbox.Rule{Kind: sandbox.Hang})
 	sustained := f.sustained()
 	f.count = tally{}
 	ctx, cancel := context.WithTimeout(t.Context(), *overloadFor)
@@ -49,7 +48,7 @@ func TestOverload(t *testing.T) {
 	worst := f.during(ctx, func() { due = f.pour(ctx, overloadTimes*sustained) })
 	took := time.Since(began).Seconds()
 	c := &f.count
-	now, peak := f.process.resident()
+	now, peak := f.process.Resident()
 	t.Logf("sustained %.0f posts/s of %d keys; due %.0f/s, sent %.0f/s in %.1f s: %d answered 200, %d 503, %d cut off; slowest /ping %v; RSS %d MiB, at most %d MiB",
 		sustained, overloadKeys, float64(due)/took, float64(c.sent.Load())/took, took, c.accepted.Load(), c.refused.Load(), c.cut.Load(), worst, now>>20, peak>>20)
 	if c.accepted.Load() == 0 || c.refused.Load() == 0 {
@@ -58,7 +57,7 @@ func TestOverload(t *testing.T) {
 	if peak > mostMemory {
 		t.Errorf("%d MiB of memory, and should be less than %d", peak>>20, mostMemory>>20)
 	}
-	f.process.mustPost(change{segment: "sAfter", keys: []string{"1"}})
+	f.process.MustPost(harness.Change{Segment: "sAfter", Keys: []string{"1"}})
 	heal()
 	f.verify()
 }
@@ -66,8 +65,8 @@ func TestOverload(t *testing.T) {
 // flood posts blocks of keys to a relay with little room, and remembers what
 // became of each block.
 type flood struct {
-	*site
-	process *process
+	*harness.Site
+	process *harness.Process
 	client  *http.Client
 	bodies  [overloadSegments][overloadBlocks][]byte
 	fates   [overloadSegments][overloadBlocks]struct{ accepted, unknown atomic.Bool }
@@ -78,19 +77,17 @@ type tally struct{ sent, accepted, refused, cut atomic.Int64 }
 
 func newFlood(t *testing.T) *flood {
 	t.Helper()
-	f := &flood{client: &http.Client{Timeout: overloadPatience, Transport: &http.Transport{
-		MaxIdleConnsPerHost: overloadAtOnce, // a handshake for each post would cost this process more than the relay
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
-	}}}
-	f.site = newSite(t, sandbox.Options{}, map[string]any{
+	f := &flood{client: harness.NewKept(overloadAtOnce)} // a handshake for each post would cost this process more than the relay
+	f.client.Timeout = overloadPatience
+	f.Site = harness.NewSite(t, sandbox.Options{}, map[string]any{
 		"maxRequestsInFlight": overloadInFlight, "maxBytesInFlight": 1 << 20, "maxBodyBytes": 1 << 18, "splitTimeout": 2})
 	for n := range f.bodies {
 		for block := range f.bodies[n] {
-			f.bodies[n][block] = change{segment: floodSegment(n), keys: numbers(block*overloadKeys, overloadKeys)}.body()
+			f.bodies[n][block] = harness.Change{Segment: floodSegment(n), Keys: numbers(block*overloadKeys, overloadKeys)}.Body()
 		}
 	}
-	f.process = f.start()
-	f.process.ready()
+	f.process = f.Start()
+	f.process.Ready()
 	t.Cleanup(f.client.CloseIdleConnections)
 	return f
 }
@@ -100,7 +97,7 @@ func floodSegment(n int) string { return fmt.Sprint("s", n) }
 // sustained is how many posts a second are answered 200 to clients that wait for
 // each answer, and are few enough to be let in.
 func (f *flood) sustained() float64 {
-	ctx, cancel := context.WithTimeout(f.t.Context(), overloadMeasure)
+	ctx, cancel := context.WithTimeout(f.T.Context(), overloadMeasure)
 	defer cancel()
 	var clients sync.WaitGroup
 	for range overloadInFlight / 4 {
@@ -143,30 +140,22 @@ func (f *flood) pour(ctx context.Context, perSecond float64) (due int) {
 func (f *flood) post() {
 	n, block := rand.IntN(overloadSegments), rand.IntN(overloadBlocks)
 	fate := &f.fates[n][block]
-	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodPost, "https://"+f.process.https+"/audiences", bytes.NewReader(f.bodies[n][block]))
-	if err != nil {
-		f.t.Error(err)
-		return
-	}
-	request.Header.Set("Authorization", authToken)
 	f.count.sent.Add(1)
-	response, err := f.client.Do(request)
-	if err != nil { // refused, reset or out of time: no answer, and the outcome is unknown (I1)
+	a, err := f.process.SendBy(f.T.Context(), f.client, http.MethodPost, "/audiences", harness.AuthToken, f.bodies[n][block])
+	if a.Status == 0 { // refused, reset or out of time: no answer, and the outcome is unknown (I1)
 		f.count.cut.Add(1)
 		fate.unknown.Store(true)
 		return
 	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
 	switch {
-	case response.StatusCode == http.StatusOK:
+	case a.Status == http.StatusOK:
 		f.count.accepted.Add(1)
 		fate.accepted.Store(true)
-	case err != nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "":
-		f.t.Errorf("answered %d %s, Retry-After %q, %v", response.StatusCode, text, response.Header.Get("Retry-After"), err)
+	case err != nil || a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "":
+		f.T.Errorf("answered %d %s, Retry-After %q, %v", a.Status, a.Body, a.Header.Get("Retry-After"), err)
 	default:
 		f.count.refused.Add(1)
-		if bytes.Contains(text, []byte("unknown")) {
+		if strings.Contains(a.Body, "unknown") {
 			fate.unknown.Store(true)
 		}
 	}
@@ -179,9 +168,9 @@ func (f *flood) during(ctx context.Context, work func()) (worst time.Duration) {
 	probes.Go(func() {
 		for ctx.Err() == nil {
 			began := time.Now()
-			a, err := f.process.send(context.WithoutCancel(ctx), http.MethodGet, "/ping", "", nil)
-			if err != nil || a.status != http.StatusOK {
-				f.t.Errorf("/ping: %d, %v", a.status, err)
+			a, err := f.process.Send(context.WithoutCancel(ctx), http.MethodGet, "/ping", "", nil)
+			if err != nil || a.Status != http.StatusOK {
+				f.T.Errorf("/ping: %d, %v", a.Status, err)
 				return
 			}
 			worst = max(worst, time.Since(began))
@@ -195,29 +184,29 @@ func (f *flood) during(ctx context.Context, work func()) (worst time.Duration) {
 // verify waits until Split has what was answered 200, which can be a minute after
 // it is back, lets the relay end, and looks for keys that it should not have.
 func (f *flood) verify() {
-	f.t.Helper()
+	f.T.Helper()
 	for n := range overloadSegments {
-		eventually(f.t, 4*patience, "what was answered 200 is delivered", func() bool {
+		harness.Eventually(f.T, 4*harness.Patience, "what was answered 200 is delivered", func() bool {
 			missing, _ := f.difference(n)
 			return missing == 0
 		})
 	}
-	if code := f.process.terminate(); code != 0 {
-		f.t.Errorf("exit code %d", code)
+	if code := f.process.Terminate(); code != 0 {
+		f.T.Errorf("exit code %d", code)
 	}
 	for n := range overloadSegments {
 		if missing, extra := f.difference(n); missing+extra > 0 {
-			f.t.Errorf("segment %s: %d blocks of keys are missing, %d are there that were only refused", floodSegment(n), missing, extra)
+			f.T.Errorf("segment %s: %d blocks of keys are missing, %d are there that were only refused", floodSegment(n), missing, extra)
 		}
 	}
-	f.judge()
+	f.Judge()
 }
 
 // difference counts the blocks that are not all there though they should be, and
 // those of which something is there though it should not be.
 func (f *flood) difference(n int) (missing, extra int) {
 	var there [overloadBlocks]int
-	for _, key := range f.members(floodSegment(n)) {
+	for _, key := range f.Members(floodSegment(n)) {
 		k, err := strconv.Atoi(key)
 		if block := (k - firstNumber) / overloadKeys; err == nil && k >= firstNumber && block < overloadBlocks {
 			there[block]++

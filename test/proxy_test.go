@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // hiddenHost is a name that no resolver knows (RFC 6761): who reaches it went by
@@ -73,7 +74,7 @@ func (p *connectProxy) requests() []string {
 
 // behindTLS serves the look-alike under hiddenHost, with a certificate of which the
 // PEM text is returned.
-func behindTLS(t *testing.T, s *site) (address, authority string) {
+func behindTLS(t *testing.T, s *harness.Site) (address, authority string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -85,7 +86,7 @@ func behindTLS(t *testing.T, s *site) (address, authority string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	to, err := url.Parse(s.split.URL)
+	to, err := url.Parse(s.Split.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,12 +101,12 @@ func behindTLS(t *testing.T, s *site) (address, authority string) {
 // that the environment names, as docs/configuration.md says.
 func TestProxyAndAuthorities(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
+	s := harness.NewSite(t, sandbox.Options{}, nil)
 	address, authority := behindTLS(t, s)
 	proxy := &connectProxy{server: address}
 	front := httptest.NewServer(proxy)
 	t.Cleanup(front.Close)
-	file := filepath.Join(s.dir, "authorities", "own.pem")
+	file := filepath.Join(s.Dir, "authorities", "own.pem")
 	if err := os.Mkdir(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -124,22 +125,22 @@ func TestProxyAndAuthorities(t *testing.T) {
 		{"around the proxy", []string{"HTTPS_PROXY=" + through, "NO_PROXY=" + hiddenHost, "SSL_CERT_FILE=" + file}, "dns_failure", false},
 		{"a proxy that is not there", []string{"HTTPS_PROXY=http://relay:sekrit-proxy@127.0.0.1:1", "SSL_CERT_FILE=" + file}, "unreachable", false},
 	} {
-		s.configure(map[string]any{"splitApiUrl": "https://" + hiddenHost, "journalDir": strings.ReplaceAll(c.what, " ", "-"), "drainTimeout": 0})
+		s.Configure(map[string]any{"splitApiUrl": "https://" + hiddenHost, "journalDir": strings.ReplaceAll(c.what, " ", "-"), "drainTimeout": 0})
 		before := len(proxy.requests())
-		p := s.launchWith(append([]string{"NO_PROXY=", "no_proxy="}, c.env...))
-		p.listening()
+		p := s.LaunchWith(append([]string{"NO_PROXY=", "no_proxy="}, c.env...))
+		p.Listening()
 		segment := "s" + strings.ReplaceAll(c.what, " ", "_")
-		p.mustPost(change{segment: segment, keys: []string{"1"}})
+		p.MustPost(harness.Change{Segment: segment, Keys: []string{"1"}})
 		reason := c.reason
 		if reason == "" {
 			reason = "delivered"
 		}
-		eventually(t, patience, c.what+": a call ends as "+reason, func() bool {
-			a, err := p.adminGet("/metrics")
-			return err == nil && strings.Contains(a.body, `audiences_split_calls_total{reason="`+reason+`"} `) &&
-				!strings.Contains(a.body, `audiences_split_calls_total{reason="`+reason+`"} 0`)
+		harness.Eventually(t, harness.Patience, c.what+": a call ends as "+reason, func() bool {
+			a, err := p.AdminGet("/metrics")
+			return err == nil && strings.Contains(a.Body, `audiences_split_calls_total{reason="`+reason+`"} `) &&
+				!strings.Contains(a.Body, `audiences_split_calls_total{reason="`+reason+`"} 0`)
 		})
-		if got := len(s.members(segment)) == 1; got != (c.reason == "") {
+		if got := len(s.Members(segment)) == 1; got != (c.reason == "") {
 			t.Errorf("%s: delivered: %v", c.what, got)
 		}
 		asked := proxy.requests()[before:]
@@ -151,7 +152,7 @@ func TestProxyAndAuthorities(t *testing.T) {
 				t.Errorf("%s: the proxy was asked %q", c.what, request)
 			}
 		}
-		p.terminate()
-		mustNotShow(t, "the log", p.log(), "sekrit-proxy", apiToken)
+		p.Terminate()
+		mustNotShow(t, "the log", p.Log(), "sekrit-proxy", harness.APIToken)
 	}
 }

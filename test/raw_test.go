@@ -10,18 +10,20 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // sendRecorded writes the request as it stands in the record: net/http's client
 // would put some of these right.
-func sendRecorded(t *testing.T, p *process, c recorded) answer {
+func sendRecorded(t *testing.T, p *harness.Process, c recorded) harness.Answer {
 	t.Helper()
 	var head strings.Builder
 	version := "1.1"
 	if c.ID == "http10-keepalive" {
 		version = "1.0"
 	}
-	fmt.Fprintf(&head, "%s %s HTTP/%s\r\nHost: %s\r\n", c.Method, c.Path, version, p.https)
+	fmt.Fprintf(&head, "%s %s HTTP/%s\r\nHost: %s\r\n", c.Method, c.Path, version, p.HTTPS)
 	for _, h := range c.Headers {
 		fmt.Fprintf(&head, "%s: %s\r\n", h[0], h[1])
 	}
@@ -36,7 +38,7 @@ func sendRecorded(t *testing.T, p *process, c recorded) answer {
 	if strings.Contains(head.String(), "100-continue") {
 		writeAll(t, conn, head.String()+"\r\n")
 		reader := bufio.NewReader(conn)
-		if a := readAnswer(t, reader); a.status != http.StatusContinue {
+		if a := readAnswer(t, reader); a.Status != http.StatusContinue {
 			return a
 		}
 		writeAll(t, conn, c.Body)
@@ -48,15 +50,15 @@ func sendRecorded(t *testing.T, p *process, c recorded) answer {
 
 // dialTLS opens a connection that ends with the test, in any case before patience
 // does.
-func dialTLS(t *testing.T, p *process) *tls.Conn {
+func dialTLS(t *testing.T, p *harness.Process) *tls.Conn {
 	t.Helper()
-	dialer := &net.Dialer{Timeout: patience}
-	conn, err := tls.DialWithDialer(dialer, "tcp", p.https, &tls.Config{InsecureSkipVerify: true})
+	dialer := &net.Dialer{Timeout: harness.Patience}
+	conn, err := tls.DialWithDialer(dialer, "tcp", p.HTTPS, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(harness.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	return conn
@@ -69,7 +71,7 @@ func writeAll(t *testing.T, conn io.Writer, text string) {
 	}
 }
 
-func readAnswer(t *testing.T, from *bufio.Reader) answer {
+func readAnswer(t *testing.T, from *bufio.Reader) harness.Answer {
 	t.Helper()
 	response, err := http.ReadResponse(from, nil)
 	if err != nil {
@@ -80,5 +82,5 @@ func readAnswer(t *testing.T, from *bufio.Reader) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{response.StatusCode, response.Header, string(body)}
+	return harness.Answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
 }

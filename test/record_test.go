@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"audiences/audience"
+	"audiences/test/harness"
 )
 
 // recorded is one request to the server before this one, and what it answered.
@@ -96,28 +97,28 @@ func loadRecorded(t *testing.T) []recorded {
 }
 
 // check compares the answer.
-func (c recorded) check(t *testing.T, got answer) {
+func (c recorded) check(t *testing.T, got harness.Answer) {
 	t.Helper()
 	v := verdicts[c.ID]
 	status := cmp.Or(v.status, c.Status)
-	if got.status != status {
-		t.Fatalf("%s: %d %q, want %d (%s)", c.Note, got.status, got.body, status, v.why)
+	if got.Status != status {
+		t.Fatalf("%s: %d %q, want %d (%s)", c.Note, got.Status, got.Body, status, v.why)
 	}
 	switch {
 	case v.body != "":
-		if !regexp.MustCompile(v.body).MatchString(got.body) {
-			t.Errorf("%s: %q, want %s", c.Note, got.body, v.body)
+		if !regexp.MustCompile(v.body).MatchString(got.Body) {
+			t.Errorf("%s: %q, want %s", c.Note, got.Body, v.body)
 		}
 	case status == http.StatusOK:
-		if got.body != c.Response {
-			t.Errorf("%s: %q, want %q", c.Note, got.body, c.Response)
+		if got.Body != c.Response {
+			t.Errorf("%s: %q, want %q", c.Note, got.Body, c.Response)
 		}
 	case v.message != "":
-		if !strings.HasPrefix(got.message(), v.message) {
-			t.Errorf("%s: %q, want %q at the beginning (%s)", c.Note, got.body, v.message, v.why)
+		if !strings.HasPrefix(got.Message(), v.message) {
+			t.Errorf("%s: %q, want %q at the beginning (%s)", c.Note, got.Body, v.message, v.why)
 		}
-	case got.message() != c.Response:
-		t.Errorf("%s: %q, want the message %q", c.Note, got.body, c.Response)
+	case got.Message() != c.Response:
+		t.Errorf("%s: %q, want the message %q", c.Note, got.Body, c.Response)
 	}
 }
 
@@ -156,7 +157,7 @@ func (c recorded) checkCache(t *testing.T, before, after []string, where string,
 	}
 	var want []string
 	if keys > 0 {
-		token, err := audience.ParseToken(apiToken)
+		token, err := audience.ParseToken(harness.APIToken)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -172,16 +173,16 @@ func (c recorded) checkCache(t *testing.T, before, after []string, where string,
 	}
 }
 
-func (p *process) cacheLines(t *testing.T) []string {
+func cacheLines(t *testing.T, p *harness.Process) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
-	a, err := p.send(ctx, http.MethodGet, "/cache", authToken, nil)
-	if err != nil || a.status != http.StatusOK {
-		t.Fatalf("/cache: %d %s, %v", a.status, a.body, err)
+	a, err := p.Send(ctx, http.MethodGet, "/cache", harness.AuthToken, nil)
+	if err != nil || a.Status != http.StatusOK {
+		t.Fatalf("/cache: %d %s, %v", a.Status, a.Body, err)
 	}
-	if a.body == "cache empty" {
+	if a.Body == "cache empty" {
 		return nil
 	}
-	return strings.Split(a.body, "\n")
+	return strings.Split(a.Body, "\n")
 }

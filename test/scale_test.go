@@ -4,13 +4,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var (
@@ -32,18 +31,18 @@ const (
 // and the memory; docs/performance.md has figures.
 func TestScale(t *testing.T) {
 	look, calls := signalled(sandbox.Options{MaxMembers: 10_000_000})
-	s := &scaleSite{site: newSite(t, look, map[string]any{"splitTimeout": scaleTime.Seconds(), "segmentsFlushRateInSeconds": 1,
+	s := &scaleSite{Site: harness.NewSite(t, look, map[string]any{"splitTimeout": scaleTime.Seconds(), "segmentsFlushRateInSeconds": 1,
 		"maxConcurrentCalls": 256, "maxCallsPerSecond": 100_000, "maxCallsPerSecondPerTenant": 100_000}), calls: calls}
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang}) // Split is down: everything stays pending
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang}) // Split is down: everything stays pending
 	s.run()
 	s.step(fmt.Sprintf("a post with %d keys", *scalePost), s.largePost)
 	s.step(fmt.Sprintf("%d keys for one segment, a tenth deleted again", *scaleKeys), s.largeSegment)
 	s.step(fmt.Sprintf("%d segments with %d keys each", *scaleSegments, keysOfSegment), s.manySegments)
-	s.process.kill()
-	s.split.ClearFaults()
+	s.process.Kill()
+	s.Split.ClearFaults()
 	s.run()
 	s.step("delivered, after that", s.delivered)
-	if code := s.process.terminate(); code != 0 {
+	if code := s.process.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	s.verify()
@@ -51,81 +50,62 @@ func TestScale(t *testing.T) {
 
 // scaleSite is a relay that may call as fast as it can, and a Split with room.
 type scaleSite struct {
-	*site
-	process *process
+	*harness.Site
+	process *harness.Process
 	calls   chan struct{} // has a value when there were calls
 }
 
 // step runs one part, prints how long it took, and fails if that was too long.
 func (s *scaleSite) step(what string, run func(context.Context) error) {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), scaleTime)
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.T.Context(), scaleTime)
 	defer cancel()
 	began := time.Now()
 	err := run(ctx)
-	s.t.Logf("%-55s %6.2f s  %s", what, time.Since(began).Seconds(), s.process.memory())
+	s.T.Logf("%-55s %6.2f s  %s", what, time.Since(began).Seconds(), s.process.Memory())
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 }
 
 func (s *scaleSite) run() {
-	s.t.Helper()
-	s.process = s.launch()
+	s.T.Helper()
+	s.process = s.Launch()
 	s.step("start: answers /ping", s.ping)
-	s.step("ready, after that", func(context.Context) error { s.process.ready(); return nil })
+	s.step("ready, after that", func(context.Context) error { s.process.Ready(); return nil })
 }
 
 func (s *scaleSite) ping(ctx context.Context) error {
-	s.process.listening()
-	a, err := s.process.send(ctx, http.MethodGet, "/ping", "", nil)
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("answered %d", a.status)
-	}
-	return err
+	s.process.Listening()
+	return s.process.Ping(ctx)
 }
 
 const scaleToken = "token-0"
 
 func (s *scaleSite) largePost(ctx context.Context) error {
-	return s.process.postKept(ctx, change{token: scaleToken, segment: "largePost", verb: "add", keys: numbers(0, *scalePost)})
+	return s.process.PostKept(ctx, harness.Change{Token: scaleToken, Segment: "largePost", Verb: "add", Keys: numbers(0, *scalePost)})
 }
 
 func (s *scaleSite) largeSegment(ctx context.Context) error {
 	const each = 100_000
 	for from := 0; from < *scaleKeys; from += each {
-		if err := s.process.postKept(ctx, change{token: scaleToken, segment: "largeSegment", verb: "add", keys: numbers(from, min(each, *scaleKeys-from))}); err != nil {
+		if err := s.process.PostKept(ctx, harness.Change{Token: scaleToken, Segment: "largeSegment", Verb: "add", Keys: numbers(from, min(each, *scaleKeys-from))}); err != nil {
 			return err
 		}
 	}
-	return s.process.postKept(ctx, change{token: scaleToken, segment: "largeSegment", verb: "delete", keys: numbers(0, *scaleKeys/10)})
+	return s.process.PostKept(ctx, harness.Change{Token: scaleToken, Segment: "largeSegment", Verb: "delete", Keys: numbers(0, *scaleKeys/10)})
 }
 
 // manySegments posts to all segments, and deletes a key again in each tenth.
 func (s *scaleSite) manySegments(ctx context.Context) error {
-	failed := make(chan error, scaleClients)
-	var done sync.WaitGroup
-	for client := range scaleClients {
-		done.Go(func() {
-			for n := client; n < *scaleSegments; n += scaleClients {
-				err := s.process.postKept(ctx, change{token: manyToken(n), segment: manyName(n), verb: "add", keys: numbers(n, keysOfSegment)})
-				if err == nil && n%10 == 0 {
-					err = s.process.postKept(ctx, change{token: manyToken(n), segment: manyName(n), verb: "delete", keys: numbers(n, 1)})
-				}
-				if err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	select {
-	case err := <-failed:
-		return err
-	default:
-		return nil
-	}
+	return harness.Each(scaleClients, *scaleSegments, func(_, n int) error {
+		c := harness.Change{Token: manyToken(n), Segment: manyName(n), Verb: "add", Keys: numbers(n, keysOfSegment)}
+		if err := s.process.PostKept(ctx, c); err != nil || n%10 > 0 {
+			return err
+		}
+		c.Verb, c.Keys = "delete", numbers(n, 1)
+		return s.process.PostKept(ctx, c)
+	})
 }
 
 func manyToken(n int) string { return fmt.Sprint("token-", n%scaleTenants) }
@@ -134,11 +114,11 @@ func manyName(n int) string  { return fmt.Sprint("s", n) }
 // delivered waits until Split has applied every key once.
 func (s *scaleSite) delivered(ctx context.Context) error {
 	all := *scalePost + *scaleKeys + *scaleSegments*keysOfSegment
-	for s.split.Counts().Keys < all {
+	for s.Split.Counts().Keys < all {
 		select {
 		case <-s.calls:
 		case <-ctx.Done():
-			return fmt.Errorf("%d of %d keys were delivered", s.split.Counts().Keys, all)
+			return fmt.Errorf("%d of %d keys were delivered", s.Split.Counts().Keys, all)
 		}
 	}
 	return nil
@@ -146,11 +126,11 @@ func (s *scaleSite) delivered(ctx context.Context) error {
 
 // verify compares Split with what was posted.
 func (s *scaleSite) verify() {
-	s.t.Helper()
+	s.T.Helper()
 	expect := func(token, segment string, keys []string) {
 		slices.Sort(keys)
-		if got := s.split.Members(token, environment, segment); !slices.Equal(got, keys) {
-			s.t.Errorf("segment %s has %d keys that are not the %d it should have", segment, len(got), len(keys))
+		if got := s.Split.Members(token, harness.Environment, segment); !slices.Equal(got, keys) {
+			s.T.Errorf("segment %s has %d keys that are not the %d it should have", segment, len(got), len(keys))
 		}
 	}
 	expect(scaleToken, "largePost", numbers(0, *scalePost))
@@ -162,9 +142,9 @@ func (s *scaleSite) verify() {
 		}
 		expect(manyToken(n), manyName(n), keys)
 	}
-	for _, violation := range s.split.Violations() {
-		s.t.Error(violation)
+	for _, violation := range s.Split.Violations() {
+		s.T.Error(violation)
 	}
-	counts := s.split.Counts()
-	s.t.Logf("%d calls, %d keys applied: %v", counts.Calls, counts.Keys, counts.Outcomes)
+	counts := s.Split.Counts()
+	s.T.Logf("%d calls, %d keys applied: %v", counts.Calls, counts.Keys, counts.Outcomes)
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // Things that must not show, each unlike anything else in a run.
@@ -25,28 +26,28 @@ const (
 // Split, a stop with keys left over, and a start that finds them.
 func TestNothingSecretShows(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	key := filepath.Join(s.dir, "own.jks")
-	if code, _, stderr := run(t, []string{"AUDIENCES_KEY_PASSWORD=" + secretPassword}, "keygen", "-out", key); code != exitDone {
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	key := filepath.Join(s.Dir, "own.jks")
+	if code, _, stderr := harness.Run(t, []string{"AUDIENCES_KEY_PASSWORD=" + secretPassword}, "keygen", "-out", key); code != exitDone {
 		t.Fatal(stderr)
 	}
-	s.configure(map[string]any{
+	s.Configure(map[string]any{
 		"authToken": secretAuth, "keyFile": key, "keyPassword": secretPassword,
 		"logLevel": "trace", "splitTimeout": "200ms", "drainTimeout": "300ms",
 	})
 	var shown strings.Builder
-	p := s.start("serve")
+	p := s.Start("serve")
 	shown.WriteString(troubleWithSplit(t, s, p))
 	shown.WriteString(refusalsAtTheDoor(t, p))
 	for round := range 2 {
 		shown.WriteString(lookAround(t, p))
-		if code := p.terminate(); code != exitDone {
+		if code := p.Terminate(); code != exitDone {
 			t.Errorf("exit code %d", code)
 		}
-		shown.WriteString(p.output() + p.log())
+		shown.WriteString(p.Output() + p.Log())
 		if round == 0 {
-			p = s.start()
-			p.ready()
+			p = s.Start()
+			p.Ready()
 		}
 	}
 	for _, known := range []string{"sHang", "audiences_", `"level":"info"`, "auth token doesn't match"} {
@@ -57,14 +58,14 @@ func TestNothingSecretShows(t *testing.T) {
 	mustNotShow(t, "what the relay shows", shown.String(), secretAuth, secretPassword, secretToken, secretMPID, secretText)
 
 	var journal strings.Builder
-	for _, text := range tree(t, s.journal()) {
+	for _, text := range tree(t, s.Journal()) {
 		journal.WriteString(text)
 	}
 	if !strings.Contains(journal.String(), "sHang") {
 		t.Error("the journal is not at hand: this test would see nothing")
 	}
 	mustNotShow(t, "the journal", journal.String(), secretAuth, secretPassword, secretToken)
-	s.judge()
+	s.Judge()
 }
 
 // mustNotShow looks for each secret; of the text around one only the place is told.
@@ -79,7 +80,7 @@ func mustNotShow(t *testing.T, where, text string, secrets ...string) {
 
 // troubleWithSplit posts to one segment for each kind of trouble and waits until
 // each has happened.
-func troubleWithSplit(t *testing.T, s *site, p *process) string {
+func troubleWithSplit(t *testing.T, s *harness.Site, p *harness.Process) string {
 	t.Helper()
 	said := "key " + secretText + " of " + secretToken + " is not welcome" // Split may name what it refuses
 	troubles := map[string]sandbox.Rule{
@@ -96,24 +97,24 @@ func troubleWithSplit(t *testing.T, s *site, p *process) string {
 	var shown strings.Builder
 	post := func(token, segment string) {
 		t.Helper()
-		c := change{token: token, segment: segment, keys: []string{secretMPID, secretText}}
-		a, err := p.send(t.Context(), http.MethodPost, "/audiences", secretAuth, c.body())
-		if err != nil || a.status != http.StatusOK {
-			t.Fatalf("%d %s %v", a.status, a.body, err)
+		c := harness.Change{Token: token, Segment: segment, Keys: []string{secretMPID, secretText}}
+		a, err := p.Send(t.Context(), http.MethodPost, "/audiences", secretAuth, c.Body())
+		if err != nil || a.Status != http.StatusOK {
+			t.Fatalf("%d %s %v", a.Status, a.Body, err)
 		}
-		shown.WriteString(a.body)
+		shown.WriteString(a.Body)
 	}
 	// One tenant each, as a throttled one holds back its own other segments.
 	post(secretHarness, "sFine")
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Segment: "sUnauthorized"})
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Segment: "sUnauthorized"})
 	post(secretToken+"-sUnauthorized", "sUnauthorized")
 	for segment, rule := range troubles {
 		rule.Segment = segment
-		s.split.Fault(rule)
+		s.Split.Fault(rule)
 		post(secretToken+"-"+segment, segment)
 	}
-	eventually(t, patience, "all the trouble has come", func() bool {
-		seen := s.split.Counts().Outcomes
+	harness.Eventually(t, harness.Patience, "all the trouble has come", func() bool {
+		seen := s.Split.Counts().Outcomes
 		for _, rule := range troubles {
 			if seen[string(rule.Kind)] == 0 {
 				return false
@@ -126,7 +127,7 @@ func troubleWithSplit(t *testing.T, s *site, p *process) string {
 
 // refusalsAtTheDoor sends what is refused, with secrets where a careless answer
 // would repeat them.
-func refusalsAtTheDoor(t *testing.T, p *process) string {
+func refusalsAtTheDoor(t *testing.T, p *harness.Process) string {
 	t.Helper()
 	var shown strings.Builder
 	token, text := `"`+secretToken+`"`, `"`+secretText+`"`
@@ -146,30 +147,30 @@ func refusalsAtTheDoor(t *testing.T, p *process) string {
 		{secretAuth, body("mpids", "[\""+secretText+"\xff\"]")},
 		{secretAuth, body("environmentId", `""`, "mpids", `[`+secretMPID+`]`)},
 	} {
-		a, err := p.send(t.Context(), http.MethodPost, "/audiences", refused.auth, []byte(refused.body))
-		if err != nil || a.status < 400 {
-			t.Errorf("%d %v for %s", a.status, err, refused.body)
+		a, err := p.Send(t.Context(), http.MethodPost, "/audiences", refused.auth, []byte(refused.body))
+		if err != nil || a.Status < 400 {
+			t.Errorf("%d %v for %s", a.Status, err, refused.body)
 		}
-		fmt.Fprintln(&shown, a.header, a.body)
+		fmt.Fprintln(&shown, a.Header, a.Body)
 	}
 	return shown.String()
 }
 
 // lookAround is all that the relay shows to those who ask.
-func lookAround(t *testing.T, p *process) string {
+func lookAround(t *testing.T, p *harness.Process) string {
 	t.Helper()
 	var shown strings.Builder
 	for _, path := range []string{"/metrics", "/readyz", "/livez"} {
-		a, err := p.adminGet(path)
+		a, err := p.AdminGet(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shown.WriteString(a.body)
+		shown.WriteString(a.Body)
 	}
-	a, err := p.send(t.Context(), http.MethodGet, "/cache", secretAuth, nil)
-	if err != nil || !strings.Contains(a.body, "sHang") {
-		t.Errorf("/cache: %d %s %v", a.status, a.body, err)
+	a, err := p.Send(t.Context(), http.MethodGet, "/cache", secretAuth, nil)
+	if err != nil || !strings.Contains(a.Body, "sHang") {
+		t.Errorf("/cache: %d %s %v", a.Status, a.Body, err)
 	}
-	shown.WriteString(a.body)
+	shown.WriteString(a.Body)
 	return shown.String()
 }

@@ -13,29 +13,30 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // TestEveryCommandExplainsItself: the usage text promises it. An answer to a
 // question goes to standard output and is no error.
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
-	_, usage, _ := run(t, nil, "help")
+	_, usage, _ := harness.Run(t, nil, "help")
 	commands := regexp.MustCompile(`(?m)^  audiences \[?([a-z]+)`).FindAllStringSubmatch(usage, -1)
 	if len(commands) < 6 {
 		t.Fatalf("%q in\n%s", commands, usage)
 	}
 	for _, command := range commands {
 		for _, args := range [][]string{{command[1], "-h"}, {command[1], "--help"}, {"help", command[1]}, {command[1], "x", "-help"}} {
-			code, stdout, stderr := run(t, nil, args...)
+			code, stdout, stderr := harness.Run(t, nil, args...)
 			if code != exitDone || stderr != "" || !strings.Contains(stdout, "audiences ") || len(stdout) < 80 {
 				t.Errorf("%q: exit code %d\n%s%s", args, code, stdout, stderr)
 			}
 		}
 	}
-	if _, stdout, _ := run(t, nil, "keygen", "-h"); !strings.Contains(stdout, "-days") || !strings.Contains(stdout, "3650") {
+	if _, stdout, _ := harness.Run(t, nil, "keygen", "-h"); !strings.Contains(stdout, "-days") || !strings.Contains(stdout, "3650") {
 		t.Errorf("keygen does not tell its flags:\n%s", stdout)
 	}
-	if code, _, _ := run(t, nil, "help", "nonsense"); code != exitWrong {
+	if code, _, _ := harness.Run(t, nil, "help", "nonsense"); code != exitWrong {
 		t.Errorf("help for what does not exist: exit code %d", code)
 	}
 }
@@ -45,20 +46,20 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"version"}, {"--version"}, {"-version"}} {
-		code, stdout, stderr := run(t, nil, args...)
+		code, stdout, stderr := harness.Run(t, nil, args...)
 		if code != exitDone || !strings.Contains(stdout, builtVersion) || !strings.Contains(stdout, builtRevision) || stderr != "" {
 			t.Errorf("%q: exit code %d, %s%s", args, code, stdout, stderr)
 		}
 	}
-	if code, _, _ := run(t, nil, "version", "x"); code != exitWrong {
+	if code, _, _ := harness.Run(t, nil, "version", "x"); code != exitWrong {
 		t.Errorf("exit code %d", code)
 	}
-	p := newSite(t, sandbox.Options{}, nil).start()
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
 	if !logged(p, "version", builtVersion) || !logged(p, "revision", builtRevision) {
-		t.Errorf("the log of a start does not tell the version:\n%s", p.log())
+		t.Errorf("the log of a start does not tell the version:\n%s", p.Log())
 	}
-	a, err := p.adminGet("/metrics")
-	if err != nil || !regexp.MustCompile(`(?m)^audiences_build_info\{goversion="go[^"]+",revision="`+builtRevision+`",version="`+regexp.QuoteMeta(builtVersion)+`"\} 1$`).MatchString(a.body) {
+	a, err := p.AdminGet("/metrics")
+	if err != nil || !regexp.MustCompile(`(?m)^audiences_build_info\{goversion="go[^"]+",revision="`+builtRevision+`",version="`+regexp.QuoteMeta(builtVersion)+`"\} 1$`).MatchString(a.Body) {
 		t.Errorf("no audiences_build_info, %v", err)
 	}
 	for file, says := range map[string][]string{
@@ -81,16 +82,16 @@ func TestFingerprintIsMadeAsDocumented(t *testing.T) {
 	if command == "" {
 		t.Fatal("the decision has no command")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	for _, shell := range []string{"sh", "bash"} {
 		cmd := exec.CommandContext(ctx, shell, "-c", command)
-		cmd.Env = append(os.Environ(), "TOKEN="+apiToken)
+		cmd.Env = append(os.Environ(), "TOKEN="+harness.APIToken)
 		made, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, err := audience.ParseToken(apiToken)
+		token, err := audience.ParseToken(harness.APIToken)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -133,7 +134,7 @@ func TestRunbookQuotesTheProgram(t *testing.T) {
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
-	err := filepath.WalkDir(project, func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(harness.Project, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -164,7 +165,7 @@ var fromElsewhere = []string{"no space left on device", "address already in use"
 func sourceText(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	err := filepath.WalkDir(project, func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(harness.Project, func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
@@ -180,7 +181,7 @@ func sourceText(t *testing.T) string {
 
 func document(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(project, name))
+	text, err := os.ReadFile(filepath.Join(harness.Project, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,17 +192,17 @@ func document(t *testing.T, name string) string {
 // heading.
 func TestLinksLead(t *testing.T) {
 	t.Parallel()
-	documents, err := filepath.Glob(filepath.Join(project, "docs", "*.md"))
+	documents, err := filepath.Glob(filepath.Join(harness.Project, "docs", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	decisions, err := filepath.Glob(filepath.Join(project, "docs", "adr", "*.md"))
+	decisions, err := filepath.Glob(filepath.Join(harness.Project, "docs", "adr", "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	documents = append(documents, decisions...)
 	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
-		documents = append(documents, filepath.Join(project, name))
+		documents = append(documents, filepath.Join(harness.Project, name))
 	}
 	for _, from := range documents {
 		text, err := os.ReadFile(from)
@@ -244,11 +245,11 @@ func headings(text string) (names []string) {
 // the log tells them apart.
 func TestParkedIsToldByName(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Forbidden, Segment: "sTwice"})
-	p := s.start()
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Forbidden, Segment: "sTwice"})
+	p := s.Start()
 	for _, env := range []string{"envOne", "envTwo"} {
-		p.mustPost(change{environment: env, segment: "sTwice", keys: []string{"1"}})
-		eventually(t, patience, fmt.Sprint("the log names ", env), func() bool { return logged(p, "environment", env) && logged(p, "segment", "sTwice") })
+		p.MustPost(harness.Change{Environment: env, Segment: "sTwice", Keys: []string{"1"}})
+		harness.Eventually(t, harness.Patience, fmt.Sprint("the log names ", env), func() bool { return logged(p, "environment", env) && logged(p, "segment", "sTwice") })
 	}
 }

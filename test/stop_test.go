@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // TestStopFlushesWhatIsPending: after SIGTERM, and SIGINT as well, what was
@@ -18,53 +19,53 @@ import (
 func TestStopFlushesWhatIsPending(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
-		s := newSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
-		p := s.start()
-		p.ready()
+		s := harness.NewSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
+		p := s.Start()
+		p.Ready()
 		for i := range 20 {
-			p.mustPost(change{segment: fmt.Sprintf("sStop%d", i), keys: []string{"1", "2"}})
+			p.MustPost(harness.Change{Segment: fmt.Sprintf("sStop%d", i), Keys: []string{"1", "2"}})
 		}
 		early := startPost(t, p)
-		letGo := s.split.Fault(sandbox.Rule{Kind: sandbox.Hang, Segment: "sStop7"})
+		letGo := s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang, Segment: "sStop7"})
 
-		p.signal(sig)
+		p.Signal(sig)
 		stopping(t, p)
-		if a, err := p.adminGet("/livez"); err != nil || a.status != 200 {
-			t.Errorf("/livez: %d %v: a relay that stops is not dead", a.status, err)
+		if a, err := p.AdminGet("/livez"); err != nil || a.Status != 200 {
+			t.Errorf("/livez: %d %v: a relay that stops is not dead", a.Status, err)
 		}
-		if a, err := p.post(t.Context(), change{segment: "sLate", keys: []string{"1"}}); err != nil || a.status != 503 || a.header.Get("Retry-After") == "" {
-			t.Errorf("a post after the signal: %d %s %v", a.status, a.body, err)
+		if a, err := p.Post(t.Context(), harness.Change{Segment: "sLate", Keys: []string{"1"}}); err != nil || a.Status != 503 || a.Header.Get("Retry-After") == "" {
+			t.Errorf("a post after the signal: %d %s %v", a.Status, a.Body, err)
 		}
-		if a, err := p.send(t.Context(), "GET", "/ping", "", nil); err != nil || a.body != "pong" {
-			t.Errorf("/ping: %d %s %v", a.status, a.body, err)
+		if a, err := p.Send(t.Context(), "GET", "/ping", "", nil); err != nil || a.Body != "pong" {
+			t.Errorf("/ping: %d %s %v", a.Status, a.Body, err)
 		}
-		if a := early.finish(t); a.status != 503 || a.header.Get("Retry-After") == "" {
-			t.Errorf("a post whose body the signal overtook: %d %s", a.status, a.body)
+		if a := early.finish(t); a.Status != 503 || a.Header.Get("Retry-After") == "" {
+			t.Errorf("a post whose body the signal overtook: %d %s", a.Status, a.Body)
 		}
 		letGo()
-		if code := p.wait(patience); code != exitDone {
+		if code := p.Wait(harness.Patience); code != exitDone {
 			t.Errorf("%v: exit code %d", sig, code)
 		}
 		for i := range 20 {
-			if got := s.members(fmt.Sprintf("sStop%d", i)); !slices.Equal(got, []string{"1", "2"}) {
+			if got := s.Members(fmt.Sprintf("sStop%d", i)); !slices.Equal(got, []string{"1", "2"}) {
 				t.Errorf("segment %d: %d keys arrived", i, len(got))
 			}
 		}
 		for _, segment := range []string{"sLate", "sSlow"} {
-			if len(s.members(segment)) > 0 {
+			if len(s.Members(segment)) > 0 {
 				t.Errorf("a post answered 503 was taken: %s", segment)
 			}
 		}
-		s.judge()
+		s.Judge()
 	}
 }
 
 // stopping waits until /readyz says that the relay stops.
-func stopping(t *testing.T, p *process) {
+func stopping(t *testing.T, p *harness.Process) {
 	t.Helper()
-	eventually(t, patience, "/readyz says 503", func() bool {
-		a, err := p.adminGet("/readyz")
-		return err == nil && a.status == 503
+	harness.Eventually(t, harness.Patience, "/readyz says 503", func() bool {
+		a, err := p.AdminGet("/readyz")
+		return err == nil && a.Status == 503
 	})
 }
 
@@ -72,46 +73,46 @@ func stopping(t *testing.T, p *process) {
 // and all that was answered 200 is in Split when the process has ended.
 func TestStopUnderLoad(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	p := s.start()
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	p := s.Start()
 	const writers = 8
 	var wg sync.WaitGroup
 	accepted := make([][]string, writers)
 	for w := range writers {
 		wg.Go(func() { accepted[w] = postUntilRefused(t, p, fmt.Sprintf("sLoad%d", w)) })
 	}
-	eventually(t, patience, "keys arrive", func() bool { return s.split.Counts().Keys > 50 })
-	if code := p.terminate(); code != exitDone {
+	harness.Eventually(t, harness.Patience, "keys arrive", func() bool { return s.Split.Counts().Keys > 50 })
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 	wg.Wait()
 	for w := range writers {
-		got := s.members(fmt.Sprintf("sLoad%d", w))
+		got := s.Members(fmt.Sprintf("sLoad%d", w))
 		slices.Sort(accepted[w])
 		if !slices.Equal(got, accepted[w]) {
 			t.Errorf("writer %d: %d keys were accepted, %d arrived", w, len(accepted[w]), len(got))
 		}
 	}
-	s.judge()
+	s.Judge()
 }
 
 // postUntilRefused posts one key after the other and returns those that were
 // accepted.
-func postUntilRefused(t *testing.T, p *process, segment string) (accepted []string) {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func postUntilRefused(t *testing.T, p *harness.Process, segment string) (accepted []string) {
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	for i := 0; ; i++ {
 		key := fmt.Sprint(1000 + i)
-		switch a, err := p.post(ctx, change{segment: segment, keys: []string{key}}); {
+		switch a, err := p.Post(ctx, harness.Change{Segment: segment, Keys: []string{key}}); {
 		case err != nil && ctx.Err() != nil:
 			t.Error("no end of posts in sight")
 			return accepted
 		case err != nil:
 			return accepted // the port is closed
-		case a.status == 200:
+		case a.Status == 200:
 			accepted = append(accepted, key)
-		case a.status != 503 || a.header.Get("Retry-After") == "":
-			t.Errorf("%d %s", a.status, a.body)
+		case a.Status != 503 || a.Header.Get("Retry-After") == "":
+			t.Errorf("%d %s", a.Status, a.Body)
 			return accepted
 		}
 	}
@@ -122,12 +123,12 @@ func postUntilRefused(t *testing.T, p *process, segment string) (accepted []stri
 // verb of each key (I2, I3).
 func TestStopWhileSplitHangs(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{History: true}, map[string]any{"drainTimeout": "400ms"})
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
-	p := s.start()
+	s := harness.NewSite(t, sandbox.Options{History: true}, map[string]any{"drainTimeout": "400ms"})
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+	p := s.Start()
 	postInOrder(p)
 	began := time.Now()
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
 	if took := time.Since(began); took > 10*time.Second {
@@ -137,35 +138,35 @@ func TestStopWhileSplitHangs(t *testing.T) {
 }
 
 // postInOrder posts changes whose order matters.
-func postInOrder(p *process) {
-	p.t.Helper()
-	for _, c := range []change{
-		{verb: "add", keys: []string{"1", "2", "3"}},
-		{verb: "delete", keys: []string{"2", "4"}},
-		{verb: "add", keys: []string{"4"}},
-		{verb: "delete", keys: []string{"3"}},
-		{verb: "add", keys: []string{"3"}},
-		{verb: "delete", keys: []string{"3"}},
+func postInOrder(p *harness.Process) {
+	p.T.Helper()
+	for _, c := range []harness.Change{
+		{Verb: "add", Keys: []string{"1", "2", "3"}},
+		{Verb: "delete", Keys: []string{"2", "4"}},
+		{Verb: "add", Keys: []string{"4"}},
+		{Verb: "delete", Keys: []string{"3"}},
+		{Verb: "add", Keys: []string{"3"}},
+		{Verb: "delete", Keys: []string{"3"}},
 	} {
-		c.segment = "sOrder"
-		p.mustPost(c)
+		c.Segment = "sOrder"
+		p.MustPost(c)
 	}
 }
 
 // deliveredInOrder starts the relay again with a Split that answers.
-func deliveredInOrder(t *testing.T, s *site) {
+func deliveredInOrder(t *testing.T, s *harness.Site) {
 	t.Helper()
-	s.split.ClearFaults()
-	p := s.start()
-	p.ready()
-	eventually(t, patience, "what is pending arrives, the last verbs last", func() bool {
-		return slices.Equal(s.members("sOrder"), []string{"1", "4"}) && len(p.cacheLines(t)) == 0
+	s.Split.ClearFaults()
+	p := s.Start()
+	p.Ready()
+	harness.Eventually(t, harness.Patience, "what is pending arrives, the last verbs last", func() bool {
+		return slices.Equal(s.Members("sOrder"), []string{"1", "4"}) && len(cacheLines(t, p)) == 0
 	})
-	if code := p.terminate(); code != exitDone {
+	if code := p.Terminate(); code != exitDone {
 		t.Errorf("exit code %d", code)
 	}
-	if got := s.members("sOrder"); !slices.Equal(got, []string{"1", "4"}) {
+	if got := s.Members("sOrder"); !slices.Equal(got, []string{"1", "4"}) {
 		t.Errorf("in the end: %q", got)
 	}
-	s.judge()
+	s.Judge()
 }

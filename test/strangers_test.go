@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // crowd opens so many connections to an address and leaves them be until the test
@@ -27,7 +27,7 @@ func crowd(t *testing.T, address string, n int, withTLS bool) {
 		all.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			conn, err := net.DialTimeout("tcp", address, patience)
+			conn, err := net.DialTimeout("tcp", address, harness.Patience)
 			if err != nil {
 				return
 			}
@@ -48,15 +48,6 @@ func crowd(t *testing.T, address string, n int, withTLS bool) {
 	})
 }
 
-// openFiles is how many the process has open.
-func (p *process) openFiles() int {
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
-	if err != nil {
-		p.t.Error(err)
-	}
-	return len(entries)
-}
-
 // TestStrangersTakeNoFiles fills both ports with strangers, more of them than the
 // process may have files open. Meanwhile the journal begins new logs and tables,
 // and Split is called: all of them need files.
@@ -65,51 +56,52 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 	const each = 100_000
 	for files, n := range map[int]int{96: 200, 128: 400, 256: 400, 1024: 1100} {
 		t.Run(fmt.Sprint(files), func(t *testing.T) {
-			s := newSite(t, sandbox.Options{MaxMembers: each}, nil)
-			p := s.launchWithFiles(files)
-			p.ready()
-			crowd(t, p.https, n, true)
-			crowd(t, p.https, n/4, false)
-			crowd(t, p.admin, n/4, false)
+			t.Parallel() // strangers that get no room cost time alone
+			s := harness.NewSite(t, sandbox.Options{MaxMembers: each}, nil)
+			p := s.LaunchWithFiles(files)
+			p.Ready()
+			crowd(t, p.HTTPS, n, true)
+			crowd(t, p.HTTPS, n/4, false)
+			crowd(t, p.Admin, n/4, false)
 			segments := 5 // of four megabytes each, and a log has sixteen
 			for i := range segments {
-				p.mustPost(change{token: fmt.Sprint("tok-", i), segment: fmt.Sprint("s", i), keys: numbers(0, each)})
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
-				if a, err := p.send(ctx, "GET", "/ping", "", nil); err != nil || a.body != "pong" {
-					t.Fatalf("probe: %s %v", a.body, err)
+				p.MustPost(harness.Change{Token: fmt.Sprint("tok-", i), Segment: fmt.Sprint("s", i), Keys: numbers(0, each)})
+				ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
+				if a, err := p.Send(ctx, "GET", "/ping", "", nil); err != nil || a.Body != "pong" {
+					t.Fatalf("probe: %s %v", a.Body, err)
 				}
 				cancel()
-				if a, err := p.adminGet("/readyz"); err != nil || a.status != 200 {
-					t.Fatalf("readyz: %s %v", a.body, err)
+				if a, err := p.AdminGet("/readyz"); err != nil || a.Status != 200 {
+					t.Fatalf("readyz: %s %v", a.Body, err)
 				}
-				if open := p.openFiles(); open > files-8 {
+				if open := p.OpenFiles(); open > files-8 {
 					t.Errorf("%d files are open, of %d", open, files)
 				}
 			}
-			eventually(t, patience, "all keys are in Split", func() bool {
+			harness.Eventually(t, harness.Patience, "all keys are in Split", func() bool {
 				for i := range segments {
-					if s.split.Size(fmt.Sprint("tok-", i), environment, fmt.Sprint("s", i)) != each {
+					if s.Split.Size(fmt.Sprint("tok-", i), harness.Environment, fmt.Sprint("s", i)) != each {
 						return false
 					}
 				}
 				return true
 			})
-			a, err := p.adminGet("/metrics")
+			a, err := p.AdminGet("/metrics")
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, port := range []string{"https", "admin"} {
-				if want := fmt.Sprintf("audiences_connections_closed_total{port=%q,reason=\"descriptors\"} 0\n", port); !strings.Contains(a.body, want) {
+				if want := fmt.Sprintf("audiences_connections_closed_total{port=%q,reason=\"descriptors\"} 0\n", port); !strings.Contains(a.Body, want) {
 					t.Errorf("the %s port ran out of files", port)
 				}
 			}
-			if strings.Contains(p.log(), "too many open files") {
+			if strings.Contains(p.Log(), "too many open files") {
 				t.Error("some part ran out of files")
 			}
-			if code := p.terminate(); code != 0 {
+			if code := p.Terminate(); code != 0 {
 				t.Errorf("exit code %d", code)
 			}
-			s.judge()
+			s.Judge()
 		})
 	}
 }
@@ -117,8 +109,8 @@ func TestStrangersTakeNoFiles(t *testing.T) {
 // TestTooFewFilesAreRefused: a sentence at the start, in place of a fault at night.
 func TestTooFewFilesAreRefused(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, nil).launchWithFiles(64)
-	if code := p.wait(patience); code != 1 || strings.Contains(p.log(), "goroutine") || !strings.Contains(p.log(), "ulimit") {
-		t.Errorf("exit code %d: %s", code, p.log())
+	p := harness.NewSite(t, sandbox.Options{}, nil).LaunchWithFiles(64)
+	if code := p.Wait(harness.Patience); code != 1 || strings.Contains(p.Log(), "goroutine") || !strings.Contains(p.Log(), "ulimit") {
+		t.Errorf("exit code %d: %s", code, p.Log())
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var (
@@ -58,20 +59,20 @@ func TestStrangersBesideCallers(t *testing.T) {
 		{"none", 0, 0, near},
 		{"idle and handshaking, another address", *strangersIdle, *strangersHandshaking, far},
 	} {
-		s := newSite(t, sandbox.Options{}, nil)
-		p := s.start()
-		p.ready()
+		s := harness.NewSite(t, sandbox.Options{}, nil)
+		p := s.Start()
+		p.Ready()
 		m := measureCallers(t, p, row.idle, row.handshaking, row.from)
 		fmt.Fprintf(&table, "%-42s %10v %10v %10v %10v %8d %8d %8d %9.0f\n", fmt.Sprintf("%s (%d, %d)", row.what, row.idle, row.handshaking),
 			m.kept.at(50), m.kept.at(99), m.fresh.at(50), m.fresh.at(99), m.failed, m.memory>>20, m.files, m.handshakes)
 		if m.failed > 0 && *strangersHandshaking < 100 {
 			t.Errorf("%s: %d posts were not answered 200: %v", row.what, m.failed, m.reason)
 		}
-		eventually(t, patience, "the keys are in Split", func() bool { return len(s.members("sHealthy")) > 0 })
-		if code := p.terminate(); code != 0 {
+		harness.Eventually(t, harness.Patience, "the keys are in Split", func() bool { return len(s.Members("sHealthy")) > 0 })
+		if code := p.Terminate(); code != 0 {
 			t.Errorf("%s: exit code %d", row.what, code)
 		}
-		s.judge()
+		s.Judge()
 	}
 	t.Logf("each row lasts %v; %d callers keep their connection, %d make a new one for each post; %d posts a second each\n%s", *strangersFor, callersKept, callersNew, callersEach, table.String())
 }
@@ -97,17 +98,17 @@ type measured struct {
 }
 
 // measureCallers lets callers post beside these strangers.
-func measureCallers(t *testing.T, p *process, idle, handshaking int, from string) (m measured) {
+func measureCallers(t *testing.T, p *harness.Process, idle, handshaking int, from string) (m measured) {
 	t.Helper()
-	p.mustPost(change{segment: "sHealthy", keys: []string{"1"}})
-	done := keepCrowd(t, p.https, from, idle)
+	p.MustPost(harness.Change{Segment: "sHealthy", Keys: []string{"1"}})
+	done := keepCrowd(t, p.HTTPS, from, idle)
 	defer done()
 	var callers sync.WaitGroup
 	kept := make([]*http.Client, callersKept)
 	for i := range kept { // which have their connections before the strangers come
 		kept[i] = &http.Client{Timeout: callerPatience, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 		defer kept[i].CloseIdleConnections()
-		if err := postBy(kept[i], p, change{segment: "sHealthy", keys: []string{"1"}}); err != nil {
+		if err := p.PostBy(t.Context(), kept[i], harness.Change{Segment: "sHealthy", Keys: []string{"1"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,14 +116,14 @@ func measureCallers(t *testing.T, p *process, idle, handshaking int, from string
 	defer cancel()
 	var shaken func() (int, error)
 	if handshaking > 0 {
-		shaken = sendStrangers(t, p.https, from, handshaking)
+		shaken = sendStrangers(t, p.HTTPS, from, handshaking)
 	}
 	var mu sync.Mutex
 	call := func(client *http.Client, into *delays) {
 		callers.Go(func() {
 			for due := time.Now(); ctx.Err() == nil; due = due.Add(time.Second / callersEach) {
 				waitUntil(ctx, due)
-				err := postBy(client, p, change{segment: "sHealthy", keys: []string{"1"}})
+				err := p.PostBy(t.Context(), client, harness.Change{Segment: "sHealthy", Keys: []string{"1"}})
 				took := time.Since(due)
 				mu.Lock()
 				*into = append(*into, took)
@@ -136,13 +137,13 @@ func measureCallers(t *testing.T, p *process, idle, handshaking int, from string
 	for _, client := range kept {
 		call(client, &m.kept)
 	}
-	fresh := &http.Client{Timeout: callerPatience, Transport: lambda.Transport}
+	fresh := &http.Client{Timeout: callerPatience, Transport: harness.Lambda.Transport}
 	for range callersNew {
 		call(fresh, &m.fresh)
 	}
 	<-ctx.Done()
-	m.memory, _ = p.resident()
-	m.files = p.openFiles()
+	m.memory, _ = p.Resident()
+	m.files = p.OpenFiles()
 	callers.Wait()
 	if shaken != nil {
 		made, err := shaken()
@@ -161,26 +162,6 @@ func waitUntil(ctx context.Context, due time.Time) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-}
-
-func postBy(client *http.Client, p *process, c change) error {
-	request, err := http.NewRequest(http.MethodPost, "https://"+p.https+"/audiences", bytes.NewReader(c.body()))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Authorization", authToken)
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("answered %d", response.StatusCode)
-	}
-	return nil
 }
 
 // keepCrowd has so many idle strangers: one that is cut off comes again, after a while.

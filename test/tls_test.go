@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // TestHandshakesThatCannotBe: a caller whose TLS we cannot serve is counted under
@@ -19,17 +20,17 @@ import (
 // often it tries.
 func TestHandshakesThatCannotBe(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, nil).start()
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
 	dotted := bytes.Replace(firstFlight(t, &tls.Config{InsecureSkipVerify: true, ServerName: "relay.example.comX"}), []byte("comX"), []byte("com."), 1)
 	old := firstFlight(t, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11})
 	const times = 10
 	for reason, hello := range map[string][]byte{"dotted_name": dotted, "old_version": old, "plain_http": []byte("GET /ping HTTP/1.1\r\nHost: h\r\n\r\n")} {
 		for range times {
-			conn, err := net.DialTimeout("tcp", p.https, patience)
+			conn, err := net.DialTimeout("tcp", p.HTTPS, harness.Patience)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(harness.Patience)); err != nil {
 				t.Fatal(err)
 			}
 			writeAll(t, conn, string(hello))
@@ -39,15 +40,15 @@ func TestHandshakesThatCannotBe(t *testing.T) {
 			_ = conn.Close()
 		}
 		want := fmt.Sprintf("audiences_handshakes_failed_total{port=\"https\",reason=%q} %d\n", reason, times)
-		eventually(t, patience, want, func() bool {
-			a, err := p.adminGet("/metrics")
-			return err == nil && strings.Contains(a.body, want)
+		harness.Eventually(t, harness.Patience, want, func() bool {
+			a, err := p.AdminGet("/metrics")
+			return err == nil && strings.Contains(a.Body, want)
 		})
-		if n := strings.Count(p.log(), `"reason":"`+reason+`"`); n != 1 {
+		if n := strings.Count(p.Log(), `"reason":"`+reason+`"`); n != 1 {
 			t.Errorf("%s: %d lines in the log", reason, n)
 		}
 	}
-	p.mustPost(change{segment: "sWell", keys: []string{"1"}})
+	p.MustPost(harness.Change{Segment: "sWell", Keys: []string{"1"}})
 }
 
 // firstFlight is what a client of this configuration sends first. To send it as it

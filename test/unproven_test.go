@@ -13,6 +13,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var (
@@ -31,10 +32,10 @@ func TestUnprovenTenants(t *testing.T) {
 	}
 	s := &unprovenSite{arrived: map[string]time.Time{}, posted: map[string]time.Time{}}
 	look := sandbox.Options{Allowed: s.arrives}
-	s.site = newSite(t, look, map[string]any{"splitTimeout": timeout, "segmentsFlushRateInSeconds": 1,
+	s.Site = harness.NewSite(t, look, map[string]any{"splitTimeout": timeout, "segmentsFlushRateInSeconds": 1,
 		"maxCallsPerSecond": nil, "maxCallsPerSecondPerTenant": nil})
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang, Segment: "made-up"})
-	s.process = s.site.start()
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang, Segment: "made-up"})
+	s.process = s.Site.Start()
 
 	s.live(healthy, every, "proving") // so all have delivered
 	without := s.live(healthy, every, "without unproven tenants")
@@ -43,10 +44,10 @@ func TestUnprovenTenants(t *testing.T) {
 	t.Logf("%d unproven tenants posted one key each in %v", *unprovenCount, time.Since(began).Round(time.Millisecond))
 	with := s.live(healthy, every, "with unproven tenants")
 	s.report()
-	s.process.kill()
+	s.process.Kill()
 	began = time.Now()
-	s.process = s.site.launch()
-	s.process.ready()
+	s.process = s.Site.Launch()
+	s.process.Ready()
 	ready := time.Since(began)
 	t.Logf("after a kill ready in %v", ready.Round(time.Millisecond))
 	after := s.live(healthy, every, "after a restart")
@@ -65,8 +66,8 @@ func TestUnprovenTenants(t *testing.T) {
 }
 
 type unprovenSite struct {
-	*site
-	process *process
+	*harness.Site
+	process *harness.Process
 	key     int
 
 	mu              sync.Mutex
@@ -86,7 +87,7 @@ func (s *unprovenSite) arrives(_ sandbox.Target, _ audience.Verb, key string) bo
 // live posts one key of each healthy tenant now and then, waits until all have
 // arrived, and says how long one in a hundred took at least from its answer.
 func (s *unprovenSite) live(tenants int, every time.Duration, what string) (p99 time.Duration) {
-	s.t.Helper()
+	s.T.Helper()
 	var keys []string
 	tick := time.NewTicker(every / time.Duration(tenants))
 	defer tick.Stop()
@@ -100,17 +101,17 @@ func (s *unprovenSite) live(tenants int, every time.Duration, what string) (p99 
 	waits = waits[:len(waits)-1]
 	slices.Sort(waits)
 	p99 = waits[len(waits)*99/100]
-	s.t.Logf("%-20s accept to Split of %4d keys: p50 %6.2f s, p99 %6.2f s, last %6.2f s; a new tenant %6.2f s; %s", what, len(waits),
-		waits[len(waits)/2].Seconds(), p99.Seconds(), waits[len(waits)-1].Seconds(), newcomer.Seconds(), s.process.memory())
+	s.T.Logf("%-20s accept to Split of %4d keys: p50 %6.2f s, p99 %6.2f s, last %6.2f s; a new tenant %6.2f s; %s", what, len(waits),
+		waits[len(waits)/2].Seconds(), p99.Seconds(), waits[len(waits)-1].Seconds(), newcomer.Seconds(), s.process.Memory())
 	return p99
 }
 
 func (s *unprovenSite) post(token, segment string) (key string) {
-	s.t.Helper()
+	s.T.Helper()
 	s.key++
 	key = numbers(s.key, 1)[0]
-	if err := s.process.postKept(s.t.Context(), change{token: token, segment: segment, verb: "add", keys: []string{key}}); err != nil {
-		s.t.Fatal(err)
+	if err := s.process.PostKept(s.T.Context(), harness.Change{Token: token, Segment: segment, Verb: "add", Keys: []string{key}}); err != nil {
+		s.T.Fatal(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +121,7 @@ func (s *unprovenSite) post(token, segment string) (key string) {
 
 // waits is how long each of the keys was on its way.
 func (s *unprovenSite) waits(keys []string) (waits []time.Duration) {
-	s.t.Helper()
+	s.T.Helper()
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		waits = waits[:0]
 		s.mu.Lock()
@@ -133,46 +134,32 @@ func (s *unprovenSite) waits(keys []string) (waits []time.Duration) {
 		if len(waits) == len(keys) {
 			return waits
 		}
-		if time.Since(begun) > 2*patience {
-			s.t.Fatalf("%d of %d keys arrived", len(waits), len(keys))
+		if time.Since(begun) > 2*harness.Patience {
+			s.T.Fatalf("%d of %d keys arrived", len(waits), len(keys))
 		}
 	}
 }
 
 // flood has each unproven tenant post one key.
 func (s *unprovenSite) flood() {
-	s.t.Helper()
-	const clients = 16
-	failed := make(chan error, clients)
-	var done sync.WaitGroup
-	for client := range clients {
-		done.Go(func() {
-			for n := client; n < *unprovenCount; n += clients {
-				err := s.process.postKept(s.t.Context(), change{token: fmt.Sprintf("made-up-%d", n), segment: "made-up", verb: "add", keys: numbers(1_000_000+n, 1)})
-				if err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	select {
-	case err := <-failed:
-		s.t.Fatal(err)
-	default:
+	s.T.Helper()
+	err := harness.Each(16, *unprovenCount, func(_, n int) error {
+		return s.process.PostKept(s.T.Context(), harness.Change{Token: fmt.Sprintf("made-up-%d", n), Segment: "made-up", Verb: "add", Keys: numbers(1_000_000+n, 1)})
+	})
+	if err != nil {
+		s.T.Fatal(err)
 	}
 }
 
 // report prints what the unproven cost, and how long /cache takes.
 func (s *unprovenSite) report() {
-	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	s.T.Helper()
+	ctx, cancel := context.WithTimeout(s.T.Context(), harness.Patience)
 	defer cancel()
 	began := time.Now()
-	a, err := s.process.send(ctx, http.MethodGet, "/cache", authToken, nil)
-	if err != nil || a.status != http.StatusOK {
-		s.t.Fatalf("/cache: %v %v", a.status, err)
+	a, err := s.process.Send(ctx, http.MethodGet, "/cache", harness.AuthToken, nil)
+	if err != nil || a.Status != http.StatusOK {
+		s.T.Fatalf("/cache: %v %v", a.Status, err)
 	}
-	s.t.Logf("/cache took %v; %s", time.Since(began).Round(time.Millisecond), s.process.memory())
+	s.T.Logf("/cache took %v; %s", time.Since(began).Round(time.Millisecond), s.process.Memory())
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var (
@@ -53,16 +54,16 @@ func TestVolumes(t *testing.T) {
 			v.filledByOthers()
 			v.drain()
 			v.verify()
-			t.Logf("%4d MiB %10d %14d %10d %7d %7d %8d KiB %9s", mib, v.accepted, v.atMarkUsed, v.split.Counts().Keys, v.kills, v.starts, v.lowest.Load()>>10, time.Since(began).Round(time.Second))
+			t.Logf("%4d MiB %10d %14d %10d %7d %7d %8d KiB %9s", mib, v.accepted, v.atMarkUsed, v.Split.Counts().Keys, v.kills, v.starts, v.lowest.Load()>>10, time.Since(began).Round(time.Second))
 		})
 	}
 }
 
 // volume is a relay with its journal alone on a volume.
 type volume struct {
-	*site
+	*harness.Site
 	path    string
-	process *process
+	process *harness.Process
 	calls   chan struct{} // has a value when there were calls
 	random  *rand.Rand
 	posted  [volumeSegments]volumePosts
@@ -90,13 +91,13 @@ func newVolume(t *testing.T, mib int) *volume {
 	})
 	look, calls := signalled(sandbox.Options{MaxMembers: 1 << 30})
 	v.calls = calls
-	v.site = newSite(t, look, map[string]any{
+	v.Site = harness.NewSite(t, look, map[string]any{
 		"journalDir":                 filepath.Join(v.path, "journal"),
 		"minFreeDiskBytes":           8 << 20,
 		"segmentsFlushRateInSeconds": 0.5,
 		"splitTimeout":               5,
 	})
-	v.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
+	v.Split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
 	v.lowest.Store(int64(mib) << 20)
 	v.start()
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -131,26 +132,26 @@ func (v *volume) free() int64 {
 }
 
 func (v *volume) start() {
-	v.t.Helper()
-	v.process = v.site.start()
-	v.process.listening()
+	v.T.Helper()
+	v.process = v.Site.Start()
+	v.process.Listening()
 	v.starts++
 }
 
 // kill kills the relay, which must not have ended by itself, and starts it again.
 func (v *volume) kill() {
-	v.t.Helper()
+	v.T.Helper()
 	v.alive()
-	v.process.kill()
+	v.process.Kill()
 	v.kills++
 	v.start()
 }
 
 func (v *volume) alive() {
-	v.t.Helper()
+	v.T.Helper()
 	select {
-	case <-v.process.ended:
-		v.t.Fatalf("the relay ended by itself with code %d, %d KiB free", v.process.exitCode(), v.free()>>10)
+	case <-v.process.Ended:
+		v.T.Fatalf("the relay ended by itself with code %d, %d KiB free", v.process.ExitCode(), v.free()>>10)
 	default:
 	}
 }
@@ -158,18 +159,18 @@ func (v *volume) alive() {
 // post sends the next change, of 10,000 keys or of 300, and reports whether it was
 // accepted.
 func (v *volume) post(ctx context.Context) bool {
-	v.t.Helper()
+	v.T.Helper()
 	n := v.posts
 	v.posts++
 	of := &v.posted[n%volumeSegments]
-	a, err := v.process.post(ctx, volumeChange(n))
+	a, err := v.process.Post(ctx, volumeChange(n))
 	switch {
-	case err == nil && a.status == http.StatusOK:
+	case err == nil && a.Status == http.StatusOK:
 		of.accepted = append(of.accepted, n)
 		v.accepted += volumePostKeys(n)
 		return true
-	case err == nil && a.status != http.StatusServiceUnavailable:
-		v.t.Fatalf("a post: %d %s", a.status, a.body)
+	case err == nil && a.Status != http.StatusServiceUnavailable:
+		v.T.Fatalf("a post: %d %s", a.Status, a.Body)
 	}
 	of.unsure = append(of.unsure, n)
 	return false
@@ -183,25 +184,25 @@ func volumePostKeys(n int) int {
 }
 
 // volumeChange is the n-th change. Its keys are spread over all numbers, as MPIDs are.
-func volumeChange(n int) change {
+func volumeChange(n int) harness.Change {
 	segment := n % volumeSegments
 	random, keys := rand.New(rand.NewPCG(uint64(n), 2)), make([]string, volumePostKeys(n))
 	for i := range keys {
 		keys[i] = strconv.FormatInt(int64(random.Uint64()), 10)
 	}
-	return change{token: fmt.Sprint("token-", segment%volumeTenants), segment: fmt.Sprint("s", segment), keys: keys}
+	return harness.Change{Token: fmt.Sprint("token-", segment%volumeTenants), Segment: fmt.Sprint("s", segment), Keys: keys}
 }
 
 func (v *volume) isFull() bool {
-	a, err := v.process.adminGet("/readyz")
-	return err == nil && strings.Contains(a.body, "disk nearly full")
+	a, err := v.process.AdminGet("/readyz")
+	return err == nil && strings.Contains(a.Body, "disk nearly full")
 }
 
 // fill posts until the relay says that its disk is nearly full, and kills it meanwhile
 // after some posts, or in the middle of one.
 func (v *volume) fill() {
-	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), volumePatience)
+	v.T.Helper()
+	ctx, cancel := context.WithTimeout(v.T.Context(), volumePatience)
 	defer cancel()
 	every := max(1, int(v.free()>>20)/(3*(*volumeKills+1)))
 	for n := 1; !v.isFull(); n++ {
@@ -213,30 +214,30 @@ func (v *volume) fill() {
 			go func() {
 				defer close(done)
 				pause(after)
-				_ = p.cmd.Process.Kill()
+				_ = p.Cmd.Process.Kill()
 			}()
 			v.post(ctx)
 			<-done
-			<-p.ended
+			<-p.Ended
 			v.kills++
 			v.start()
 		}
 		if ctx.Err() != nil {
-			v.t.Fatalf("not full after %d keys, %d KiB free", v.accepted, v.free()>>10)
+			v.T.Fatalf("not full after %d keys, %d KiB free", v.accepted, v.free()>>10)
 		}
 	}
 }
 
 // atMark kills the relay while it is full.
 func (v *volume) atMark() {
-	v.t.Helper()
+	v.T.Helper()
 	for range *volumeKills {
 		pause(v.random.IntN(1000))
 		v.kill()
 	}
 	var of syscall.Statfs_t
 	if err := syscall.Statfs(v.path, &of); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	v.atMarkUsed = int(int64(of.Blocks-of.Bfree) * of.Bsize)
 }
@@ -244,50 +245,50 @@ func (v *volume) atMark() {
 // filledByOthers has somebody else take all that is free while the relay is down: it
 // starts all the same.
 func (v *volume) filledByOthers() {
-	v.t.Helper()
-	v.process.kill()
+	v.T.Helper()
+	v.process.Kill()
 	v.kills++
 	other, err := os.Create(filepath.Join(v.path, "other"))
 	if err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	block := make([]byte, 1<<16)
 	for err == nil {
 		_, err = other.Write(block)
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	v.start()
-	if a, err := v.process.send(v.t.Context(), http.MethodGet, "/ping", "", nil); err != nil || a.status != http.StatusOK {
-		v.t.Errorf("/ping on a full disk: %d, %v", a.status, err)
+	if a, err := v.process.Send(v.T.Context(), http.MethodGet, "/ping", "", nil); err != nil || a.Status != http.StatusOK {
+		v.T.Errorf("/ping on a full disk: %d, %v", a.Status, err)
 	}
 	if err := errors.Join(other.Close(), os.Remove(other.Name())); err != nil {
-		v.t.Error(err)
+		v.T.Error(err)
 	}
 }
 
 // drain lets Split come back, and kills the relay meanwhile.
 func (v *volume) drain() {
-	v.t.Helper()
-	v.split.ClearFaults()
-	ctx, cancel := context.WithTimeout(v.t.Context(), volumePatience)
+	v.T.Helper()
+	v.Split.ClearFaults()
+	ctx, cancel := context.WithTimeout(v.T.Context(), volumePatience)
 	defer cancel()
 	killed := 0
 	for v.missing() > 0 {
 		v.alive()
 		select {
 		case <-v.calls:
-		case <-v.process.ended:
+		case <-v.process.Ended:
 		case <-ctx.Done():
-			v.t.Fatalf("%d of %d keys are not delivered, %d KiB free", v.missing(), v.accepted, v.free()>>10)
+			v.T.Fatalf("%d of %d keys are not delivered, %d KiB free", v.missing(), v.accepted, v.free()>>10)
 		}
 		if done := v.accepted - v.missing(); killed < *volumeKills && done > v.accepted*(killed+1)/(*volumeKills+2) {
 			killed++
 			v.kill()
 		}
 	}
-	eventually(v.t, volumePatience, "posts are taken again", func() bool {
+	harness.Eventually(v.T, volumePatience, "posts are taken again", func() bool {
 		v.alive()
 		return v.post(ctx)
 	})
@@ -301,24 +302,24 @@ func (v *volume) missing() int {
 		for _, n := range v.posted[segment].accepted {
 			accepted += volumePostKeys(n)
 		}
-		missing += max(0, accepted-v.split.Size(c.token, environment, c.segment))
+		missing += max(0, accepted-v.Split.Size(c.Token, harness.Environment, c.Segment))
 	}
 	return missing
 }
 
 // verify looks for each accepted key, and for keys that nobody posted.
 func (v *volume) verify() {
-	v.t.Helper()
-	eventually(v.t, patience, "the last post is delivered", func() bool { return v.missing() == 0 })
-	if code := v.process.terminate(); code != 0 {
-		v.t.Errorf("exit code %d", code)
+	v.T.Helper()
+	harness.Eventually(v.T, harness.Patience, "the last post is delivered", func() bool { return v.missing() == 0 })
+	if code := v.process.Terminate(); code != 0 {
+		v.T.Errorf("exit code %d", code)
 	}
 	for segment := range volumeSegments {
 		c := volumeChange(segment)
-		members := v.split.Members(c.token, environment, c.segment)
+		members := v.Split.Members(c.Token, harness.Environment, c.Segment)
 		lost, most := 0, 0
 		for _, n := range v.posted[segment].accepted {
-			for _, key := range volumeChange(n).keys {
+			for _, key := range volumeChange(n).Keys {
 				if _, found := slices.BinarySearch(members, key); !found {
 					lost++
 				}
@@ -329,10 +330,10 @@ func (v *volume) verify() {
 			most += volumePostKeys(n)
 		}
 		if lost > 0 || len(members) > most {
-			v.t.Errorf("segment %d: %d accepted keys are lost; %d members of %d posted", segment, lost, len(members), most)
+			v.T.Errorf("segment %d: %d accepted keys are lost; %d members of %d posted", segment, lost, len(members), most)
 		}
 	}
-	v.judge()
+	v.Judge()
 }
 
 func pause(milliseconds int) { <-time.After(time.Duration(milliseconds) * time.Millisecond) }
@@ -341,8 +342,8 @@ func pause(milliseconds int) { <-time.After(time.Duration(milliseconds) * time.M
 // tree, answers no 200 into what no start would find (I1). It delivers on, and goes on
 // when the cover is taken away.
 func TestMountedOver(t *testing.T) {
-	s := newSite(t, sandbox.Options{}, nil)
-	volume := filepath.Join(s.dir, "volume")
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	volume := filepath.Join(s.Dir, "volume")
 	mount := func() {
 		t.Helper()
 		if err := syscall.Mount("tmpfs", volume, "tmpfs", 0, "size=64m"); err != nil {
@@ -365,15 +366,15 @@ func TestMountedOver(t *testing.T) {
 			unmount()
 		}
 	}()
-	s.configure(map[string]any{"journalDir": filepath.Join(volume, "journal")})
-	p := s.start()
-	p.ready()
+	s.Configure(map[string]any{"journalDir": filepath.Join(volume, "journal")})
+	p := s.Start()
+	p.Ready()
 	posts := func(want int) {
 		t.Helper()
 		for range 5 {
-			a, err := p.post(t.Context(), change{segment: "s", keys: []string{"1"}})
-			if err != nil || a.status != want {
-				t.Fatalf("a post: %d %s, %v; want %d", a.status, a.body, err, want)
+			a, err := p.Post(t.Context(), harness.Change{Segment: "s", Keys: []string{"1"}})
+			if err != nil || a.Status != want {
+				t.Fatalf("a post: %d %s, %v; want %d", a.Status, a.Body, err, want)
 			}
 		}
 	}
@@ -383,13 +384,13 @@ func TestMountedOver(t *testing.T) {
 	posts(http.StatusServiceUnavailable)
 	unmount()
 	mounted--
-	eventually(t, patience, "posts are taken again", func() bool {
-		a, err := p.adminGet("/readyz")
-		return err == nil && a.status == http.StatusOK
+	harness.Eventually(t, harness.Patience, "posts are taken again", func() bool {
+		a, err := p.AdminGet("/readyz")
+		return err == nil && a.Status == http.StatusOK
 	})
 	posts(http.StatusOK)
 	unmount()
 	mounted--
 	posts(http.StatusServiceUnavailable)
-	p.kill()
+	p.Kill()
 }

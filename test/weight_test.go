@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // What a heavy post may make the relay take beside what it has at rest: four bytes
@@ -27,7 +28,7 @@ const (
 // within its bound, and no post of the others is refused. It prints what the others'
 // answers took.
 func TestHeavyPost(t *testing.T) {
-	s := newSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"segmentsFlushRateInSeconds": 3600})
 	for name, c := range map[string]struct {
 		mpids  []byte
 		status int
@@ -39,25 +40,25 @@ func TestHeavyPost(t *testing.T) {
 		"a long text, no comma": {append([]byte{'"'}, append(bytes.Repeat([]byte("k"), heavyBytes-400), `",`...)...), http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.t = t
-			p := s.start()
-			p.ready()
-			quiet := p.others(t, func() { waitOut(t, time.Second) })
-			_, rest := p.resident()
+			s.T = t
+			p := s.Start()
+			p.Ready()
+			quiet := others(t, p, func() { waitOut(t, time.Second/5) })
+			_, rest := p.Resident()
 			end := "1]"
 			if strings.HasPrefix(name, "nothing") {
 				end = `"":[]}`
 			}
-			body := fmt.Appendf(nil, `{"apiToken":%q,"environmentId":%q,"segment":"sHeavy","verb":"add","mpids":[%s%s}`, apiToken, environment, c.mpids, end)
-			beside := p.others(t, func() {
+			body := fmt.Appendf(nil, `{"apiToken":%q,"environmentId":%q,"segment":"sHeavy","verb":"add","mpids":[%s%s}`, harness.APIToken, harness.Environment, c.mpids, end)
+			beside := others(t, p, func() {
 				began := time.Now()
-				a, err := p.send(t.Context(), http.MethodPost, "/audiences", authToken, body)
-				if err != nil || a.status != c.status {
-					t.Errorf("%d bytes: %d %s, %v, want %d", len(body), a.status, a.body, err, c.status)
+				a, err := p.Send(t.Context(), http.MethodPost, "/audiences", harness.AuthToken, body)
+				if err != nil || a.Status != c.status {
+					t.Errorf("%d bytes: %d %s, %v, want %d", len(body), a.Status, a.Body, err, c.status)
 				}
-				t.Logf("%d bytes answered %d after %.2f s", len(body), a.status, time.Since(began).Seconds())
+				t.Logf("%d bytes answered %d after %.2f s", len(body), a.Status, time.Since(began).Seconds())
 			})
-			_, peak := p.resident()
+			_, peak := p.Resident()
 			t.Logf("RSS at most %d MiB, %d MiB before; the others' p50 and p99: %v and %v, before %v and %v",
 				peak>>20, rest>>20, beside.at(0.5), beside.at(0.99), quiet.at(0.5), quiet.at(0.99))
 			if most := rest + 4*heavyBytes + heavyGarbage; peak > most {
@@ -95,7 +96,7 @@ func waitOut(t *testing.T, d time.Duration) {
 
 // others posts one key after the other while work goes on; each has to be taken. It
 // returns how long the answers took.
-func (p *process) others(t *testing.T, work func()) (all latencies) {
+func others(t *testing.T, p *harness.Process, work func()) (all latencies) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	var posting sync.WaitGroup
@@ -103,9 +104,9 @@ func (p *process) others(t *testing.T, work func()) (all latencies) {
 		posting.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
 				began := time.Now()
-				a, err := p.post(context.WithoutCancel(ctx), change{segment: fmt.Sprint("s", n), keys: []string{fmt.Sprint(i)}})
-				if err != nil || a.status != http.StatusOK {
-					t.Errorf("a small post beside it: %d %s, %v", a.status, a.body, err)
+				a, err := p.Post(context.WithoutCancel(ctx), harness.Change{Segment: fmt.Sprint("s", n), Keys: []string{fmt.Sprint(i)}})
+				if err != nil || a.Status != http.StatusOK {
+					t.Errorf("a small post beside it: %d %s, %v", a.Status, a.Body, err)
 					return
 				}
 				mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 // body makes a POST body of the usual one with members replaced; "" takes one out.
@@ -38,8 +39,8 @@ func body(replace ...string) string {
 func TestWireContract(t *testing.T) {
 	t.Parallel()
 	arrived := &arrivals{keys: map[string][]string{}}
-	s := newSite(t, sandbox.Options{Allowed: arrived.note}, map[string]any{"segmentsFlushRateInSeconds": 3600, "maxBodyBytes": 4096})
-	p := s.start()
+	s := harness.NewSite(t, sandbox.Options{Allowed: arrived.note}, map[string]any{"segmentsFlushRateInSeconds": 3600, "maxBodyBytes": 4096})
+	p := s.Start()
 	key := func(length int) string { return `["good","` + strings.Repeat("é", length) + `"]` }
 	for _, c := range []struct {
 		what, method, path, auth, body string
@@ -91,26 +92,26 @@ func TestWireContract(t *testing.T) {
 		{"the admin side is elsewhere", "GET", "/metrics", "foo", "", 404, "not found"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			got, err := p.send(t.Context(), c.method, c.path, c.auth, []byte(c.body))
+			got, err := p.Send(t.Context(), c.method, c.path, c.auth, []byte(c.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			says := got.body
+			says := got.Body
 			if c.status != 200 {
-				says = got.message()
+				says = got.Message()
 			}
-			if got.status != c.status || !strings.HasPrefix(says, c.says) {
-				t.Errorf("%d %q, want %d and %q", got.status, got.body, c.status, c.says)
+			if got.Status != c.status || !strings.HasPrefix(says, c.says) {
+				t.Errorf("%d %q, want %d and %q", got.Status, got.Body, c.status, c.says)
 			}
-			if kind := got.header.Get("Content-Type"); c.status != 200 && kind != "application/json" {
+			if kind := got.Header.Get("Content-Type"); c.status != 200 && kind != "application/json" {
 				t.Errorf("an error of type %q", kind)
 			}
-			if c.status == 405 && got.header.Get("Allow") != "POST" {
-				t.Errorf("405 allows %q", got.header.Get("Allow"))
+			if c.status == 405 && got.Header.Get("Allow") != "POST" {
+				t.Errorf("405 allows %q", got.Header.Get("Allow"))
 			}
 		})
 	}
-	if code := p.terminate(); code != 0 {
+	if code := p.Terminate(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	arrived.check(t, map[string][]string{
@@ -119,13 +120,13 @@ func TestWireContract(t *testing.T) {
 		"env1/sGone/delete": {"1"},
 		"env1/sLong/add":    {"good", strings.Repeat("é", 250)},
 	})
-	s.judge()
+	s.Judge()
 }
 
 // TestBodyIsBounded: by its Content-Length, and as it comes where there is none.
 func TestBodyIsBounded(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, map[string]any{"maxBodyBytes": 4096}).start()
+	p := harness.NewSite(t, sandbox.Options{}, map[string]any{"maxBodyBytes": 4096}).Start()
 	for length, status := range map[int]int{100: 200, 5000: 413} {
 		text := body("segment", `"sBounded"`) + strings.Repeat(" ", length)
 		for _, framed := range []string{
@@ -134,8 +135,8 @@ func TestBodyIsBounded(t *testing.T) {
 		} {
 			conn := dialTLS(t, p)
 			writeAll(t, conn, "POST /audiences HTTP/1.1\r\nHost: h\r\nAuthorization: foo\r\n"+framed)
-			if a := readAnswer(t, bufio.NewReader(conn)); a.status != status || (status != 200 && a.message() == "") {
-				t.Errorf("%d blanks: %d %s, want %d", length, a.status, a.body, status)
+			if a := readAnswer(t, bufio.NewReader(conn)); a.Status != status || (status != 200 && a.Message() == "") {
+				t.Errorf("%d blanks: %d %s, want %d", length, a.Status, a.Body, status)
 			}
 		}
 	}
@@ -147,11 +148,11 @@ func TestBodyIsBounded(t *testing.T) {
 // mParticle 500 instead.
 func TestRefusalsReachTheCaller(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, nil).start()
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
 	text := []byte(body() + strings.Repeat(" ", 2<<20))
 	for range 20 {
-		if a, err := p.send(t.Context(), "POST", "/audiences", "wrong", text); err != nil || a.status != 401 {
-			t.Fatalf("%d %s %v, want 401", a.status, a.body, err)
+		if a, err := p.Send(t.Context(), "POST", "/audiences", "wrong", text); err != nil || a.Status != 401 {
+			t.Fatalf("%d %s %v, want 401", a.Status, a.Body, err)
 		}
 	}
 }
@@ -159,12 +160,12 @@ func TestRefusalsReachTheCaller(t *testing.T) {
 // TestHTTP2AndTLSVersions: both HTTP versions are offered; TLS 1.1 is not.
 func TestHTTP2AndTLSVersions(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, nil).start()
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
 	transport := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.https+"/ping", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+p.HTTPS+"/ping", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ func TestHTTP2AndTLSVersions(t *testing.T) {
 	}
 	for version, ok := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: version}}
-		conn, err := dialer.DialContext(ctx, "tcp", p.https)
+		conn, err := dialer.DialContext(ctx, "tcp", p.HTTPS)
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", tls.VersionName(version), err)
 		}
@@ -192,29 +193,29 @@ func TestHTTP2AndTLSVersions(t *testing.T) {
 // is not, and one place that becomes free is enough.
 func TestOverloadIs503(t *testing.T) {
 	t.Parallel()
-	p := newSite(t, sandbox.Options{}, map[string]any{"maxRequestsInFlight": 1}).start()
+	p := harness.NewSite(t, sandbox.Options{}, map[string]any{"maxRequestsInFlight": 1}).Start()
 	slow := startPost(t, p)
-	a, err := p.post(t.Context(), change{segment: "sCrowd", keys: []string{"1"}})
-	if err != nil || a.status != 503 || a.header.Get("Retry-After") == "" || a.message() == "" {
-		t.Errorf("%d %s %v %v, want 503 with Retry-After", a.status, a.body, a.header, err)
+	a, err := p.Post(t.Context(), harness.Change{Segment: "sCrowd", Keys: []string{"1"}})
+	if err != nil || a.Status != 503 || a.Header.Get("Retry-After") == "" || a.Message() == "" {
+		t.Errorf("%d %s %v %v, want 503 with Retry-After", a.Status, a.Body, a.Header, err)
 	}
-	if a, err := p.send(t.Context(), "GET", "/ping", "", nil); err != nil || a.body != "pong" {
-		t.Errorf("probe: %d %s %v", a.status, a.body, err)
+	if a, err := p.Send(t.Context(), "GET", "/ping", "", nil); err != nil || a.Body != "pong" {
+		t.Errorf("probe: %d %s %v", a.Status, a.Body, err)
 	}
-	if a := slow.finish(t); a.status != 200 {
-		t.Errorf("the post under way: %d %s", a.status, a.body)
+	if a := slow.finish(t); a.Status != 200 {
+		t.Errorf("the post under way: %d %s", a.Status, a.Body)
 	}
-	p.mustPost(change{segment: "sCrowd", keys: []string{"1"}})
+	p.MustPost(harness.Change{Segment: "sCrowd", Keys: []string{"1"}})
 }
 
 // TestSlowCallersHoldNobodyUp: the old server fell silent for all when one
 // client sent three bytes of a TLS hello, or half a body.
 func TestSlowCallersHoldNobodyUp(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sandbox.Options{}, nil)
-	p := s.start()
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	p := s.Start()
 	for range 50 {
-		conn, err := net.Dial("tcp", p.https)
+		conn, err := net.Dial("tcp", p.HTTPS)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,11 +226,11 @@ func TestSlowCallersHoldNobodyUp(t *testing.T) {
 		writeAll(t, dialTLS(t, p), "POST /audiences HTTP/1.1\r\nHost")
 		startPost(t, p)
 	}
-	p.mustPost(change{segment: "sQuick", keys: []string{"1"}})
-	if a, err := p.send(t.Context(), "GET", "/ping", "", nil); err != nil || a.body != "pong" {
-		t.Errorf("probe: %d %s %v", a.status, a.body, err)
+	p.MustPost(harness.Change{Segment: "sQuick", Keys: []string{"1"}})
+	if a, err := p.Send(t.Context(), "GET", "/ping", "", nil); err != nil || a.Body != "pong" {
+		t.Errorf("probe: %d %s %v", a.Status, a.Body, err)
 	}
-	eventually(t, patience, "the key is in Split", func() bool { return len(s.members("sQuick")) == 1 })
+	harness.Eventually(t, harness.Patience, "the key is in Split", func() bool { return len(s.Members("sQuick")) == 1 })
 }
 
 // slowPost is a post whose body has not come yet.
@@ -241,19 +242,19 @@ type slowPost struct {
 
 // startPost begins a post and returns when the relay waits for its body, which is
 // after the post was let in: it says 100 Continue then.
-func startPost(t *testing.T, p *process) slowPost {
+func startPost(t *testing.T, p *harness.Process) slowPost {
 	t.Helper()
 	conn := dialTLS(t, p)
 	s := slowPost{conn: conn, from: bufio.NewReader(conn), body: body("segment", `"sSlow"`)}
 	writeAll(t, conn, fmt.Sprintf("POST /audiences HTTP/1.1\r\nHost: h\r\nAuthorization: foo\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(s.body)))
-	if a := readAnswer(t, s.from); a.status != http.StatusContinue {
-		t.Fatalf("%d %s instead of being asked for the body", a.status, a.body)
+	if a := readAnswer(t, s.from); a.Status != http.StatusContinue {
+		t.Fatalf("%d %s instead of being asked for the body", a.Status, a.Body)
 	}
 	return s
 }
 
 // finish sends the body.
-func (s slowPost) finish(t *testing.T) answer {
+func (s slowPost) finish(t *testing.T) harness.Answer {
 	t.Helper()
 	writeAll(t, s.conn, s.body)
 	return readAnswer(t, s.from)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // repeatAfter is how long a writer waits before it repeats a change that was not
@@ -17,11 +19,11 @@ const repeatAfter = 10 * time.Millisecond
 // writers post changes at the same time, to the same segments, each to keys of
 // its own.
 type writers struct {
-	ledger *ledger
-	post   func(context.Context, change) error // nil: answered with 200
-	places []change                            // token and segment of each place they write to
-	era    atomic.Int64                        // whose keys the changes are about
-	enough context.CancelFunc                  // no new changes
+	ledger *harness.Ledger
+	post   func(context.Context, harness.Change) error // nil: answered with 200
+	places []harness.Change                            // token and segment of each place they write to
+	era    atomic.Int64                                // whose keys the changes are about
+	enough context.CancelFunc                          // no new changes
 	done   sync.WaitGroup
 }
 
@@ -54,8 +56,8 @@ func (w *writers) finish() {
 // write posts a change until it is answered with 200. One whose answer is unknown
 // is repeated before the writer goes on: then the last verb it posted for a key is
 // the last one accepted.
-func (w *writers) write(ctx context.Context, c change) {
-	w.ledger.try(c)
+func (w *writers) write(ctx context.Context, c harness.Change) {
+	w.ledger.Try(c)
 	for w.post(ctx, c) != nil {
 		select {
 		case <-ctx.Done():
@@ -63,15 +65,15 @@ func (w *writers) write(ctx context.Context, c change) {
 		case <-time.After(repeatAfter):
 		}
 	}
-	w.ledger.accept(c)
+	w.ledger.Accept(c)
 }
 
 // next makes up a change: mostly one key, as the lambda posts, now and then many.
-func (w *writers) next(random *rand.Rand, writer int) change {
+func (w *writers) next(random *rand.Rand, writer int) harness.Change {
 	c := w.places[random.IntN(len(w.places))]
-	c.verb = "add"
+	c.Verb = "add"
 	if random.IntN(5) < 2 {
-		c.verb = "delete"
+		c.Verb = "delete"
 	}
 	size := 1
 	if random.IntN(8) == 0 {
@@ -79,7 +81,7 @@ func (w *writers) next(random *rand.Rand, writer int) change {
 	}
 	first := int(w.era.Load()) * keysPerEra
 	for _, k := range random.Perm(keysPerEra)[:size] {
-		c.keys = append(c.keys, keyText(writer, first+k))
+		c.Keys = append(c.Keys, keyText(writer, first+k))
 	}
 	return c
 }

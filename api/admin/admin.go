@@ -24,8 +24,8 @@ import (
 
 // Options say what a Server shows.
 type Options struct {
-	// Ready returns nil when changes are taken, else the reason why not, which
-	// /readyz shows. It is asked on every request and must not block. nil: always
+	// Ready returns nil when changes are taken, and otherwise the reason why not,
+	// which /readyz shows. It is asked on every request and must not block. nil: always
 	// ready.
 	Ready func() error
 	// Gatherer is what /metrics shows. nil: nothing.

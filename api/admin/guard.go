@@ -8,12 +8,11 @@ import (
 )
 
 // guarded keeps other people's web pages out. Nothing here changes anything, so
-// only GET and HEAD pass. And a request that came in over a loopback address must
-// have been meant for this machine: a page in the operator's browser can have its
-// own host name resolve to 127.0.0.1 (DNS rebinding) and would else read all that
-// is served here. On other addresses names are free, as Prometheus and
-// orchestrators use service names there, and whoever opens those decides by
-// network rules who gets in.
+// only GET and HEAD pass. A request that came in over a loopback address must have
+// been meant for this machine: otherwise a page in the operator's browser could have
+// its own host name resolve to 127.0.0.1 (DNS rebinding) and read all that is served
+// here. On other addresses names are free, as Prometheus and orchestrators use
+// service names there, and whoever opens those decides by network rules who gets in.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

@@ -226,8 +226,8 @@ func (c *Conn) Close() error {
 	return c.Conn.Close()
 }
 
-// reset closes without the courtesies of TCP: for strangers, who could else leave
-// what is on its way to them in the system's memory for minutes.
+// reset closes without the courtesies of TCP. It is for strangers: otherwise they could
+// leave what is on its way to them in the system's memory for minutes.
 func (c *Conn) reset() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // it is closed either way

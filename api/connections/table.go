@@ -13,8 +13,8 @@ import (
 //  1. a stranger of an address that never showed the token: of the address that
 //     has most of them, the one that has done nothing for longest, so that a flood
 //     from one address displaces itself. Where several addresses have equally many
-//     it is the one of all theirs that has done nothing for longest: else whoever
-//     comes could be the next to go, while those who sit there stay;
+//     it is the one of all theirs that has done nothing for longest: otherwise
+//     whoever comes could be the next to go, while those who sit there stay;
 //  2. likewise a stranger of an address that has shown it;
 //  3. a caller that has shown the token and has nothing under way, the one whose
 //     last request is longest ago.

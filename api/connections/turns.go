@@ -25,7 +25,7 @@ const (
 // turns lets few strangers compute at once. Addresses that have shown the token
 // come before those that have not, which share half of the places; within each of
 // the two, address after address has one turn; and within an address who has begun
-// comes before who begins. The work for a hello would else be done in vain, and
+// comes before who begins. Otherwise the work for a hello would be done in vain, and
 // many who send nothing but hellos would hold up who goes on.
 type turns struct {
 	places, forUnknown int

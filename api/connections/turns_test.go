@@ -123,7 +123,7 @@ func TestWhoHasBegunComesFirst(t *testing.T) {
 	})
 }
 
-// TestBegunIsNotForEver: else who has a connection could ask and ask before all
+// TestBegunIsNotForEver: otherwise who has a connection could ask and ask before all
 // who come to the same address.
 func TestBegunIsNotForEver(t *testing.T) {
 	for turns, want := range map[int32]bool{0: false, 1: true, turnsOfOnePost - 1: true, turnsOfOnePost: false, 1000: false} {

@@ -124,9 +124,9 @@ func noMatch(all []given) error {
 
 // issuerOf is the index of the certificate above the one at lower, -1 if there is
 // none or it is in the chain already. Names and key identifiers decide. Where
-// they leave a choice, as after a new key of an authority, the signature does:
-// judging it is else the client's business, which may accept algorithms that we
-// would not.
+// they leave a choice, as after a new key of an authority, the signature does.
+// Signatures are not judged for anything more: that is the client's business, which
+// may accept algorithms that we would not.
 func issuerOf(all []given, lower int, chain [][]byte) int {
 	below := all[lower]
 	if bytes.Equal(below.issuer, below.subject) {

@@ -172,7 +172,7 @@ func (p *pfx) part(der asn1.RawValue) error {
 	return nil
 }
 
-// safe takes in the bags of one part.
+// safe reads the bags of one part.
 func (p *pfx) safe(der []byte, depth int) error {
 	bags, err := sequence(der)
 	for _, bag := range bags {

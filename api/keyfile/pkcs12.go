@@ -132,7 +132,7 @@ func pseudoRandomFunction(derivation pkix.AlgorithmIdentifier) string {
 	return parameters.PRF.Algorithm.String()
 }
 
-// open takes in what is in a box.
+// open reads what is in a box.
 func (p *pfx) open(b box, password string) error {
 	if !pkcs.IsPBES2(b.algorithm) {
 		certificates, err := legacyBox(b, password)

@@ -1,11 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"encoding/xml"
+	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"audiences/test/harness"
 )
 
 func TestFill(t *testing.T) {
@@ -81,8 +89,11 @@ func TestRatio(t *testing.T) {
 		return all
 	}
 	two := turns{servers: []string{bareServer, relayServer}, found: [][]outcome{outcomes(100, 50, 300), outcomes(80, 40, 90)}}
-	if got := two.ratio(relayServer, bareServer); got != 0.8 {
-		t.Errorf("%v, want the median of 0.8, 0.8 and 0.3", got)
+	if got, want := two.ratio(relayServer, bareServer), (spread{0.3, 0.8, 0.8}); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := two.rows("what", loadFigures)[2][1]; got != "0.80 (0.30 to 0.80)" {
+		t.Errorf("the row says %q", got)
 	}
 }
 
@@ -114,5 +125,95 @@ func TestVerdict(t *testing.T) {
 		if (r.verdict() != nil) != quick {
 			t.Errorf("quick %v: %v", quick, r.verdict())
 		}
+	}
+}
+
+// TestQuiet: figures are written down only where nothing disturbed them.
+func TestQuiet(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll(docs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(docs, "performance.md")
+	const empty = "<!-- bench machine -->\n<!-- end machine -->\n<!-- bench targets -->\n<!-- end targets -->\n<!-- bench intake -->\n<!-- end intake -->\n"
+	for _, c := range []struct {
+		what    string
+		rates   []int
+		quiet   bool
+		disturb func(*report)
+	}{
+		{"a quiet machine", []int{100, 110, 90}, true, func(*report) {}},
+		{"figures that lie far apart", []int{100, 150, 90}, false, func(*report) {}},
+		{"others at work", []int{100, 110, 90}, false, func(r *report) { r.disturb("others took %d %%", 50) }},
+	} {
+		if err := os.WriteFile(path, []byte(empty), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		one := turns{servers: []string{relayServer}, found: [][]outcome{nil}}
+		for _, rate := range c.rates {
+			one.found[0] = append(one.found[0], outcome{posts: rate, took: time.Second})
+		}
+		r := newReport(options{})
+		r.turns("intake", "load", &one)
+		c.disturb(r)
+		err := r.write()
+		text, _ := os.ReadFile(path)
+		if written := string(text) != empty; (err == nil) != c.quiet || written != c.quiet {
+			t.Errorf("%s: written: %v, %v", c.what, written, err)
+		}
+	}
+}
+
+// TestOthers: what others took is all that was busy and not ours.
+func TestOthers(t *testing.T) {
+	before, err := parseStat("cpu  100 0 50 1000 7 3 2 0 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := parseStat("cpu  190 5 75 1080 7 3 2 0 0 0\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after.own = 100 * harness.Tick
+	if got := after.othersSince(before); got != 0.1 {
+		t.Errorf("%v of the cores, want 20 of 200 ticks", got)
+	}
+	if _, err := parseStat("intr 1 2 3"); err == nil {
+		t.Error("another file was taken for it")
+	}
+}
+
+// TestLeanServer: its answer comes after the post is in the log, and is one that
+// the client of the other servers understands, over a connection that is kept.
+func TestLeanServer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lean.log")
+	log, err := openLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, there := net.Pipe()
+	ended := make(chan error, 1)
+	go func() { ended <- serveLeanly(there, log) }()
+	l, reader, size := newLedger("", 2), bufio.NewReader(here), int64(0)
+	for n := range int64(3) {
+		body := l.body(nil, n)
+		last := map[bool]string{true: "Connection: close\r\n"}[n == 2]
+		if _, err := fmt.Fprintf(here, "POST /audiences HTTP/1.1\r\nHost: relay\r\n%sContent-Length: %d\r\n\r\n%s", last, len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK || string(text) != "MPIDs add" {
+			t.Errorf("%d %q, %v", response.StatusCode, text, err)
+		}
+		size += int64(len(body))
+		if about, err := os.Stat(path); err != nil || about.Size() != size {
+			t.Errorf("answered before the post was in the log: %v, %v", about, err)
+		}
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"io"
 	"log"
@@ -42,14 +41,6 @@ func serveCeiling(args []string) error {
 		}
 		keep = log.append
 	}
-	certificate, err := tls.LoadX509KeyPair(args[0], args[0])
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", ":0")
-	if err != nil {
-		return err
-	}
 	e := echo.New()
 	e.POST("/audiences", func(c echo.Context) error {
 		body, err := io.ReadAll(c.Request().Body)
@@ -65,11 +56,6 @@ func serveCeiling(args []string) error {
 		}
 		return c.String(http.StatusOK, "MPIDs "+p.Verb)
 	})
-	server := &http.Server{
-		Handler:   e,
-		ErrorLog:  log.New(io.Discard, "", 0),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, Certificates: []tls.Certificate{certificate}},
-	}
-	go func() { _ = server.ServeTLS(listener, "", "") }() // ends with the process
-	return tell(addresses{HTTPS: listener.Addr().String()})
+	server := &http.Server{Handler: e, ErrorLog: log.New(io.Discard, "", 0)}
+	return serveTLS(args[0], func(listener net.Listener) { _ = server.Serve(listener) }) // ends with the process
 }

@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-)
 
-const authToken = "bench"
+	"audiences/test/harness"
+)
 
 // loopbacks is over how many addresses of the loopback range new connections are
 // spread: a connection that was closed keeps its pair of ports for a minute, and
@@ -55,7 +55,7 @@ const answerPatience = 30 * time.Second
 
 // post sends a body and fails unless the answer is the one that means accepted.
 func (c *connection) post(body []byte, last bool) error {
-	c.out = append(c.out[:0], "POST /audiences HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: "+authToken+"\r\n"...)
+	c.out = append(c.out[:0], "POST /audiences HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: "+harness.AuthToken+"\r\n"...)
 	if last {
 		c.out = append(c.out, "Connection: close\r\n"...)
 	}

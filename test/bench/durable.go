@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"syscall"
@@ -21,9 +22,17 @@ type bareLog struct {
 
 // group is what one fdatasync makes durable.
 type group struct {
-	text []byte
-	done chan struct{} // closed when it is
-	err  error
+	text    []byte
+	done    chan struct{} // closed when it is
+	err     error
+	answers []answer // to write then
+}
+
+// answer is what a caller is told when its post is durable.
+type answer struct {
+	to       io.Writer
+	text     []byte
+	answered chan<- error
 }
 
 func newGroup() *group { return &group{done: make(chan struct{})} }
@@ -51,14 +60,29 @@ func openLog(path string) (*bareLog, error) {
 	return l, nil
 }
 
+// append returns when the text is durable.
 func (l *bareLog) append(text []byte) error {
-	l.mu.Lock()
-	g := l.next
-	g.text = append(g.text, text...)
-	l.changed.Signal()
-	l.mu.Unlock()
+	g := l.add(text)
 	<-g.done
 	return g.err
+}
+
+// answer has the log write an answer when the text is durable. The channel has a
+// value then; nobody has to take it.
+func (l *bareLog) answer(text []byte, to io.Writer, with []byte) <-chan error {
+	answered := make(chan error, 1)
+	l.add(text, answer{to, with, answered})
+	return answered
+}
+
+// add copies the text into the next group.
+func (l *bareLog) add(text []byte, answers ...answer) *group {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.next
+	g.text, g.answers = append(g.text, text...), append(g.answers, answers...)
+	l.changed.Signal()
+	return g
 }
 
 func (l *bareLog) commit() {
@@ -72,5 +96,18 @@ func (l *bareLog) commit() {
 		l.mu.Unlock()
 		g.err = l.keep(g.text)
 		close(g.done)
+		if len(g.answers) > 0 {
+			go g.answer() // while the next group is made durable
+		}
+	}
+}
+
+func (g *group) answer() {
+	for _, a := range g.answers {
+		err := g.err
+		if err == nil {
+			_, err = a.to.Write(a.text)
+		}
+		a.answered <- err
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
 )
 
 // growthRate is the fixed rate at which the number of segments grows, in posts a second.
@@ -13,7 +12,7 @@ const growthRate = 4_000
 // measureGrowth: what a post costs, with more and more segments at the same rate.
 // There is a relay for each number of segments, and they are measured in turns.
 func measureGrowth(ctx context.Context, h *house, r *report) error {
-	var relays []*ledgered
+	t, relays := &turns{}, []*ledgered(nil)
 	for segments := 1; segments <= 10_000; segments *= 10 {
 		s, err := h.newSite(h.ecdsa, nil)
 		if err != nil {
@@ -22,46 +21,33 @@ func measureGrowth(ctx context.Context, h *house, r *report) error {
 		if err := s.start(nil); err != nil {
 			return err
 		}
-		relays = append(relays, &ledgered{s, newLedger("", segments)})
+		l := newLedger("", segments)
+		relays = append(relays, &ledgered{s, l})
+		t.add(fmt.Sprint(segments), func() (outcome, error) { return s.target(l).openLoop(ctx, keptConnections, growthRate, h.each) })
 	}
-	found := make([][]outcome, len(relays))
-	for round := range h.rounds + 1 {
-		for i, relay := range relays {
-			o, err := relay.site.target(relay.ledger).openLoop(ctx, keptConnections, growthRate, h.each)
-			if err != nil {
-				return err
-			}
-			if round > 0 { // the first posts start the actors
-				found[i] = append(found[i], o)
-			}
-		}
+	if err := t.measure(h.rounds, 1); err != nil { // the first posts start the actors
+		return err
 	}
 	for _, relay := range relays {
 		if err := relay.finish(ctx); err != nil {
 			return err
 		}
 	}
-	r.growth(relays, found)
+	r.growth(t)
 	return nil
 }
 
 // growth notes the costs by number of segments, as a target, a table and a plot.
-func (r *report) growth(relays []*ledgered, found [][]outcome) {
-	rows := [][]string{{"segments", "CPU a post", "p50", "p99"}}
+func (r *report) growth(t *turns) {
 	var points []point
-	least, most := time.Duration(math.MaxInt64), time.Duration(0)
-	for i, relay := range relays {
-		segments, cost := fmt.Sprint(len(relay.ledger.names)), medianOf(found[i], outcome.cost)
+	least, most := math.Inf(1), 0.0
+	for _, segments := range t.servers {
+		cost := t.spread(segments, costInMicros).median
 		least, most = min(least, cost), max(most, cost)
-		points = append(points, point{segments, cost.Seconds() * 1e6})
-		at := func(share float64) string {
-			return millis(medianOf(found[i], func(o outcome) time.Duration { return o.at(share) }))
-		}
-		rows = append(rows, []string{segments, micros(cost), at(0.5), at(0.99)})
+		points = append(points, point{segments, cost})
 	}
-	spread := float64(most)/float64(least) - 1
 	r.check(fmt.Sprintf("1 to 10,000 segments at %d posts/s: CPU a post", growthRate), "within 25 % of flat",
-		fmt.Sprintf("%.0f %% between least and most", 100*spread), spread <= 0.25, spread <= 1)
-	r.table("growth", rows)
+		fmt.Sprintf("%.0f %% between least and most", 100*(most/least-1)), most/least <= 1.25, most/least <= 2)
+	r.turns("growth", "segments", t)
 	r.files["cost-growth.svg"] = plot("CPU a post by number of segments", "segments", "microseconds", points)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -13,7 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"audiences/test/harness"
 )
+
+// smaller are the flags of a build as it is in the image.
+var smaller = []string{"-trimpath", "-ldflags", "-s -w"}
 
 // house is where all processes of a run live: a directory, the built binaries and
 // the keys.
@@ -24,7 +28,7 @@ type house struct {
 	relay      string // the relay as it is in the image
 	profiled   string // the relay with profiling; built where it is needed
 	ecdsa, rsa string // key files
-	children   []*child
+	children   []*harness.Child
 	sites      int
 }
 
@@ -38,42 +42,40 @@ func newHouse(ctx context.Context, o options) (_ *house, err error) {
 	}
 	h.relay, h.profiled = filepath.Join(h.dir, "audiences"), filepath.Join(h.dir, "audiences-profiled")
 	h.ecdsa, h.rsa = filepath.Join(h.dir, "ecdsa.pem"), filepath.Join(h.dir, "rsa.pem")
-	return h, errors.Join(build(ctx, h.relay), writeECDSA(h.ecdsa), writeRSA(h.rsa))
-}
-
-func build(ctx context.Context, to string, flags ...string) error {
-	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", to}, flags...)
-	cmd := exec.CommandContext(ctx, "go", append(args, "audiences")...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the image
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the relay: %w\n%s", err, out)
-	}
-	return nil
+	return h, errors.Join(harness.Build(ctx, h.relay, smaller...), writeECDSA(h.ecdsa), writeRSA(h.rsa))
 }
 
 func (h *house) close() {
 	for _, c := range h.children {
-		c.kill()
+		c.Kill()
 	}
 	_ = os.RemoveAll(h.dir) // a temporary directory
 }
 
-func (h *house) start(cmd *exec.Cmd, says func(*exec.Cmd) (io.ReadCloser, error)) (*child, error) {
-	c, err := startChild(cmd, says)
-	if err == nil {
-		h.children = append(h.children, c)
+// start starts a process and waits until it has said where it listens. Its standard
+// input stays open as long as this process lives: our own roles end with it.
+func (h *house) start(name string, env []string, args ...string) (*harness.Child, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), env...)
+	if _, err := cmd.StdinPipe(); err != nil {
+		return nil, err
 	}
-	return c, err
+	c, err := harness.Begin(cmd)
+	if err != nil {
+		return nil, err
+	}
+	h.children = append(h.children, c)
+	return c, c.AwaitListening()
 }
 
-// startCeiling starts a bare server with that key, which writes to a file if it
-// is given one.
-func (h *house) startCeiling(l *ledger, key string, file ...string) (target, *child, error) {
-	c, err := h.start(exec.Command(h.self, append([]string{ceilingRole, key}, file...)...), onStdout)
+// startReference starts a server that the relay is compared with: a role of this
+// program, and its arguments.
+func (h *house) startReference(l *ledger, role ...string) (target, *harness.Child, error) {
+	c, err := h.start(h.self, nil, role...)
 	if err != nil {
 		return target{}, nil, err
 	}
-	return target{address: c.at.HTTPS, pid: c.pid(), ledger: l}, c, nil
+	return target{address: c.HTTPS, pid: c.PID(), ledger: l}, c, nil
 }
 
 // site is a relay with its journal, and its look-alike.
@@ -81,8 +83,8 @@ type site struct {
 	house    *house
 	dir      string
 	settings map[string]any
-	split    *child
-	relay    *child
+	split    *harness.Child
+	relay    *harness.Child
 	binary   string
 	env      []string
 }
@@ -93,15 +95,15 @@ var unlimited = map[string]any{"maxCallsPerSecond": 100_000, "maxCallsPerSecondP
 // newSite starts a look-alike and a relay before it, which is configured as by
 // default but for its addresses and these settings.
 func (h *house) newSite(key string, settings map[string]any) (*site, error) {
-	split, err := h.start(exec.Command(h.self, splitRole), onStdout)
+	split, err := h.start(h.self, nil, splitRole)
 	if err != nil {
 		return nil, err
 	}
 	h.sites++
 	s := &site{house: h, dir: filepath.Join(h.dir, fmt.Sprint("site-", h.sites)), split: split, binary: h.relay}
 	s.settings = map[string]any{
-		"port": 0, "authToken": authToken, "keyFile": key, "journalDir": "journal",
-		"adminAddress": "127.0.0.1:0", "splitApiUrl": split.at.Split, "logLevel": "info", "logFormat": "json", "minFreeDiskBytes": 0,
+		"port": 0, "authToken": harness.AuthToken, "keyFile": key, "journalDir": "journal",
+		"adminAddress": "127.0.0.1:0", "splitApiUrl": split.Split, "logLevel": "info", "logFormat": "json", "minFreeDiskBytes": 0,
 	}
 	maps.Copy(s.settings, settings)
 	return s, os.Mkdir(s.dir, 0o700)
@@ -119,39 +121,30 @@ func (s *site) start(settings map[string]any) error {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return err
 	}
-	cmd := exec.Command(s.binary, path)
-	cmd.Env = append(os.Environ(), s.env...)
-	s.relay, err = s.house.start(cmd, onStderr)
+	s.relay, err = s.house.start(s.binary, s.env, path)
 	return err
 }
 
 func (s *site) target(l *ledger) target {
-	return target{address: s.relay.at.HTTPS, pid: s.relay.pid(), ledger: l}
+	return target{address: s.relay.HTTPS, pid: s.relay.PID(), ledger: l}
 }
 
 // stop ends both processes.
 func (s *site) stop() error {
-	err := s.relay.stop()
-	s.split.kill()
+	err := s.relay.Stop()
+	s.split.Kill()
 	return errors.Join(err, os.RemoveAll(s.dir))
 }
 
 // ready waits until all that was pending is active again.
 func (s *site) ready(ctx context.Context) error {
-	return until(ctx, time.Minute, "the relay is ready", func() (bool, error) {
-		response, err := http.Get("http://" + s.relay.at.Admin + "/readyz")
-		if err != nil {
-			return false, err
-		}
-		defer response.Body.Close()
-		return response.StatusCode == http.StatusOK, nil
-	})
+	return harness.Until(ctx, time.Minute, "the relay is ready", func() (bool, error) { return s.relay.IsReady(), nil })
 }
 
 // settle starts the relay anew without ceilings, and waits until the look-alike has
 // every key of the ledger.
 func (s *site) settle(ctx context.Context, l *ledger) error {
-	if err := s.relay.stop(); err != nil {
+	if err := s.relay.Stop(); err != nil {
 		return err
 	}
 	if err := s.start(unlimited); err != nil {
@@ -164,13 +157,13 @@ func (s *site) settle(ctx context.Context, l *ledger) error {
 // that is not, and no promise to Split broken.
 func (s *site) arrived(ctx context.Context, l *ledger) error {
 	var differs error
-	err := until(ctx, arrivalPatience, "every accepted key is in the look-alike", func() (bool, error) {
+	err := harness.Until(ctx, arrivalPatience, "every accepted key is in the look-alike", func() (bool, error) {
 		state, err := s.splitState()
 		if err != nil || state.Keys < l.total() {
 			return false, err
 		}
 		has := map[string]sum{}
-		if err := getJSON(s.split.at.Watch+"/sums", &has); err != nil {
+		if err := getJSON(s.split.Watch+"/sums", &has); err != nil {
 			return false, err
 		}
 		differs = l.compare(has) // a chunk that was sent twice counts twice: look again
@@ -189,7 +182,7 @@ func (s *site) arrived(ctx context.Context, l *ledger) error {
 const arrivalPatience = 5 * time.Minute
 
 func (s *site) splitState() (state splitState, err error) {
-	return state, getJSON(s.split.at.Watch+"/state", &state)
+	return state, getJSON(s.split.Watch+"/state", &state)
 }
 
 // fault has the look-alike misbehave; an empty rule heals it.
@@ -198,7 +191,7 @@ func (s *site) fault(rule string) error {
 	if rule == "" {
 		method = http.MethodDelete
 	}
-	request, err := http.NewRequest(method, s.split.at.Split+"/sandbox/faults", strings.NewReader(rule))
+	request, err := http.NewRequest(method, s.split.Split+"/sandbox/faults", strings.NewReader(rule))
 	if err != nil {
 		return err
 	}
@@ -223,22 +216,4 @@ func getJSON(url string, into any) error {
 		return fmt.Errorf("get %s: %s", url, response.Status)
 	}
 	return json.NewDecoder(response.Body).Decode(into)
-}
-
-// until waits for something that comes true without a signal of its own.
-func until(ctx context.Context, within time.Duration, what string, holds func() (bool, error)) error {
-	limited, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		if ok, err := holds(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-limited.Done():
-			return fmt.Errorf("not within %v: %s", within, what)
-		}
-	}
 }

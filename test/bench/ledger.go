@@ -9,8 +9,9 @@ import (
 // firstKey makes the keys as long as MPIDs are.
 const firstKey = 8_735_621_876_000_000_000
 
-// tenants is over how many apiTokens the segments are spread.
-const tenants = 10
+// usualTenants is over how many apiTokens the segments are spread, where their
+// number is not what is measured.
+const usualTenants = 10
 
 // ledger makes the bodies of posts, each with a key of its own, and keeps what was
 // accepted: for each segment the number of keys and their sum.
@@ -22,19 +23,22 @@ type ledger struct {
 	sums           []atomic.Uint64
 }
 
-// newLedger is for segments whose names begin with that word.
-func newLedger(word string, segments int) *ledger {
+// newLedger is for segments of the usual tenants whose names begin with that word.
+func newLedger(word string, segments int) *ledger { return newLedgerOf(word, segments, usualTenants) }
+
+// newLedgerOf is for segments that are spread over so many tenants.
+func newLedgerOf(word string, segments, tenants int) *ledger {
 	l := &ledger{keys: make([]atomic.Int64, segments), sums: make([]atomic.Uint64, segments)}
 	for n := range segments {
 		l.names = append(l.names, fmt.Sprintf("s%s%d", word, n))
-		l.prefix = append(l.prefix, fmt.Appendf(nil, `{"apiToken":"%s","workspaceId":"5f1c2e90-4f6b-11ee-8c99-0242ac120002","environmentId":"7d3a1b60-4f6b-11ee-8c99-0242ac120002","trafficTypeId":"9b0e6d20-4f6b-11ee-8c99-0242ac120002","verb":"add","mpids":[`, tokenOf(n)))
+		l.prefix = append(l.prefix, fmt.Appendf(nil, `{"apiToken":"%s","workspaceId":"5f1c2e90-4f6b-11ee-8c99-0242ac120002","environmentId":"7d3a1b60-4f6b-11ee-8c99-0242ac120002","trafficTypeId":"9b0e6d20-4f6b-11ee-8c99-0242ac120002","verb":"add","mpids":[`, tokenOf(n%tenants)))
 		l.suffix = append(l.suffix, fmt.Appendf(nil, `],"segment":"%s"}`, l.names[n]))
 	}
 	return l
 }
 
-func tokenOf(segment int) string {
-	return fmt.Sprintf("bench-token-of-the-usual-length-%d", segment%tenants)
+func tokenOf(tenant int) string {
+	return fmt.Sprintf("bench-token-of-the-usual-length-%d", tenant)
 }
 
 // take is the number of the next post, which has its own segment and keys.

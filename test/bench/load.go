@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // target is a server that takes posts.
@@ -22,6 +24,8 @@ type outcome struct {
 	latencies []time.Duration // in ascending order
 	server    time.Duration   // processor time of the target
 	client    time.Duration   // processor time of this process
+	accepting time.Duration   // processor time of the target before, where that is another step
+	written   int             // bytes that the target sent to its disk, where that was looked at
 }
 
 func (o outcome) perSecond() float64 { return float64(o.posts) / o.took.Seconds() }
@@ -132,33 +136,41 @@ func (t target) load(ctx context.Context, workers int, prepare func(worker int) 
 		defer done()
 		posters[n] = post
 	}
-	var (
-		mu     sync.Mutex
-		all    outcome
-		faults error
-		group  sync.WaitGroup
-	)
-	server, err := cpu(t.pid)
-	if err != nil {
-		return outcome{}, err
-	}
-	client, began := ownCPU(), time.Now()
-	for _, post := range posters {
-		group.Go(func() {
-			latencies, err := work(ctx, post)
-			mu.Lock()
-			defer mu.Unlock()
-			all.latencies, faults = append(all.latencies, latencies...), errors.Join(faults, err)
-		})
-	}
-	group.Wait()
-	all.took, all.client = time.Since(began), ownCPU()-client
-	after, err := cpu(t.pid)
-	all.server, all.posts = after-server, len(all.latencies)
-	slices.Sort(all.latencies)
-	return all, errors.Join(faults, err, ctx.Err())
+	return measured(t.pid, func() (latencies []time.Duration, faults error) {
+		var mu sync.Mutex
+		var group sync.WaitGroup
+		for _, post := range posters {
+			group.Go(func() {
+				own, err := work(ctx, post)
+				mu.Lock()
+				defer mu.Unlock()
+				latencies, faults = append(latencies, own...), errors.Join(faults, err)
+			})
+		}
+		group.Wait()
+		return latencies, errors.Join(faults, ctx.Err())
+	})
 }
 
+// measured is how long work takes, and the processor time of a process and of this
+// one meanwhile. Work returns how long each post took.
+func measured(pid int, work func() ([]time.Duration, error)) (o outcome, err error) {
+	server, err := harness.CPU(pid)
+	if err != nil {
+		return o, err
+	}
+	client, began := harness.OwnCPU(), time.Now()
+	if o.latencies, err = work(); err != nil {
+		return o, err
+	}
+	o.took, o.client = time.Since(began), harness.OwnCPU()-client
+	after, err := harness.CPU(pid)
+	o.server, o.posts = after-server, len(o.latencies)
+	slices.Sort(o.latencies)
+	return o, err
+}
+
+// work has one worker post until it has no more to do.
 func work(ctx context.Context, post poster) (latencies []time.Duration, err error) {
 	for ctx.Err() == nil {
 		since, more, err := post(ctx)

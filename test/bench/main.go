@@ -31,12 +31,14 @@ type scenario struct {
 
 var scenarios = []scenario{
 	{"intake", measureIntake, true},
+	{"lone", measureLone, true},
 	{"handshake", measureHandshakes, true},
 	{"stages", measureStages, false},
 	{"post", measureLargePost, false},
 	{"growth", measureGrowth, false},
 	{"deliver", measureDelivery, true},
 	{"due", measureDue, true},
+	{"sizes", measureSizes, true},
 	{"restart", measureRestart, true},
 	{"resident", measureResident, false},
 	{"idle", measureIdle, true},
@@ -47,6 +49,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case ceilingRole:
 			return serveCeiling(args[1:])
+		case leanRole:
+			return serveLean(args[1:])
 		case splitRole:
 			return serveSplit()
 		case "soak":
@@ -64,10 +68,14 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.quick {
-		o.rounds, o.each = 2, time.Second
+		o.rounds, o.each = 2, time.Second/2
 	}
 	chosen := strings.Split(*only, ",")
 	report := newReport(o)
+	report.before()
+	if err := report.quiet(); err != nil && *write {
+		return fmt.Errorf("nothing is measured, as it could not be written to docs/: %w", err)
+	}
 	h, err := newHouse(ctx, o)
 	if err != nil {
 		return err
@@ -77,11 +85,10 @@ func run(ctx context.Context, args []string) error {
 		if *only == "" && o.quick && !s.quick || *only != "" && !slices.Contains(chosen, s.name) {
 			continue
 		}
-		began := time.Now()
-		if err := s.run(ctx, h, report); err != nil {
+		err := h.watched(s.name, report, func() error { return s.run(ctx, h, report) })
+		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		fmt.Printf("%s took %.0f s\n\n", s.name, time.Since(began).Seconds())
 	}
 	report.print(os.Stdout)
 	if *write {

@@ -18,7 +18,7 @@ func measureLargePost(ctx context.Context, h *house, r *report) error {
 		return err
 	}
 	l := newLedger("large", segments)
-	c, err := dial(ctx, s.relay.at.HTTPS, 0)
+	c, err := dial(ctx, s.relay.HTTPS, 0)
 	if err != nil {
 		return err
 	}

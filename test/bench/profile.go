@@ -10,16 +10,18 @@ import (
 	"path/filepath"
 	"time"
 
+	"audiences/test/harness"
+
 	"github.com/google/pprof/profile"
 )
 
 // profiledSite is a started relay that can tell where its processor time goes, and
 // where to ask it.
 func (h *house) profiledSite(ctx context.Context, key string) (s *site, profile string, err error) {
-	if err := build(ctx, h.profiled, "-tags", "profiling"); err != nil {
+	if err := harness.Build(ctx, h.profiled, append(smaller, "-tags", "profiling")...); err != nil {
 		return nil, "", err
 	}
-	port, err := freePort()
+	port, err := harness.UnusedPort()
 	if err != nil {
 		return nil, "", err
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // What a soak does.
@@ -101,11 +103,11 @@ func (s *site) watch(ctx context.Context, every time.Duration) (samples []sample
 			return samples, nil
 		case <-ticker.C:
 		}
-		now, _, err := resident(s.relay.pid())
+		now, _, err := harness.Resident(s.relay.PID())
 		if err != nil {
 			return samples, err
 		}
-		m, err := s.metrics()
+		m, err := s.relay.Metrics()
 		if err != nil {
 			return samples, err
 		}

@@ -4,11 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 const splitRole = "split"
@@ -55,7 +58,7 @@ func serveSplit() error {
 		_ = json.NewEncoder(w).Encode(sums)
 	})
 	go func() { _ = http.Serve(listener, mux) }() // ends with the process
-	return tell(addresses{Split: split.URL, Watch: "http://" + listener.Addr().String()})
+	return tell(harness.Addresses{Split: split.URL, Watch: "http://" + listener.Addr().String()})
 }
 
 func sumsOf(split *sandbox.Server) (map[string]sum, error) {
@@ -73,4 +76,15 @@ func sumsOf(split *sandbox.Server) (map[string]sum, error) {
 		sums[segment.Segment] = s
 	}
 	return sums, nil
+}
+
+// tell is how a role says where it listens; it then waits for its parent's end.
+func tell(at harness.Addresses) error {
+	text, err := json.Marshal(at)
+	if err != nil {
+		return err
+	}
+	fmt.Println(string(text))
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }

@@ -137,7 +137,7 @@ func stageNames() (names []string) {
 
 // commitWait says how long a commit took and how many operations shared it.
 func (s *site) commitWait() (string, error) {
-	m, err := s.metrics()
+	m, err := s.relay.Metrics()
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // lambdaPost is one request of the lambda, what it must be told, and what must
@@ -30,27 +32,27 @@ type lambdaPost struct {
 // lambdaPosts are recorded cases of the server before this one, with the
 // answers of this one where they differ on purpose.
 var lambdaPosts = []lambdaPost{
-	{"add one", authToken, `"verb":"add","mpids":["1"],"segment":"g-add-one"`, 200, "MPIDs add", "g-add-one", []string{"1"}},
-	{"add three", authToken, `"verb":"add","mpids":["001","002","003"],"segment":"g-add-three"`, 200, "MPIDs add", "g-add-three", []string{"001", "002", "003"}},
-	{"verb in upper case", authToken, `"verb":"ADD","mpids":["1"],"segment":"g-verb-upper"`, 200, "MPIDs ADD", "g-verb-upper", []string{"1"}},
-	{"add before a delete", authToken, `"verb":"add","mpids":["1","2"],"segment":"g-verb-mixed"`, 200, "MPIDs add", "", nil},
-	{"verb in mixed case", authToken, `"verb":"DeLeTe","mpids":["1"],"segment":"g-verb-mixed"`, 200, "MPIDs DeLeTe", "g-verb-mixed", []string{"2"}},
-	{"the same MPID twice", authToken, `"verb":"add","mpids":["7","7"],"segment":"g-mpids-dup"`, 200, "MPIDs add", "g-mpids-dup", []string{"7"}},
-	{"a number above 2^63", authToken, `"verb":"add","mpids":[98765432109876543210],"segment":"g-mpid-19digits-max"`, 200, "MPIDs add", "g-mpid-19digits-max", []string{"98765432109876543210"}},
-	{"a negative number", authToken, `"verb":"add","mpids":[-8735621876216983452],"segment":"g-mpid-negative"`, 200, "MPIDs add", "g-mpid-negative", []string{"-8735621876216983452"}},
-	{"quote, backslash, newline", authToken, `"verb":"add","mpids":["a\"b","c\\d","e\nf"],"segment":"g-mpid-quote"`, 200, "MPIDs add", "g-mpid-quote", []string{"a\"b", "c\\d", "e\nf"}},
-	{"a profile without an MPID", authToken, `"verb":"add","mpids":[null],"segment":"g-mpid-null"`, 200, "MPIDs add", "g-mpid-null", nil},
-	{"unknown fields", authToken, `"verb":"add","mpids":["1"],"segment":"g-unknown-field","x":{"y":[1]}`, 200, "MPIDs add", "g-unknown-field", []string{"1"}},
-	{"token after Bearer", "Bearer " + authToken, `"verb":"add","mpids":["1"],"segment":"g-bearer"`, 200, "MPIDs add", "g-bearer", []string{"1"}},
+	{"add one", harness.AuthToken, `"verb":"add","mpids":["1"],"segment":"g-add-one"`, 200, "MPIDs add", "g-add-one", []string{"1"}},
+	{"add three", harness.AuthToken, `"verb":"add","mpids":["001","002","003"],"segment":"g-add-three"`, 200, "MPIDs add", "g-add-three", []string{"001", "002", "003"}},
+	{"verb in upper case", harness.AuthToken, `"verb":"ADD","mpids":["1"],"segment":"g-verb-upper"`, 200, "MPIDs ADD", "g-verb-upper", []string{"1"}},
+	{"add before a delete", harness.AuthToken, `"verb":"add","mpids":["1","2"],"segment":"g-verb-mixed"`, 200, "MPIDs add", "", nil},
+	{"verb in mixed case", harness.AuthToken, `"verb":"DeLeTe","mpids":["1"],"segment":"g-verb-mixed"`, 200, "MPIDs DeLeTe", "g-verb-mixed", []string{"2"}},
+	{"the same MPID twice", harness.AuthToken, `"verb":"add","mpids":["7","7"],"segment":"g-mpids-dup"`, 200, "MPIDs add", "g-mpids-dup", []string{"7"}},
+	{"a number above 2^63", harness.AuthToken, `"verb":"add","mpids":[98765432109876543210],"segment":"g-mpid-19digits-max"`, 200, "MPIDs add", "g-mpid-19digits-max", []string{"98765432109876543210"}},
+	{"a negative number", harness.AuthToken, `"verb":"add","mpids":[-8735621876216983452],"segment":"g-mpid-negative"`, 200, "MPIDs add", "g-mpid-negative", []string{"-8735621876216983452"}},
+	{"quote, backslash, newline", harness.AuthToken, `"verb":"add","mpids":["a\"b","c\\d","e\nf"],"segment":"g-mpid-quote"`, 200, "MPIDs add", "g-mpid-quote", []string{"a\"b", "c\\d", "e\nf"}},
+	{"a profile without an MPID", harness.AuthToken, `"verb":"add","mpids":[null],"segment":"g-mpid-null"`, 200, "MPIDs add", "g-mpid-null", nil},
+	{"unknown fields", harness.AuthToken, `"verb":"add","mpids":["1"],"segment":"g-unknown-field","x":{"y":[1]}`, 200, "MPIDs add", "g-unknown-field", []string{"1"}},
+	{"token after Bearer", "Bearer " + harness.AuthToken, `"verb":"add","mpids":["1"],"segment":"g-bearer"`, 200, "MPIDs add", "g-bearer", []string{"1"}},
 
 	{"wrong token", "bar", `"verb":"add","mpids":["1"],"segment":"g-auth-wrong"`, 401, "auth token doesn't match", "g-auth-wrong", nil},
 	{"no token", "", `"verb":"add","mpids":["1"],"segment":"g-auth-missing"`, 401, "auth token doesn't match", "g-auth-missing", nil},
-	{"unknown verb", authToken, `"verb":"remove","mpids":["1"],"segment":"g-verb-bad"`, 400, `invalid verb "remove"; must be add or delete`, "g-verb-bad", nil},
-	{"no verb", authToken, `"mpids":["1"],"segment":"g-no-verb"`, 400, "must be add or delete", "g-no-verb", nil},
-	{"no segment", authToken, `"verb":"add","mpids":["1"]`, 400, "segment", "", nil},
-	{"segment with a space", authToken, `"verb":"add","mpids":["1"],"segment":"g segment space"`, 400, "segment", "", nil},
-	{"objects among MPIDs", authToken, `"verb":"add","mpids":["1",{}],"segment":"g-mpids-objects"`, 400, "mpids", "g-mpids-objects", nil},
-	{"cut off", authToken, `"verb":"add","mpids":["1"],"segment":"g-cut-body`, 400, "invalid POST body", "", nil},
+	{"unknown verb", harness.AuthToken, `"verb":"remove","mpids":["1"],"segment":"g-verb-bad"`, 400, `invalid verb "remove"; must be add or delete`, "g-verb-bad", nil},
+	{"no verb", harness.AuthToken, `"mpids":["1"],"segment":"g-no-verb"`, 400, "must be add or delete", "g-no-verb", nil},
+	{"no segment", harness.AuthToken, `"verb":"add","mpids":["1"]`, 400, "segment", "", nil},
+	{"segment with a space", harness.AuthToken, `"verb":"add","mpids":["1"],"segment":"g segment space"`, 400, "segment", "", nil},
+	{"objects among MPIDs", harness.AuthToken, `"verb":"add","mpids":["1",{}],"segment":"g-mpids-objects"`, 400, "mpids", "g-mpids-objects", nil},
+	{"cut off", harness.AuthToken, `"verb":"add","mpids":["1"],"segment":"g-cut-body`, 400, "invalid POST body", "", nil},
 }
 
 // TestLambdasClient posts with the HTTP client of the lambda, as the lambda
@@ -58,7 +60,8 @@ var lambdaPosts = []lambdaPost{
 // error must have one.
 func TestLambdasClient(t *testing.T) {
 	s := newSite(t, map[string]any{"journalDir": "journal"})
-	end := start(t, "audiences", exec.Command(s.binary, "serve", s.config()), s.up)
+	p := s.Start("serve")
+	p.Ready()
 
 	type post struct {
 		Authorization string `json:"authorization"`
@@ -66,23 +69,25 @@ func TestLambdasClient(t *testing.T) {
 	}
 	posts := make([]post, len(lambdaPosts))
 	for i, p := range lambdaPosts {
-		posts[i] = post{p.authorization, `{"apiToken":"` + apiToken + `","workspaceId":"ws1","environmentId":"env1","trafficTypeId":"tt1",` + p.body + `}`}
+		posts[i] = post{p.authorization, `{"apiToken":"` + harness.APIToken + `","workspaceId":"ws1","environmentId":"env1","trafficTypeId":"tt1",` + p.body + `}`}
 	}
 	var answers []lambdaAnswer
-	runLambda(t, map[string]any{"url": s.url, "posts": posts}, &answers)
+	runLambda(t, map[string]any{"url": "https://" + p.HTTPS + "/audiences", "posts": posts}, &answers)
 	if len(answers) != len(lambdaPosts) {
 		t.Fatalf("%d answers to %d posts", len(answers), len(lambdaPosts))
 	}
 	for i, p := range lambdaPosts {
 		answers[i].check(t, p)
 	}
-	end() // flushes what is pending, so that nothing can arrive later
+	if code := p.Terminate(); code != 0 { // which flushes what is pending, so that nothing can arrive later
+		t.Errorf("exit code %d", code)
+	}
 	for _, p := range lambdaPosts {
-		if members := s.members(p.segment); p.segment != "" && !slices.Equal(members, p.members) {
+		if members := s.Members(p.segment); p.segment != "" && !slices.Equal(members, p.members) {
 			t.Errorf("%s: Split has %q, not %q", p.name, members, p.members)
 		}
 	}
-	s.judge(t)
+	s.Judge()
 }
 
 // lambdaAnswer is what axios makes of the relay's answer.

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // What the image is called, and the one container and volume that a test has.
@@ -39,56 +41,56 @@ func TestContainerLosesNothing(t *testing.T) {
 		"segmentsFlushRateInSeconds": 3600,
 	})
 	e := buildImage(t)
-	handOver(t, s.config(), filepath.Join(s.dir, "relay.jks"))
+	handOver(t, s.Config(), s.keyFile())
 	writers := newWriters(s, 4)
 
 	e.runRelay(t, s)
 	writers.start()
-	waitFor(t, "200 changes accepted", time.Minute, func() bool { return writers.accepted() >= 200 })
+	harness.Eventually(t, time.Minute, "200 changes accepted", func() bool { return writers.ledger.Accepted() >= 200 })
 	e.docker(t, "kill", container)
 	writers.wait()
-	if n := s.split.Counts().Calls; n != 0 {
+	if n := s.Split.Counts().Calls; n != 0 {
 		t.Fatalf("Split was called %d times before the kill: it proves nothing", n)
 	}
-	t.Logf("killed after %d accepted changes", writers.accepted())
+	t.Logf("killed after %d accepted changes", writers.ledger.Accepted())
 
 	e.docker(t, "start", container)
 	e.waitHealthy(t)
-	before := writers.accepted()
+	before := writers.ledger.Accepted()
 	writers.start()
-	waitFor(t, "200 more changes accepted", time.Minute, func() bool { return writers.accepted() >= before+200 })
+	harness.Eventually(t, time.Minute, "200 more changes accepted", func() bool { return writers.ledger.Accepted() >= before+200 })
 	e.docker(t, "stop", "--time", "60", container)
 	writers.wait()
 	if code := e.docker(t, "inspect", "--format", "{{.State.ExitCode}}", container); code != "0" {
 		t.Errorf("exit code %s after SIGTERM", code)
 	}
-	t.Logf("stopped after %d accepted changes", writers.accepted())
+	t.Logf("stopped after %d accepted changes", writers.ledger.Accepted())
 	e.checkLogs(t, writers)
 	e.docker(t, "rm", container)
 
 	e.runRelay(t, s, "--env", "AUDIENCES_SEGMENTS_FLUSH_RATE_IN_SECONDS=1")
-	waitFor(t, "everything that was answered is in Split", time.Minute, func() bool { return writers.missing() == "" })
-	before = writers.accepted()
+	harness.Eventually(t, time.Minute, "everything that was answered is in Split", func() bool { return writers.missing() == "" })
+	before = writers.ledger.Accepted()
 	writers.start()
-	waitFor(t, "the new container accepts changes", time.Minute, func() bool { return writers.accepted() >= before+20 })
+	harness.Eventually(t, time.Minute, "the new container accepts changes", func() bool { return writers.ledger.Accepted() >= before+20 })
 	e.docker(t, "stop", "--time", "60", container)
 	writers.wait()
 	if missing := writers.missing(); missing != "" {
 		t.Errorf("not flushed when it was stopped: %s", missing)
 	}
 	e.checkLogs(t, writers)
-	s.judge(t)
+	s.Judge()
 }
 
 // buildImage builds the image from the Dockerfile and looks into it.
 func buildImage(t *testing.T) *engine {
 	t.Helper()
 	e := startEngine(t)
-	e.importBuilder(t, filepath.Join(project, "Dockerfile"))
+	e.importBuilder(t, filepath.Join(harness.Project, "Dockerfile"))
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	if _, err := output(e.command(ctx, "build", "--network", "none", "--build-arg", "VERSION="+version, "--tag", image, project)); err != nil {
+	if _, err := output(e.command(ctx, "build", "--network", "none", "--build-arg", "VERSION="+version, "--tag", image, harness.Project)); err != nil {
 		t.Fatalf("build the image: %v", err)
 	}
 	size := e.checkImage(t)
@@ -188,8 +190,8 @@ func (e *engine) runRelay(t *testing.T, s *site, options ...string) {
 		"--network", "host", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
 		"--health-interval", "1s", // the image's own would only make the test slower
 		"--volume", volume + ":/var/lib/audiences",
-		"--volume", s.config() + ":/etc/audiences/audiences.config:ro",
-		"--volume", filepath.Join(s.dir, "relay.jks") + ":/etc/audiences/relay.jks:ro",
+		"--volume", s.Config() + ":/etc/audiences/audiences.config:ro",
+		"--volume", s.keyFile() + ":/etc/audiences/relay.jks:ro",
 	}, options...)
 	e.docker(t, append(args, image)...)
 	e.waitHealthy(t)
@@ -198,7 +200,7 @@ func (e *engine) runRelay(t *testing.T, s *site, options ...string) {
 func (e *engine) waitHealthy(t *testing.T) {
 	t.Helper()
 	began := time.Now()
-	waitFor(t, "the container is healthy", time.Minute, func() bool {
+	harness.Eventually(t, time.Minute, "the container is healthy", func() bool {
 		state := e.docker(t, "inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", container)
 		if strings.HasPrefix(state, "exited") {
 			t.Fatal("the container ended")
@@ -215,10 +217,10 @@ func (e *engine) checkLogs(t *testing.T, writers *writers) {
 	if logs == "" {
 		t.Error("the container logs nothing")
 	}
-	if strings.Contains(logs, apiToken) {
+	if strings.Contains(logs, harness.APIToken) {
 		t.Error("the apiToken is in the log")
 	}
-	for _, key := range writers.keys() {
+	for _, key := range writers.ledger.Keys() {
 		if strings.Contains(logs, key) {
 			t.Error("an MPID is in the log")
 			return

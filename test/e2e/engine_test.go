@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"audiences/test/harness"
 )
 
 // engine is a container engine of the test's own. It shares nothing with one
@@ -162,7 +164,7 @@ func start(t *testing.T, name string, cmd *exec.Cmd, ready func() bool) (end fun
 			t.Logf("%s said:\n%s", name, tail(string(said)))
 		}
 	})
-	waitFor(t, name, 30*time.Second, func() bool {
+	harness.Eventually(t, harness.Patience, name, func() bool {
 		select {
 		case err := <-ended:
 			ended <- err
@@ -185,20 +187,6 @@ func stop(t *testing.T, name string, process *os.Process, ended <-chan error) {
 		t.Errorf("%s does not stop on SIGTERM", name)
 		_ = process.Kill()
 		<-ended
-	}
-}
-
-// waitFor asks again and again until it is true; the test fails if it is not
-// within the time.
-func waitFor(t *testing.T, what string, within time.Duration, isSo func() bool) {
-	t.Helper()
-	deadline := time.After(within)
-	for !isSo() {
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-deadline:
-			t.Fatalf("%s: not within %v", what, within)
-		}
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf16"
+
+	"audiences/test/harness"
 )
 
 // TestConversions: each key file of a form that the relay does not read is refused
@@ -22,7 +24,7 @@ import (
 func TestConversions(t *testing.T) {
 	const given = "../../api/keyfile/testdata/"
 	s := newSite(t, nil)
-	wide := filepath.Join(s.dir, "wide.pem")
+	wide := filepath.Join(s.Dir, "wide.pem")
 	writeUTF16(t, filepath.Join(given, "pem-sec1.pem"), wide)
 	// Versions of openssl differ in how often they ask, so old and new are the same.
 	again := []string{"password", "password", "password", "password"}
@@ -51,25 +53,23 @@ func TestConversions(t *testing.T) {
 		t.Run(filepath.Base(c.file), func(t *testing.T) {
 			made := filepath.Join(t.TempDir(), "new")
 			environment := func(file, password string) []string {
-				return append(os.Environ(), "AUDIENCES_KEY_FILE="+file, "AUDIENCES_KEY_PASSWORD="+password)
+				return []string{"AUDIENCES_KEY_FILE=" + file, "AUDIENCES_KEY_PASSWORD=" + password}
 			}
 			old, err := filepath.Abs(c.file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			check := exec.Command(s.binary, "check", s.config())
-			check.Env = environment(old, c.password)
-			report, err := check.Output()
-			_, command, found := strings.Cut(string(report), "convert it with: ")
-			if err == nil || !found {
-				t.Fatalf("%v; no command in\n%s", err, report)
+			code, report, stderr := harness.Run(t, environment(old, c.password), "check", s.Config())
+			_, command, found := strings.Cut(report, "convert it with: ")
+			if code == 0 || !found {
+				t.Fatalf("code %d, %s; no command in\n%s", code, stderr, report)
 			}
 			command, _, _ = strings.Cut(command, "\n")
 			command = strings.NewReplacer("OLD", old, "NEW", made).Replace(command)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			convert := exec.CommandContext(ctx, "sh", "-c", command)
-			convert.Env = environment(old, c.password)
+			convert.Env = append(os.Environ(), environment(old, c.password)...)
 			convert.Stdin = strings.NewReader(strings.Join(append(c.typed, ""), "\n"))
 			convert.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal: passwords are read from stdin
 			if _, err := output(convert); err != nil {
@@ -84,17 +84,17 @@ func TestConversions(t *testing.T) {
 // passes, and a client sees the whole chain.
 func (s *site) serves(t *testing.T, environment []string, chain int) {
 	t.Helper()
-	relay := exec.Command(s.binary, s.config())
-	relay.Env = environment
-	health := func() bool {
-		probe := exec.Command(s.binary, "healthcheck", s.config())
-		probe.Env = environment
-		return probe.Run() == nil
-	}
-	stop := start(t, "relay", relay, health)
-	defer stop()
-	address := strings.TrimSuffix(strings.TrimPrefix(s.url, "https://"), "/audiences")
-	conn, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+	p := s.LaunchWith(environment)
+	harness.Eventually(t, harness.Patience, "a health check passes", func() bool {
+		code, _, _ := harness.Run(t, environment, "healthcheck", s.Config())
+		return code == 0
+	})
+	defer func() {
+		if code := p.Terminate(); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	}()
+	conn, err := tls.Dial("tcp", s.at.HTTPS, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}

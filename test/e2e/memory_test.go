@@ -3,13 +3,9 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,6 +18,7 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/test/harness"
 )
 
 var (
@@ -69,14 +66,14 @@ func (l memoryLoad) segments() int { return max(1, l.keys/l.each) }
 func (s *confined) live() {
 	s.start()
 	s.step("accepted while Split is down", s.fill)
-	s.kill()
+	s.relay.Kill()
 	s.launch()
-	s.kill()
+	s.relay.Kill()
 	s.start()
-	s.split.ClearFaults()
+	s.Split.ClearFaults()
 	s.step("delivered after Split came back", s.delivered)
 	s.terminate()
-	s.judge(s.t)
+	s.Judge()
 }
 
 // TestMemoryLimitLowered: a relay also starts in little memory with what it left
@@ -85,13 +82,13 @@ func TestMemoryLimitLowered(t *testing.T) {
 	s := newConfined(t, 4<<30, memoryLoad{keys: 1_000_000, each: 10_000, text: strconv.Itoa})
 	s.start()
 	s.step("accepted with 4 GiB", s.fill)
-	s.kill()
+	s.relay.Kill()
 	s.group.limit(t, 64<<20)
 	s.start()
-	s.split.ClearFaults()
+	s.Split.ClearFaults()
 	s.step("delivered with 64 MiB", s.delivered)
 	s.terminate()
-	s.judge(t)
+	s.Judge()
 }
 
 // TestMemoryLimitCrowd: as many lambdas as mParticle runs at once, each post on a
@@ -107,20 +104,19 @@ func TestMemoryLimitCrowd(t *testing.T) {
 		var posting sync.WaitGroup
 		for n := range lambdas {
 			posting.Go(func() {
-				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-				body := fmt.Appendf(nil, `{"apiToken":%q,"environmentId":"env1","verb":"add","segment":"s0","mpids":["%d"]}`, tenantOf(0), n)
+				c := harness.Change{Token: tenantOf(0), Segment: segmentOf(0), Keys: []string{strconv.Itoa(n)}}
 				for range posts {
-					status, _, err := s.postBody(ctx, client, body)
+					a, err := s.relay.Post(ctx, c)
 					if err != nil {
 						cut.Add(1)
 						continue
 					}
-					answers[status].Add(1)
+					answers[a.Status].Add(1)
 				}
 			})
 		}
 		posting.Wait()
-		return s.wait(ctx, func() bool { return s.ready(ctx) })
+		return s.wait(ctx, s.ready)
 	})
 	t.Logf("%d answered 200, %d 503, %d found no connection", answers[200].Load(), answers[503].Load(), cut.Load())
 	if answers[200].Load()+answers[503].Load()+cut.Load() != lambdas*posts {
@@ -137,6 +133,7 @@ func TestMemoryLimitCrowd(t *testing.T) {
 func TestMemoryLimitShared(t *testing.T) {
 	s := newConfined(t, 256<<20, memoryLoad{})
 	s.start()
+	one := harness.Change{Segment: "s0", Keys: []string{"1"}}
 	file := fmt.Sprintf("/dev/shm/audiences-e2e-%d", os.Getpid()) // a tmpfs counts as memory
 	t.Cleanup(func() { _ = os.Remove(file) })                     // it is gone, unless the test failed
 	s.step("a file in a tmpfs grows", func(ctx context.Context) error {
@@ -144,7 +141,7 @@ func TestMemoryLimitShared(t *testing.T) {
 			if err := s.group.command("sh", "-c", `head -c 1000000 /dev/zero >> "$0"`, file).Run(); err != nil {
 				t.Fatal(err)
 			}
-			err := s.post("s0", "add", "1")
+			err := s.relay.PostBy(ctx, harness.Lambda, one)
 			return err != nil && strings.Contains(err.Error(), "memory nearly full")
 		})
 	})
@@ -152,7 +149,7 @@ func TestMemoryLimitShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.step("it is gone", func(ctx context.Context) error {
-		return s.wait(ctx, func() bool { return s.ready(ctx) && s.post("s0", "add", "1") == nil })
+		return s.wait(ctx, func() bool { return s.ready() && s.relay.PostBy(ctx, harness.Lambda, one) == nil })
 	})
 	s.terminate()
 }
@@ -163,12 +160,12 @@ func TestMemoryLimitTooLow(t *testing.T) {
 	s := newConfined(t, 32<<20, memoryLoad{})
 	s.launch()
 	select {
-	case <-s.ended:
+	case <-s.relay.Ended:
 	case <-time.After(time.Minute):
-		t.Fatalf("it runs\n%s", tail(s.log.String()))
+		t.Fatalf("it runs\n%s", tail(s.relay.Log()))
 	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(s.log.String(), "the relay needs at least") {
-		t.Errorf("code %d\n%s", code, s.log.String())
+	if code := s.relay.ExitCode(); code != 1 || !strings.Contains(s.relay.Log(), "the relay needs at least") {
+		t.Errorf("code %d\n%s", code, s.relay.Log())
 	}
 	if n := s.group.kills(t); n > 0 {
 		t.Errorf("ended for memory %d times", n)
@@ -181,10 +178,8 @@ type confined struct {
 	t     *testing.T
 	load  memoryLoad
 	group group
-	cmd   *exec.Cmd
-	ended chan struct{}
-	log   *said
-	again atomic.Int64 // posts that were answered 503
+	relay *harness.Process // the latest
+	again atomic.Int64     // posts that were answered 503
 }
 
 func newConfined(t *testing.T, limit int64, load memoryLoad) *confined {
@@ -195,97 +190,44 @@ func newConfined(t *testing.T, limit int64, load memoryLoad) *confined {
 		"segmentsFlushRateInSeconds": 1, "minFreeDiskBytes": 0, "splitTimeout": 5, "drainTimeout": 5,
 		"maxCallsPerSecond": 1000, "maxCallsPerSecondPerTenant": 1000,
 	})
-	s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Hang})
 	return s
 }
 
 // launch starts the process and waits for nothing.
 func (s *confined) launch() {
 	s.t.Helper()
-	s.log = &said{}
-	s.cmd = s.group.command(s.binary, s.config())
-	s.cmd.Stderr = s.log
-	if err := s.cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	cmd, ended := s.cmd, make(chan struct{})
-	go func() {
-		defer close(ended)
-		_ = cmd.Wait() // what became of it is asked for where it matters
-	}()
-	s.ended = ended
-	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended, unless the test failed
-		<-ended
-	})
+	s.relay = s.Begin(s.group.command(harness.Binary, s.Config()), func(*exec.Cmd) {})
 }
 
 // start starts the process and waits until all that is pending is back.
 func (s *confined) start() {
 	s.launch()
 	s.step("start until it is ready", func(ctx context.Context) error {
-		return s.wait(ctx, func() bool { return s.listens() && s.ready(ctx) })
+		return s.wait(ctx, s.ready)
 	})
 }
 
-// listens reports whether the log has told where it does, and takes that over.
-func (s *confined) listens() bool {
-	for line := range strings.Lines(s.log.String()) {
-		var event struct{ HTTPS, Admin string }
-		if json.Unmarshal([]byte(line), &event) == nil && event.HTTPS != "" {
-			s.url = "https://127.0.0.1" + event.HTTPS[strings.LastIndex(event.HTTPS, ":"):] + "/audiences"
-			s.readyz = "http://" + event.Admin + "/readyz"
-			return true
-		}
-	}
-	return false
-}
-
-// said is what a process has written so far.
-type said struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *said) Write(text []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(text)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
-}
-
-func (s *confined) ready(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.readyz, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
+// ready reports whether all that is pending is back.
+func (s *confined) ready() bool {
+	select {
+	case <-s.relay.Listens:
+		return s.relay.IsReady()
+	default:
 		return false
 	}
-	defer response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 // wait asks again and again; the process must not end meanwhile.
 func (s *confined) wait(ctx context.Context, isSo func() bool) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for !isSo() {
+	return harness.Until(ctx, memoryPatience, "what a step waits for", func() (bool, error) {
 		select {
-		case <-ticker.C:
-		case <-s.ended:
-			return fmt.Errorf("the relay ended: %v\n%s", s.cmd.ProcessState, tail(s.log.String()))
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-s.relay.Ended:
+			return false, fmt.Errorf("the relay ended: %v\n%s", s.relay.Cmd.ProcessState, tail(s.relay.Log()))
+		default:
+			return isSo(), nil
 		}
-	}
-	return nil
+	})
 }
 
 // step runs one part, and prints how long it took and what memory.
@@ -298,7 +240,7 @@ func (s *confined) step(what string, run func(context.Context) error) {
 	s.t.Logf("%-34s %7.2f s   used %4d MiB, at most %4d MiB   %d posts got 503 first", what, time.Since(began).Seconds(),
 		s.used()>>20, s.group.peak(s.t)>>20, s.again.Load())
 	if n := s.group.kills(s.t); n > 0 {
-		s.t.Fatalf("%s: the kernel ended the relay for memory\n%s", what, tail(s.log.String()))
+		s.t.Fatalf("%s: the kernel ended the relay for memory\n%s", what, tail(s.relay.Log()))
 	}
 	if err != nil {
 		s.t.Fatal(err)
@@ -312,41 +254,19 @@ func (s *confined) used() int {
 	return s.group.number(s.t, s.group.pick("memory.usage_in_bytes", "memory.current"), "") - files
 }
 
-func (s *confined) kill() {
-	_ = s.cmd.Process.Kill()
-	<-s.ended
-}
-
 func (s *confined) terminate() {
 	s.t.Helper()
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	if <-s.ended; s.cmd.ProcessState.ExitCode() != 0 {
-		s.t.Errorf("after SIGTERM: %v\n%s", s.cmd.ProcessState, tail(s.log.String()))
+	s.relay.Signal(syscall.SIGTERM)
+	if code := s.relay.Wait(memoryPatience); code != 0 {
+		s.t.Errorf("after SIGTERM: %v\n%s", s.relay.Cmd.ProcessState, tail(s.relay.Log()))
 	}
 }
 
 // fill posts every segment's keys until all were answered 200.
 func (s *confined) fill(ctx context.Context) error {
-	client := &http.Client{Transport: &http.Transport{
-		MaxIdleConnsPerHost: memoryClients,
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true}, // as the lambda
-	}}
+	client := harness.NewKept(memoryClients)
 	defer client.CloseIdleConnections()
-	failed := make(chan error, memoryClients)
-	var posting sync.WaitGroup
-	for first := range memoryClients {
-		posting.Go(func() {
-			for n := first; n < s.load.segments(); n += memoryClients {
-				if err := s.postSegment(ctx, client, n); err != nil {
-					failed <- err
-					return
-				}
-			}
-		})
-	}
-	posting.Wait()
-	close(failed)
-	return <-failed
+	return harness.Each(memoryClients, s.load.segments(), func(_, n int) error { return s.postSegment(ctx, client, n) })
 }
 
 func tenantOf(n int) string  { return fmt.Sprint("token-", n%memoryTenants) }
@@ -358,21 +278,16 @@ func (s *confined) postSegment(ctx context.Context, client *http.Client, n int) 
 	for i := range keys {
 		keys[i] = s.load.text(i)
 	}
-	body, err := json.Marshal(map[string]any{
-		"apiToken": tenantOf(n), "environmentId": "env1", "verb": "add", "segment": segmentOf(n), "mpids": keys,
-	})
-	if err != nil {
-		return err
-	}
+	body := harness.Change{Token: tenantOf(n), Segment: segmentOf(n), Keys: keys}.Body()
 	for {
-		status, text, err := s.postBody(ctx, client, body)
+		a, err := s.relay.SendBy(ctx, client, http.MethodPost, "/audiences", harness.AuthToken, body)
 		switch {
 		case err != nil:
-			return fmt.Errorf("post segment %d: %w\n%s", n, err, tail(s.log.String()))
-		case status == http.StatusOK:
+			return fmt.Errorf("post segment %d: %w\n%s", n, err, tail(s.relay.Log()))
+		case a.Status == http.StatusOK:
 			return nil
-		case status != http.StatusServiceUnavailable:
-			return fmt.Errorf("post segment %d: %d %s", n, status, text)
+		case a.Status != http.StatusServiceUnavailable:
+			return fmt.Errorf("post segment %d: %d %s", n, a.Status, a.Body)
 		}
 		s.again.Add(1)
 		select {
@@ -383,26 +298,11 @@ func (s *confined) postSegment(ctx context.Context, client *http.Client, n int) 
 	}
 }
 
-func (s *confined) postBody(ctx context.Context, client *http.Client, body []byte) (status int, text []byte, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
-	if err != nil {
-		return 0, nil, err
-	}
-	request.Header.Set("Authorization", authToken)
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer response.Body.Close()
-	text, err = io.ReadAll(response.Body)
-	return response.StatusCode, text, err
-}
-
 // delivered waits until Split has every key.
 func (s *confined) delivered(ctx context.Context) error {
 	all := s.load.segments() * s.load.each
-	if err := s.wait(ctx, func() bool { return s.split.Counts().Keys >= all && s.whole() }); err != nil {
-		return fmt.Errorf("%d keys of %d were sent: %w", s.split.Counts().Keys, all, err)
+	if err := s.wait(ctx, func() bool { return s.Split.Counts().Keys >= all && s.whole() }); err != nil {
+		return fmt.Errorf("%d keys of %d were sent: %w", s.Split.Counts().Keys, all, err)
 	}
 	return nil
 }
@@ -410,7 +310,7 @@ func (s *confined) delivered(ctx context.Context) error {
 // whole reports whether each segment has all its keys.
 func (s *confined) whole() bool {
 	for n := range s.load.segments() {
-		if s.split.Size(tenantOf(n), "env1", segmentOf(n)) < s.load.each {
+		if s.Split.Size(tenantOf(n), "env1", segmentOf(n)) < s.load.each {
 			return false
 		}
 	}

@@ -3,40 +3,34 @@
 package e2e
 
 import (
-	"fmt"
-	"slices"
+	"context"
 	"strconv"
 	"sync"
-	"sync/atomic"
+	"time"
+
+	"audiences/test/harness"
 )
 
-// writers post at the same time, each to a segment of its own, and remember what
-// they were told.
+// writers post at the same time, each to a segment of its own, and note in the
+// ledger what they were told.
 type writers struct {
-	site *site
-	each []*writer
-	done sync.WaitGroup
+	site   *site
+	ledger *harness.Ledger
+	each   []*writer
+	done   sync.WaitGroup
 }
 
 // writer posts one change after the other until one is not accepted.
 type writer struct {
+	*writers
 	segment string
-	next    int64           // MPID
-	keys    []string        // all that were ever posted
-	last    map[string]bool // whether the key is a member, by the last verb that was accepted
-	unsure  map[string]bool // posted and not answered with 200: it may be a member or not
-	n       atomic.Int64    // changes accepted
+	next    int64 // MPID
 }
 
 func newWriters(s *site, n int) *writers {
-	w := &writers{site: s}
+	w := &writers{site: s, ledger: harness.NewLedger()}
 	for i := range n {
-		w.each = append(w.each, &writer{
-			segment: "s_writer_" + strconv.Itoa(i),
-			next:    -8_735_621_876_216_000_000 + int64(i)*1_000_000_000,
-			last:    make(map[string]bool),
-			unsure:  make(map[string]bool),
-		})
+		w.each = append(w.each, &writer{w, "s_writer_" + strconv.Itoa(i), -8_735_621_876_216_000_000 + int64(i)*1_000_000_000})
 	}
 	return w
 }
@@ -44,45 +38,22 @@ func newWriters(s *site, n int) *writers {
 // start lets them post until the relay ends.
 func (w *writers) start() {
 	for _, each := range w.each {
-		w.done.Go(func() { each.post(w.site) })
+		w.done.Go(func() { each.post() })
 	}
 }
 
 // wait returns when all have noticed that the relay has ended.
 func (w *writers) wait() { w.done.Wait() }
 
-// accepted is how many changes were answered with 200, by all.
-func (w *writers) accepted() (n int64) {
-	for _, each := range w.each {
-		n += each.n.Load()
-	}
-	return n
-}
-
-// keys are all that were ever posted. Not to be called while they post.
-func (w *writers) keys() (all []string) {
-	for _, each := range w.each {
-		all = append(all, each.keys...)
-	}
-	return all
-}
-
 // missing says how Split differs from what was accepted; empty where it does
 // not. Not to be called while they post.
-func (w *writers) missing() string {
-	for _, each := range w.each {
-		if difference := each.compare(w.site.members(each.segment)); difference != "" {
-			return fmt.Sprintf("segment %s: %s", each.segment, difference)
-		}
-	}
-	return ""
-}
+func (w *writers) missing() string { return w.ledger.Difference(w.site.Split) }
 
 // post adds two keys and deletes the first of them again, and so on.
-func (w *writer) post(s *site) {
+func (w *writer) post() {
 	for {
 		first, second := w.newKey(), w.newKey()
-		if !w.change(s, "add", first) || !w.change(s, "add", second) || !w.change(s, "delete", first) {
+		if !w.change("add", first) || !w.change("add", second) || !w.change("delete", first) {
 			return
 		}
 	}
@@ -90,31 +61,18 @@ func (w *writer) post(s *site) {
 
 func (w *writer) newKey() string {
 	w.next++
-	key := strconv.FormatInt(w.next, 10)
-	w.keys = append(w.keys, key)
-	return key
+	return strconv.FormatInt(w.next, 10)
 }
 
-func (w *writer) change(s *site, verb, key string) bool {
-	if err := s.post(w.segment, verb, key); err != nil {
-		w.unsure[key] = true
+func (w *writer) change(verb, key string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	c := harness.Change{Segment: w.segment, Verb: verb, Keys: []string{key}}
+	w.ledger.Try(c)
+	if err := w.site.at.PostBy(ctx, harness.Lambda, c); err != nil {
+		w.ledger.Doubt(c)
 		return false
 	}
-	w.last[key] = verb == "add"
-	w.n.Add(1)
+	w.ledger.Accept(c)
 	return true
-}
-
-func (w *writer) compare(members []string) string {
-	for key, member := range w.last {
-		if _, found := slices.BinarySearch(members, key); found != member && !w.unsure[key] {
-			return fmt.Sprintf("a key is a member: %v, and should be: %v", found, member)
-		}
-	}
-	for _, key := range members {
-		if !w.last[key] && !w.unsure[key] {
-			return "a key is a member that was deleted or never posted"
-		}
-	}
-	return ""
 }

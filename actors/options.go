@@ -1,0 +1,117 @@
+package actors
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"audiences/actors/pace"
+	"audiences/audience"
+	"audiences/journal"
+	"audiences/splitclient"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Journal is where accepted changes are kept until they are settled. The first
+// implementation is package journal, on this machine's disk; the second, shared
+// by several nodes, is what would let the relay scale out (ADR 1).
+type Journal interface {
+	PutTenant(audience.Tenant)
+	Append(journal.Append)
+	Settle(journal.Settle)
+	Load(journal.Load)
+	Count(journal.Count)
+	Park(journal.Park)
+	Unpark(journal.Unpark)
+	SetSegmentState(audience.Segment, journal.SegmentState, chan<- error)
+	SetTenantState(audience.TenantID, journal.TenantState, chan<- error)
+	Prove(audience.TenantID)
+	Proven() iter.Seq2[audience.TenantID, error]
+	MoveTenant(from, to audience.TenantID, done func([]audience.Segment, int, error))
+	Forget(audience.Segment)
+	Parked(journal.ParkedQuery)
+	Tenants() iter.Seq2[journal.KnownTenant, error]
+	Segments() iter.Seq2[journal.Listed, error]
+}
+
+// Options configure a Relay. Journal and Deliver are required; a zero value
+// elsewhere means what its comment says.
+type Options struct {
+	Journal Journal
+	// Deliver makes one call to Split; (*splitclient.Client).Do in production. It
+	// must return when its context ends.
+	Deliver func(context.Context, splitclient.Call) splitclient.Outcome
+
+	FlushInterval time.Duration // from the first key of a batch to its call; 0: 10 s
+	IdleTimeout   time.Duration // an actor idle for one to two of these is let go; 0: 10 min
+
+	MaxConcurrentCalls         int     // calls under way at once, all tenants together, of one tenant half of them; 0: 64
+	MaxCallsPerSecond          float64 // all tenants together; 0: no ceiling
+	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
+
+	// MaxUnproven is how many tenants that never delivered anything have an actor at a
+	// time, about; others doze, with less than 1 KB each. A newcomer waits behind the
+	// calls of those. 0: as many as MaxConcurrentCalls.
+	MaxUnproven int
+
+	MaxKeysPerCall  int // 0: 10,000, Split's limit (Split docs: upload keys)
+	MaxKeysHeld     int // keys a segment holds in memory; 0: two calls' worth
+	MaxKeysInMemory int // keys that all segments together hold, about; 0: 1,000,000
+	MaxActivating   int // segments that read their first page at a time at the start; 0: 256
+
+	FirstBackoff  time.Duration // after the first failure in a row; 0: 1 s
+	MaxBackoff    time.Duration // 0: 1 min
+	NotFoundGrace time.Duration // how long a 404 may mean "not yet"; 0: 1 min
+	ProbeInterval time.Duration // between attempts with a parked segment; 0: 15 min
+	TokenBackoff  time.Duration // after the first 401, doubling up to ProbeInterval; 0: 30 s
+
+	distrust bool // nobody is ever proven; for tests of this package
+
+	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept but not registered
+}
+
+// settings are the options with their defaults, and what else all actors share.
+type settings struct {
+	Options
+	metrics  *metrics
+	ctx      context.Context // ends when calls under way are to be given up
+	calls    sync.WaitGroup  // calls under way
+	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
+	notices  notices
+	waits    pace.Waits // of each tenant, after what Split answers
+}
+
+func newSettings(ctx context.Context, o Options) *settings {
+	fill(&o.FlushInterval, 10*time.Second)
+	fill(&o.IdleTimeout, 10*time.Minute)
+	fill(&o.MaxConcurrentCalls, 64)
+	fill(&o.MaxUnproven, o.MaxConcurrentCalls)
+	fill(&o.MaxKeysPerCall, 10_000)
+	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
+	fill(&o.MaxKeysInMemory, 1_000_000)
+	fill(&o.MaxActivating, maxActivating)
+	fill(&o.FirstBackoff, time.Second)
+	fill(&o.MaxBackoff, time.Minute)
+	fill(&o.NotFoundGrace, time.Minute)
+	fill(&o.ProbeInterval, 15*time.Minute)
+	fill(&o.TokenBackoff, 30*time.Second)
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx,
+		waits: pace.Waits{Most: o.MaxBackoff, Token: o.TokenBackoff, Probe: o.ProbeInterval, Random: o.Random}}
+}
+
+func fill[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

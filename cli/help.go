@@ -1,0 +1,96 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+// errUsage marks a command line that is wrong.
+var errUsage = errors.New("wrong command line")
+
+// wrong says what is wrong with the command line of a command, and what would be right.
+func wrong(cmd *cobra.Command, format string, args ...any) error {
+	return fmt.Errorf("%w: %s\n\n%s", errUsage, fmt.Sprintf(format, args...), usageOf(cmd))
+}
+
+// helpCommand is there because the library's own ends without an error where there is
+// no such command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "tell what a command is for",
+		Long:  "Tells what a command is for, with its arguments and flags. Each command does so itself\nwith -h.\n",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return wrong(cmd.Root(), "there is no command %q", strings.Join(args, " "))
+			}
+			return about.Help()
+		},
+	}
+}
+
+// addCompletion adds the library's command that prints scripts for shells, with usage
+// errors like those of the others.
+func addCompletion(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"}) // it is there
+	completion.Use, completion.Short = "completion SHELL", "print what has a shell complete these commands and their flags"
+	for _, shell := range completion.Commands() {
+		shell.Args = noArguments
+	}
+}
+
+// writeHelp prints what a command is for. Nobody can be told if that fails.
+func writeHelp(cmd *cobra.Command) {
+	out := cmd.OutOrStdout()
+	if cmd.HasAvailableSubCommands() {
+		_, _ = fmt.Fprintf(out, "%s\n\n%s\nEvery command says more with -h.\n", strings.TrimSpace(cmd.Long), usageOf(cmd))
+		return
+	}
+	_, _ = fmt.Fprintf(out, "%s\n\n%s\n%s", lineOf(cmd), cmd.Long, flagsOf(cmd))
+}
+
+// usageOf is how to write a command: its line and its flags, or, where it has commands
+// of its own, the lines of those.
+func usageOf(cmd *cobra.Command) string {
+	if !cmd.HasAvailableSubCommands() {
+		return "  " + lineOf(cmd) + "\n\n" + flagsOf(cmd)
+	}
+	var text strings.Builder
+	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			_, _ = fmt.Fprintf(columns, "  %s\t%s\n", lineOf(c), c.Short)
+		}
+	}
+	_ = columns.Flush() // to memory
+	return text.String()
+}
+
+func lineOf(cmd *cobra.Command) string { return cmd.Parent().CommandPath() + " " + cmd.Use }
+
+func flagsOf(cmd *cobra.Command) string {
+	cmd.InitDefaultHelpFlag()
+	return "Flags:\n" + cmd.NonInheritedFlags().FlagUsages()
+}
+
+// noArguments refuses arguments that are no flags.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrong(cmd, "unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// configuration is for commands whose one argument is the configuration file.
+func configuration(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {
+		return wrong(cmd, "it takes the configuration file and nothing else")
+	}
+	return nil
+}

@@ -1,0 +1,248 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"audiences/actors"
+	"audiences/api"
+	"audiences/api/admin"
+	"audiences/api/keyfile"
+	"audiences/config"
+	"audiences/journal"
+	"audiences/logging"
+	"audiences/memory"
+	"audiences/splitclient"
+)
+
+// service is a running relay: its parts in the order of the way of a key.
+type service struct {
+	cfg     config.Config
+	logger  zerolog.Logger
+	process process // logger writes to its standard error
+	api     *api.Server
+	admin   *admin.Server
+	relay   *actors.Relay
+	split   *splitclient.Client
+	journal *journal.Journal
+	memory  *memory.Pressure
+	files   descriptors
+
+	certificate *keyfile.Source
+
+	listener, adminListener net.Listener // the second is nil when the admin side is off
+	failed                  chan error   // a part cannot go on; the first reason counts
+}
+
+// start checks and opens everything before the first connection is taken. What
+// it opened is closed again if it fails.
+func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err error) {
+	s := &service{cfg: cfg, logger: logger, process: p, failed: make(chan error, 4)}
+	defer func() {
+		if err != nil {
+			s.closeOpened()
+		}
+	}()
+	room, err := memory.Find("/", logger)
+	if err != nil {
+		return nil, err
+	}
+	room.Apply(logger)
+	cfg = withinMemory(cfg, room, logger)
+	s.cfg = cfg
+	if s.files, err = divideFiles(cfg, logger); err != nil {
+		return nil, err
+	}
+	lower(&s.files.connections, room.Budget.Connections)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	logging.RegisterDropped(p.stderr, registry)
+	p.build.register(registry)
+	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
+	s.split, err = splitclient.New(splitclient.Options{
+		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, MaxConnections: s.files.calls, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
+	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
+		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
+		CacheBytes: room.Budget.Cache, MemTableBytes: room.Budget.MemTable, OpenTables: s.files.tables})
+	if err != nil {
+		return nil, err
+	}
+	if s.listener, err = net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port))); err != nil {
+		return nil, fmt.Errorf("open port: %w", err)
+	}
+	if cfg.AdminAddress != "" {
+		if s.adminListener, err = net.Listen("tcp", cfg.AdminAddress); err != nil {
+			return nil, fmt.Errorf("open admin address: %w", err)
+		}
+	}
+	s.startParts(room, registry)
+	return s, nil
+}
+
+func keyOptions(cfg config.Config) keyfile.Options {
+	return keyfile.Options{Password: cfg.KeyPassword.Reveal(), KeyPassword: cfg.KeyEntryPassword.Reveal()}
+}
+
+// servedRecord is where the relay keeps for health checks what it serves. It is
+// there while the journal is, with the same rights.
+func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+
+// reasons are the texts of all reasons for which keys or segments may be parked.
+func reasons() (texts []string) {
+	for _, reason := range splitclient.Reasons() {
+		texts = append(texts, string(reason))
+	}
+	return texts
+}
+
+// startParts starts what cannot fail any more.
+func (s *service) startParts(room memory.Allowance, registry *prometheus.Registry) {
+	cfg := s.cfg
+	s.memory = memory.NewPressure(room, s.logger, registry)
+	s.relay = actors.Start(actors.Options{
+		Journal:                    s.journal,
+		Deliver:                    s.split.Do,
+		FlushInterval:              cfg.SegmentsFlushRate,
+		IdleTimeout:                cfg.IdleTimeout,
+		MaxConcurrentCalls:         min(cfg.MaxConcurrentCalls, s.files.calls),
+		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
+		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
+		MaxKeysInMemory:            room.Budget.KeysInMemory,
+		MaxActivating:              room.Budget.Pages,
+		Logger:                     s.logger,
+		Registerer:                 registry,
+	})
+	s.api = api.New(api.Options{
+		AuthToken:           cfg.AuthToken.Reveal(),
+		GetCertificate:      s.certificate.GetCertificate,
+		Accept:              s.relay.Accept,
+		Admit:               s.journal.Admit,
+		Segments:            s.relay.Segments,
+		MaxBodyBytes:        cfg.MaxBodyBytes,
+		MaxKeysPerPost:      cfg.MaxKeysPerPost,
+		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
+		MaxBytesInFlight:    cfg.MaxBytesInFlight,
+		Refuse:              s.refuse,
+		Logger:              s.logger,
+		Registerer:          registry,
+
+		MaxConnections:           s.files.connections,
+		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
+	})
+	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
+	event := s.logger.Info().EmbedObject(s.process.build).Str("https", s.listener.Addr().String())
+	if s.adminListener != nil {
+		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
+		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
+		event = event.Str("admin", s.adminListener.Addr().String())
+	}
+	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
+}
+
+// refuse is nil while changes are taken.
+func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.Refuse()) }
+
+// ready is nil while changes are taken and all that was pending is back.
+func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
+
+func (s *service) serving(what string, serve func() error) {
+	if err := serve(); err != nil {
+		s.fail(fmt.Errorf("serve %s: %w", what, err))
+	}
+}
+
+// fail ends the service; later reasons follow from the first.
+func (s *service) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+// exit ends the process: the journal cannot be written any more, so nothing can
+// be made durable and there is nothing to drain. The store must not go on after
+// it has reported that, hence not by way of run.
+func (s *service) exit(err error) {
+	s.logger.Error().Err(err).Msg("the journal cannot be written: ending at once; what was answered is in it")
+	s.process.stderr.Flush(logging.LastWords)
+	os.Exit(exitFailed)
+}
+
+// run waits for the end of ctx, which drains the relay, or for a failure.
+func (s *service) run(ctx context.Context) error {
+	watching, unwatch := context.WithCancel(ctx)
+	defer unwatch()
+	go s.memory.Watch(watching)
+	go s.certificate.Watch(watching)
+	select {
+	case <-ctx.Done():
+		return s.stop()
+	case err := <-s.failed:
+		return err
+	}
+}
+
+// lastAnswers is how long the connections that are open at the end of a stop may
+// take to finish; posts take milliseconds.
+const lastAnswers = 2 * time.Second
+
+// stop ends the parts in the order of the way of a key: no more changes in, then
+// flush what is pending, then close the journal, which keeps the rest for the
+// next start. The port stays open to the end, so that who comes late is told to
+// come again and probes are answered.
+func (s *service) stop() error {
+	began := time.Now()
+	s.logger.Info().Dur("within", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
+	s.api.Drain()
+	drained, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	s.relay.Stop(drained)
+
+	last, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	if err := s.api.Shutdown(last); err != nil {
+		s.logger.Warn().Err(err).Msg("some requests were cut off unanswered")
+	}
+	if s.admin != nil {
+		if err := s.admin.Shutdown(last); err != nil {
+			s.logger.Debug().Err(err).Msg("some admin requests were cut off")
+		}
+	}
+	s.split.Close()
+	err := s.journal.Close()
+	s.logger.Info().Dur("took", time.Since(began)).Msg("stopped")
+	return err
+}
+
+// closeOpened is for a start that failed half way.
+func (s *service) closeOpened() {
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	if s.adminListener != nil {
+		_ = s.adminListener.Close()
+	}
+	if s.journal != nil {
+		_ = s.journal.Close()
+	}
+	if s.split != nil {
+		s.split.Close()
+	}
+}

@@ -1,0 +1,44 @@
+package logging
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// Options say what is logged and how.
+type Options struct {
+	// Level is the least level that is written, by zerolog's names. "" and a name
+	// that zerolog does not know mean info.
+	Level string
+	// Format is "console", which is text for a person, "json", or "auto": text at a
+	// terminal and JSON anywhere else. "" means json.
+	Format string
+}
+
+// New returns a logger that writes to lines, and so never waits for whoever reads
+// them. It also has lines log how many of them were dropped.
+func New(options Options, lines *LineWriter) zerolog.Logger {
+	level, err := zerolog.ParseLevel(options.Level)
+	if err != nil || options.Level == "" {
+		level = zerolog.InfoLevel
+	}
+	var logger zerolog.Logger
+	if options.Format == "console" || options.Format == "auto" && lines.isTerminal() {
+		logger = zerolog.New(zerolog.ConsoleWriter{Out: lines, TimeFormat: "15:04:05.000"})
+	} else {
+		logger = zerolog.New(lines)
+	}
+	logger = logger.Level(level).With().Timestamp().Logger()
+	lines.tellWith(func(n uint64) {
+		logger.Error().Uint64("lines", n).Msg("log lines were dropped: whoever reads the log did not take them")
+	})
+	return logger
+}
+
+// RegisterDropped shows LineWriter.Dropped among the metrics.
+func RegisterDropped(lines *LineWriter, registerer prometheus.Registerer) {
+	registerer.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "audiences_log_lines_dropped_total",
+		Help: "Log lines that were not written: the reader of standard error stalled or has gone.",
+	}, func() float64 { return float64(lines.Dropped()) }))
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"audiences/test/harness"
+)
+
+// bulk is how much waits while Split is down, and is delivered when it is back.
+type bulk struct {
+	keys, each        int // keys altogether, and in each post
+	segments, tenants int
+	known             bool // Split took keys of every segment before
+}
+
+// sizeRounds is how often each size is measured: a turn starts a relay, and takes a minute.
+const sizeRounds = 3
+
+// measureSizes: the processor time of a key and of a call, each with few of
+// something and with many. The first pair also shows what reaches the disk.
+func measureSizes(ctx context.Context, h *house, r *report) error {
+	for _, pair := range []struct {
+		what, each string
+		few, many  bulk
+	}{
+		{"keys of one segment", "key", bulk{of(h.options, 1_000_000, 20_000), 10_000, 1, 1, false}, bulk{of(h.options, 5_000_000, 100_000), 10_000, 1, 1, false}},
+		{"segments due at once", "call", single(of(h.options, 10_000, 200), usualTenants), single(of(h.options, 100_000, 1_000), usualTenants)},
+		{"tenants", "call", single(of(h.options, 50_000, 500), of(h.options, 100, 10)), single(of(h.options, 50_000, 500), of(h.options, 50_000, 500))},
+	} {
+		count := func(b bulk) int {
+			return map[string]int{"keys of one segment": b.keys, "segments due at once": b.segments, "tenants": b.tenants}[pair.what]
+		}
+		few, many := fmt.Sprint(count(pair.few), " ", pair.what), fmt.Sprint(count(pair.many), " ", pair.what)
+		t := &turns{}
+		t.add(few, func() (outcome, error) { return h.pileAndDeliver(ctx, pair.few) })
+		t.add(many, func() (outcome, error) { return h.pileAndDeliver(ctx, pair.many) })
+		if err := t.measure(of(h.options, sizeRounds, 1), 0); err != nil {
+			return err
+		}
+		ratio := t.compare(many, few, costInMicros)
+		r.check(many+": CPU a "+pair.each, "within 15 % of that of "+few, ratio.text("%.2f")+" of it", ratio.median <= 1.15, ratio.median <= 10)
+		if pair.each == "key" {
+			written := t.spread(few, writtenEach)
+			r.check(few+": bytes written a key", "180", written.text("%.0f"), written.median <= 180, true)
+		}
+		r.table("sizes", t.rows("one "+pair.each+" each", sizeFigures))
+	}
+	return nil
+}
+
+// single is a bulk of one key for each segment, as when all of them are due.
+func single(segments, tenants int) bulk { return bulk{segments, 1, segments, tenants, true} }
+
+func writtenEach(o outcome) float64 { return float64(o.written) / float64(max(1, o.posts)) }
+
+// sizeFigures are those of a size; what they count are keys or calls.
+var sizeFigures = []figure{
+	{"delivered a second", outcome.perSecond, "%.0f"},
+	{"CPU of delivering, us", costInMicros, "%.2f"},
+	{"CPU of accepting, us", func(o outcome) float64 {
+		return float64(o.accepting) / float64(max(1, o.posts)) / float64(time.Microsecond)
+	}, "%.2f"},
+	{"bytes written", writtenEach, "%.0f"},
+}
+
+// pileAndDeliver has keys accepted while Split hangs, and lets it come back. The
+// outcome counts keys; where each is a call of its own, that is the same.
+func (h *house) pileAndDeliver(ctx context.Context, b bulk) (o outcome, err error) {
+	s, err := h.newSite(h.ecdsa, unlimited)
+	if err != nil {
+		return o, err
+	}
+	if err := s.start(map[string]any{"splitTimeout": 300, "segmentsFlushRateInSeconds": 1}); err != nil {
+		return o, err
+	}
+	l := newLedgerOf("size", b.segments, b.tenants)
+	if b.known {
+		if err := s.post(ctx, l, b.segments, 1); err != nil {
+			return o, err
+		}
+		if err := s.rest(ctx, l); err != nil {
+			return o, err
+		}
+	}
+	before, err := s.usage()
+	if err != nil {
+		return o, err
+	}
+	if err := s.pile(ctx, l, b.keys/b.each, b.each); err != nil {
+		return o, err
+	}
+	piled, err := s.usage()
+	if err != nil {
+		return o, err
+	}
+	began := time.Now()
+	if err := s.fault(""); err != nil {
+		return o, err
+	}
+	if err := s.arrived(ctx, l); err != nil {
+		return o, err
+	}
+	o.posts, o.took = b.keys, time.Since(began)
+	if err := s.rest(ctx, l); err != nil {
+		return o, err
+	}
+	after, err := s.usage()
+	if err != nil {
+		return o, err
+	}
+	o.accepting, o.server, o.written = piled.cpu-before.cpu, after.cpu-piled.cpu, after.written-before.written
+	return o, s.stop()
+}
+
+// usage is what the relay has taken since its start.
+type usage struct {
+	cpu     time.Duration
+	written int // bytes
+}
+
+func (s *site) usage() (u usage, err error) {
+	if u.cpu, err = harness.CPU(s.relay.PID()); err != nil {
+		return u, err
+	}
+	u.written, err = harness.Written(s.relay.PID())
+	return u, err
+}
+
+// Rest is when a relay writes no more than this in a second.
+const restBytes = 64 << 10
+
+// rest waits until all keys of the ledger have arrived and are settled, and the
+// store has compacted what it wants to.
+func (s *site) rest(ctx context.Context, l *ledger) error {
+	if err := s.arrived(ctx, l); err != nil {
+		return err
+	}
+	last, at := -restBytes, time.Time{}
+	return harness.Until(ctx, arrivalPatience, "the relay is at rest", func() (bool, error) {
+		if time.Since(at) < time.Second {
+			return false, nil
+		}
+		m, err := s.relay.Metrics()
+		if err != nil {
+			return false, err
+		}
+		now, err := harness.Written(s.relay.PID())
+		still := m["audiences_keys_pending"] == 0 && now-last < restBytes
+		last, at = now, time.Now()
+		return still, err
+	})
+}
