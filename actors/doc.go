@@ -12,16 +12,15 @@
 //	4  tenant.Receive     finds the segment's actor, or starts it
 //	5  segment.accept     hands it to the journal, which answers the post (cell.go, segment.go, writes.go)
 //	6  batch.Batch.Apply  holds it until it is due
-//	7  segment.flush      with a permit from 4 and 3, cuts a chunk in a goroutine of its own (flush.go)
+//	7  segment.flush      with a permit from 3 and 4, cuts a chunk and makes the call in a goroutine (flush.go)
 //	8  splitclient.Client.Do  calls Split; the outcome goes back to 7, which settles the keys
 //
-// What a segment has to do is in package batch, what it may do in package standing, and
-// whose turn it is and when in package pace: all are pure, and know no actors.
-// docs/segment-states.md draws the states. Keys that the journal
-// alone has are read and counted in reads.go, an operator's wishes are carried out in
-// operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go.
-// All messages are in messages.go, how one is answered is in answer.go, how it all ends
-// is in draining.go.
+// What a segment has to do is in package batch, what it may do in package standing,
+// and whose turn it is and when in package pace; none of them knows actors, and
+// docs/segment-states.md draws the states. Keys that the journal alone has are read and
+// counted in reads.go, an operator's wishes are carried out in operator_segment.go, and
+// what a segment leaves behind when it sleeps is in survivor.go. All messages are in
+// messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
 //
 // Who runs, what it alone may touch, and what feeds it:
 //

@@ -121,7 +121,7 @@ func (s *segment) fail(err error) {
 // the order of all that is handed to it, so whatever this actor settles later
 // cannot overtake the change.
 func (s *segment) accept(m *accept) {
-	version := s.append(m)
+	version := s.appendChange(m)
 	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
 	maxHeld := min(s.MaxKeysHeld, s.batch.Held()+room) // what is beyond stays in the journal alone
 	switch {

@@ -8,8 +8,8 @@ import (
 
 // This is all that a segment writes to the journal, each kind in one place.
 
-// append hands a change to the journal, which answers its sender once it is durable.
-func (s *segment) append(m *accept) journal.Version {
+// appendChange hands a change to the journal, which answers its sender once it is durable.
+func (s *segment) appendChange(m *accept) journal.Version {
 	version := s.Journal.Append(journal.Append{
 		Tenant: s.name.Tenant,
 		Changes: []journal.Change{{

@@ -351,3 +351,41 @@ func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
 		t.Errorf("calls %v, want %v", verbs, want)
 	}
 }
+
+// TestBatchCountsWhatItHas: each key in memory is counted once with its verb, wherever
+// it is; one that changed again while in flight is two keys in memory, and one in the
+// journal.
+func TestBatchCountsWhatItHas(t *testing.T) {
+	b := New(4)
+	b.Apply(audience.Add, slices.Values(numbers(6)), 1, 6)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(100)}), 1, 6) // no room
+	b.Cut(audience.Add)
+	again := anyOf(b.Flight().Keys)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{again}), 1, 6)
+	expect := func(adds, deletes, stored, pending, known, weight int) {
+		t.Helper()
+		got := []int{b.InMemory(audience.Add), b.InMemory(audience.Delete), b.Stored(), b.Pending(), b.Known(), b.Weight()}
+		if want := []int{adds, deletes, stored, pending, known, weight}; !slices.Equal(got, want) {
+			t.Errorf("adds, deletes, stored, pending, known, weight: %v, want %v", got, want)
+		}
+	}
+	expect(6, 1, 1, 8, 7, 7)
+	if b.Hunting() {
+		t.Error("a hunt is on before anything was refused")
+	}
+	b.Refused(journal.Refusal{Reason: "test"}, false) // the three that did not change are halved
+	if !b.Hunting() || b.LastRefusal().Reason != "test" {
+		t.Errorf("hunting %v for %q", b.Hunting(), b.LastRefusal().Reason)
+	}
+	expect(5, 1, 1, 7, 7, 6)
+	if b.Forget(); b.Pending() != 0 || !b.AllCounted() || b.HasStored() || b.MaxChunk() != 4 {
+		t.Error("something is left of what was given up")
+	}
+	b.Unread(true)
+	if !b.HasStored() || b.AllCounted() || !b.WantsDraw() {
+		t.Error("what the journal has is not looked for")
+	}
+	if b.Draw(); !b.Drawing() || b.WantsDraw() {
+		t.Error("two pages are read at once")
+	}
+}

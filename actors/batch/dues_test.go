@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -78,5 +79,35 @@ func TestWhenDrawnKeysAreDue(t *testing.T) {
 		if b.Follow(noon, interval); !b.Due().Equal(noon.Add(c.want)) {
 			t.Errorf("%s: due %v from now, want %v", name, b.Due().Sub(noon), c.want)
 		}
+	}
+}
+
+// TestKeysAreDueAnIntervalAfterTheFirst of their verb; stored ones after the first of
+// them; a chunk in flight when it is to be repeated.
+func TestKeysAreDueAnIntervalAfterTheFirst(t *testing.T) {
+	const interval = 10 * time.Second
+	b := New(5)
+	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
+	accept := func(verb audience.Verb, key int64, seconds, maxHeld int) {
+		b.Apply(verb, slices.Values([]audience.Key{audience.NumericKey(key)}), 1, maxHeld)
+		b.Follow(at(seconds), interval)
+	}
+	if !b.Due().IsZero() || !b.StoredDue().IsZero() {
+		t.Error("something is due before there is anything")
+	}
+	accept(audience.Delete, 1, 0, 3)
+	accept(audience.Add, 2, 3, 3)
+	accept(audience.Add, 3, 5, 3)
+	accept(audience.Add, 4, 6, 3) // no room
+	if b.Due() != at(10) || b.DeletesDue() != at(10) || b.StoredDue() != at(16) {
+		t.Errorf("due %v, deletes %v, stored %v", b.Due(), b.DeletesDue(), b.StoredDue())
+	}
+	b.Cut(audience.Delete)
+	b.RepeatAt(at(20))
+	if b.Follow(at(7), interval); b.Due() != at(13) || !b.DeletesDue().IsZero() || b.Repeat() != at(20) {
+		t.Errorf("due %v, deletes %v, repeated %v", b.Due(), b.DeletesDue(), b.Repeat())
+	}
+	if b.Hasten(at(8)); b.Due() != at(8) || b.StoredDue() != at(8) {
+		t.Errorf("due %v, stored %v after they were hastened", b.Due(), b.StoredDue())
 	}
 }

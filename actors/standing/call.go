@@ -2,13 +2,14 @@ package standing
 
 // Phase is what the segment does now, for the operator.
 func (s *Standing) Phase() string {
-	switch s.states[call] {
+	switch phase := s.now & phases; phase {
 	case waiting:
 		return "waiting for a permit"
 	case fetching:
 		return "reading from the journal"
+	default:
+		return phase.String()
 	}
-	return s.states[call].String()
 }
 
 // Gathering reports whether no permit was asked for and none is in hand.

@@ -9,7 +9,6 @@
 package standing
 
 import (
-	"slices"
 	"time"
 
 	"audiences/audience"
@@ -26,7 +25,7 @@ type Limits struct {
 type Standing struct {
 	audience.Hidden[Standing]
 	limits Limits
-	states [regions]state
+	now    state // one of each part
 
 	pausedUntil  time.Time        // paused: when that ends by itself; zero: with Resume
 	refusal      *journal.Refusal // parked, full: why
@@ -42,12 +41,7 @@ type Standing struct {
 }
 
 // New makes the standing of a segment of which nothing is known.
-func New(l Limits) Standing { return Standing{limits: l, states: initial} }
-
-// in reports whether the segment is in one of the states.
-func (s *Standing) in(any ...state) bool {
-	return slices.ContainsFunc(s.states[:], func(now state) bool { return slices.Contains(any, now) })
-}
+func New(l Limits) Standing { return Standing{limits: l, now: initial} }
 
 // Leave is what a segment may do with a permit.
 type Leave uint8
@@ -64,7 +58,7 @@ const (
 // Leave is what the segment may do now.
 func (s *Standing) Leave() Leave {
 	switch {
-	case s.in(paused, discarding, yielded):
+	case s.in(paused | discarding | yielded):
 		return Nothing
 	case s.in(unread):
 		return Reading
@@ -90,10 +84,10 @@ func (s *Standing) Record() journal.SegmentState {
 func (s *Standing) Known() bool { return !s.in(unread) }
 
 // FirstPageIn reports whether a page has told what the journal has of this segment.
-func (s *Standing) FirstPageIn() bool { return s.in(read, counted, yielded) }
+func (s *Standing) FirstPageIn() bool { return s.in(read | counted | yielded) }
 
 // AllCounted reports whether the stored and the parked keys are counted.
-func (s *Standing) AllCounted() bool { return s.in(counted, yielded) }
+func (s *Standing) AllCounted() bool { return s.in(counted | yielded) }
 
 // WantsCount reports whether the journal should count the keys. While parked keys are
 // being taken back it is not known which of them a count would still see.
@@ -109,7 +103,7 @@ func (s *Standing) Paused() bool { return s.in(paused) }
 func (s *Standing) PausedUntil() time.Time { return s.pausedUntil }
 
 // ParkedSegment reports whether Split refuses the whole segment, for whatever reason.
-func (s *Standing) ParkedSegment() bool { return s.in(parked, full) }
+func (s *Standing) ParkedSegment() bool { return s.in(parked | full) }
 
 // DeletesOnly reports whether adds have to wait because the segment has all the
 // members that it may have, which is no reason not to take some away.

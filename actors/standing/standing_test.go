@@ -357,11 +357,17 @@ func TestWayOfACall(t *testing.T) {
 		}
 	}
 	expect("gathering")
-	s.Ask()
+	if s.Ask(); !s.Waiting() || s.Gathering() {
+		t.Error("no permit is waited for")
+	}
 	expect("waiting for a permit")
-	s.Fetch()
+	if s.Fetch(); !s.Fetching() || s.Waiting() {
+		t.Error("nothing is fetched")
+	}
 	expect("reading from the journal")
-	s.Call()
+	if s.Call(); !s.Calling() || s.Fetching() {
+		t.Error("no call is under way")
+	}
 	expect("calling")
 	s.Outcome(splitclient.OK)
 	expect("gathering")
@@ -370,6 +376,25 @@ func TestWayOfACall(t *testing.T) {
 	expect("gathering")
 	s.Call() // with a permit that was asked for before a crash
 	expect("calling")
+}
+
+// TestFlushTriesAParkedSegment at once.
+func TestFlushTriesAParkedSegment(t *testing.T) {
+	s := begun(journal.SegmentState{Parked: &forbidden})
+	if s.Flush(noon); s.ProbeAt() != noon {
+		t.Errorf("tried at %v", s.ProbeAt())
+	}
+}
+
+// TestAsleepKnowsAll: what had nothing in the journal need not be read or counted.
+func TestAsleepKnowsAll(t *testing.T) {
+	s := New(limits)
+	if s.AtRest() || s.Leave() != Reading {
+		t.Error("at rest before anything is known")
+	}
+	if s.Empty(); !s.AtRest() || !s.Stateless() || !s.AllCounted() || s.Leave() != Calls {
+		t.Error("something is to be read or counted")
+	}
 }
 
 // TestDrainHurriesOnce: one attempt is all that a stop waits for.

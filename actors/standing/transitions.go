@@ -1,14 +1,17 @@
 package standing
 
-// state is one state of one region. A segment is in one state of each region.
-type state uint8
+import "math/bits"
 
-// The states, region by region. The first of each is the initial one.
+// state is a state of one part of the segment, or several of them. The segment is in
+// one state of each part.
+type state uint32
+
+// The states, part by part. The first of each is the initial one.
 const (
-	gathering state = iota // no call is wanted yet, or none can be made
-	waiting                // for a permit to call
-	fetching               // a permit is in hand, and keys for the call are read from the journal
-	calling                // a call is under way
+	gathering state = 1 << iota // no call is wanted yet, or none can be made
+	waiting                     // for a permit to call
+	fetching                    // a permit is in hand, and keys for the call are read from the journal
+	calling                     // a call is under way
 
 	unread     // nothing is known of what the journal has
 	unreadable // the journal could not be read; changes are served meanwhile
@@ -31,11 +34,9 @@ const (
 	serving  // the relay runs
 	draining // it stops: what may be sent is sent now
 	drained  // that was tried
-
-	states int = iota
 )
 
-var stateNames = [states]string{
+var stateNames = [...]string{
 	"gathering", "waiting", "fetching", "calling",
 	"unread", "unreadable", "overruled", "read", "counted", "yielded",
 	"running", "paused",
@@ -44,23 +45,13 @@ var stateNames = [states]string{
 	"serving", "draining", "drained",
 }
 
-func (s state) String() string { return stateNames[s] }
-
-// region is a part of the segment that has a state of its own.
-type region uint8
+// String is the name of a single state.
+func (s state) String() string { return stateNames[bits.TrailingZeros32(uint32(s))] }
 
 const (
-	call    region = iota // what it does now
-	stored                // what it knows of the journal
-	pause                 // what an operator allows
-	split                 // what Split takes
-	pending               // what becomes of pending keys
-	relay                 // what the relay does
-	regions int    = iota
+	initial = gathering | unread | running | open | keeping | serving
+	phases  = gathering | waiting | fetching | calling // what the segment does now
 )
-
-// initial is the state that each region begins in.
-var initial = [regions]state{gathering, unread, running, open, keeping, serving}
 
 // event is what may change a state. Where no transition says so, it changes none.
 type event string
@@ -169,13 +160,15 @@ var transitions = []transition{
 	{draining, stopTried, drained},
 }
 
-// happen applies an event to the state of each region.
+// happen applies an event to every part that has a transition for it.
 func (s *Standing) happen(e event) {
-	for r, from := range s.states {
-		for _, t := range transitions {
-			if t.from == from && t.on == e {
-				s.states[r] = t.to
-			}
+	before := s.now
+	for _, t := range transitions {
+		if before&t.from != 0 && t.on == e {
+			s.now = s.now&^t.from | t.to
 		}
 	}
 }
+
+// in reports whether the segment is in one of the states.
+func (s *Standing) in(any state) bool { return s.now&any != 0 }
