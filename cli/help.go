@@ -26,8 +26,8 @@ func helpCommand() *cobra.Command {
 		Long:  "Tells what a command is for, with its arguments and flags. Each command does so itself\nwith -h.\n",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return wrong(cmd.Root(), "there is no command %q", strings.Join(args, " "))
+			if err != nil || len(args) == 1 && len(rest) == 1 { // with more words, help for those that are commands
+				return wrong(cmd.Root(), "there is no command %q", args[0])
 			}
 			return about.Help()
 		},

@@ -39,6 +39,8 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{nil, exitWrong, "audiences keygen"},
 		{[]string{"help"}, exitDone, ""},
+		{[]string{"help", "nonsense"}, exitWrong, "audiences keygen"},
+		{[]string{"help", "more", "nonsense"}, exitDone, ""},
 		{[]string{"-h"}, exitDone, ""},
 		{[]string{"serve"}, exitWrong, "CONFIG"},
 		{[]string{"serve", "a", "b"}, exitWrong, "CONFIG"},
