@@ -18,7 +18,8 @@ type pace struct {
 }
 
 // Patience. A change waits for the fsync under way, for longPatience at most, and for
-// its own fsync.
+// its own fsync. The runtime's timers are no finer than a millisecond while the process
+// has nothing to do: then longPatience is 1.1 ms, unless those who are waited for come.
 const (
 	longPatience  = 500 * time.Microsecond // about as long as an fsync takes
 	shortPatience = 100 * time.Microsecond
