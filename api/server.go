@@ -54,6 +54,10 @@ var http2Bounds = http.HTTP2Config{
 	WriteByteTimeout:              20 * time.Second, // for who does not read its answers
 }
 
+// classical are the key exchanges that were there before the post-quantum ones. Their
+// order means nothing (package crypto/tls: Config.CurvePreferences).
+var classical = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+
 // Server serves /audiences, /ping, /uptime and /cache over TLS.
 type Server struct {
 	options   Options
@@ -81,6 +85,9 @@ func New(options Options) *Server {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1", "http/1.0"},
 		GetCertificate: options.GetCertificate,
+	}
+	if options.Classical {
+		config.CurvePreferences = classical
 	}
 	errorLog := newErrorLog(options.Logger)
 	s.gate = connections.NewGate(connections.Options{

@@ -132,6 +132,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	s.api = api.New(api.Options{
 		AuthToken:           cfg.AuthToken.Reveal(),
 		GetCertificate:      s.certificate.GetCertificate,
+		Classical:           cfg.TLSKeyExchange == "classical",
 		Accept:              s.relay.Accept,
 		Admit:               s.journal.Admit,
 		Segments:            s.relay.Segments,

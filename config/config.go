@@ -30,6 +30,7 @@ type Config struct {
 	KeyFile                    string
 	KeyPassword                Secret
 	KeyEntryPassword           Secret // never empty unless KeyPassword is
+	TLSKeyExchange             string // "any", "classical"
 	JournalDir                 string
 	JournalKeyFile             string // "": the journal makes one for itself
 	SplitAPIURL                string // without a slash at its end

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Port: 5010, AuthToken: NewSecret("t0ken"), SegmentsFlushRate: 10 * time.Second, KeyFile: "some/dir/k.jks",
 		KeyPassword: NewSecret("password"), KeyEntryPassword: NewSecret("password"), JournalDir: "some/dir/audiences-journal",
-		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", LogLevel: "info", LogFormat: "auto",
+		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", LogLevel: "info", LogFormat: "auto", TLSKeyExchange: "any",
 		SplitTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second, IdleTimeout: 10 * time.Minute, MaxBodyBytes: 32 << 20, MaxKeysPerPost: 1_000_000,
 		MaxConcurrentCalls: 64, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10, MaxRequestsInFlight: 4096,
 		MaxBytesInFlight: 256 << 20, MinFreeDiskBytes: 512 << 20,
@@ -109,6 +109,7 @@ func TestAcceptedValues(t *testing.T) {
 		`"maxCallsPerSecond": 0.5`:                 func(c Config) bool { return c.MaxCallsPerSecond == 0.5 },
 		`"maxBodyBytes": 268435456`:                func(c Config) bool { return c.MaxBodyBytes == c.MaxBytesInFlight },
 		`"minFreeDiskBytes": 0`:                    func(c Config) bool { return c.MinFreeDiskBytes == 0 },
+		`"tlsKeyExchange": "classical"`:            func(c Config) bool { return c.TLSKeyExchange == "classical" },
 		`"logLevel": "debug", "logFormat": "json"`: func(c Config) bool { return c.LogLevel == "debug" && c.LogFormat == "json" },
 	} {
 		if c := mustParse(t, with(line), nil); !want(c) {

@@ -45,6 +45,7 @@ type committer struct {
 	mark  mark      // that batch begins with
 	limit int       // size in bytes at which batch is committed
 	given bool      // it gave up waiting for room, since the journal closes
+	pace  pace
 
 	// long is the operation in steps that is under way, if any. Operations that
 	// touch a tenant in held wait for its end in waiting, in order, so that they
@@ -61,7 +62,7 @@ type answers struct {
 }
 
 func newCommitter(j *Journal) *committer {
-	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}, limit: j.groupLimit()}
+	c := &committer{j: j, held: map[audience.TenantID]bool{}, mark: mark{group: 1}, limit: j.groupLimit(), pace: pace{free: j.options.Memory != nil}}
 	c.begin()
 	return c
 }
@@ -79,6 +80,9 @@ func (c *committer) run() {
 	defer c.j.counts.close()
 	defer c.j.reads.close()
 	for {
+		if c.long == nil {
+			c.j.queue.gather(c.pace.want, time.Until(c.pace.until))
+		}
 		operations, open := c.j.queue.all(c.long == nil)
 		for _, op := range operations {
 			c.admit(op)
@@ -211,7 +215,6 @@ func (c *committer) finish() {
 	}
 	start, size := time.Now(), c.batch.Len()
 	if c.sync {
-		c.j.pace.follow(len(c.group))
 		c.write(pebble.Sync) // also when empty, for what apply wrote before
 	} else {
 		c.apply(pebble.NoSync)
@@ -225,13 +228,16 @@ func (c *committer) finish() {
 			lost = c.j.keeper.found() // after the fsync, before the answers
 		}
 	}
+	callers := 0
 	for _, a := range c.group {
 		if a.durable && failed == nil {
+			callers++
 			a.done(lost)
 		} else {
 			a.done(failed)
 		}
 	}
+	c.pace.answered(callers, c.j.queue.len(), time.Now())
 	clear(c.group)
 	c.group, c.sync = c.group[:0], false
 }

@@ -11,7 +11,8 @@
 //	committer  one. Takes operations from the queue in the order handed in, merges
 //	           what waits into one batch of the store, makes one fsync and then answers
 //	           every operation of the batch. While it waits for the disk the next group
-//	           gathers; an idle journal adds no delay. It is the only writer.
+//	           gathers, and for a moment more where several callers share an fsync (pace);
+//	           a lone caller is never delayed. It is the only writer.
 //	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
 //	           the committer took at that read's place in the queue.
 //	counter    one. Carries out one Count at a time, on such a snapshot, while no read

@@ -65,7 +65,6 @@ type Journal struct {
 	reads   *queue[func()]
 	counts  *queue[func()] // reads that come after all others
 	failed  atomic.Bool
-	pace    pace
 	quiet   quiet // limits how often the store may repeat itself in the log
 	running sync.WaitGroup
 

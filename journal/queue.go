@@ -1,6 +1,9 @@
 package journal
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // queue is a first-in first-out queue without bound: putting never waits, since
 // those who put are actors.
@@ -9,6 +12,7 @@ type queue[T any] struct {
 	changed sync.Cond
 	emptied sync.Cond
 	items   []T
+	want    int // items that gather waits for; fewer wake nobody
 	closed  bool
 	length  func(int) // told the length at each change; for a gauge
 }
@@ -28,8 +32,34 @@ func (q *queue[T]) put(item T) bool {
 	}
 	q.items = append(q.items, item)
 	q.length(len(q.items))
-	q.changed.Signal()
+	if len(q.items) >= q.want {
+		q.changed.Signal()
+	}
 	return true
+}
+
+// gather waits until there are so many items, the queue is closed, or this long has passed.
+func (q *queue[T]) gather(want int, within time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if within <= 0 || len(q.items) >= want || q.closed {
+		return
+	}
+	q.want = want
+	timeout := time.AfterFunc(within, q.enough)
+	for len(q.items) < q.want && !q.closed {
+		q.changed.Wait()
+	}
+	timeout.Stop()
+	q.want = 0
+}
+
+// enough ends a gather.
+func (q *queue[T]) enough() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.want = 0
+	q.changed.Signal()
 }
 
 // all takes everything that waits. It waits for a first item only if told to;
@@ -61,6 +91,12 @@ func (q *queue[T]) next() (item T, ok bool) {
 		q.emptied.Broadcast()
 	}
 	return item, true
+}
+
+func (q *queue[T]) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.items)
 }
 
 // idle waits until there is nothing in the queue; open is false when it is closed.

@@ -47,9 +47,6 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	if j.room.unit < largestUnit { // a small disk has no room for so many logs
 		options.MemTableStopWritesThreshold = 2
 	}
-	if j.options.Memory == nil { // where an fsync costs something
-		options.WALMinSyncInterval = j.pace.interval
-	}
 	return options
 }
 

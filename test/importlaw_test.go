@@ -25,9 +25,9 @@ const module = "audiences"
 var law = map[string][]string{
 	"audiences":                 {"cli"},
 	"audiences/actors":          {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient"},
-	"audiences/actors/batch":    {"audience", "journal"}, // pure, as its two neighbours: the plain types of the journal
+	"audiences/actors/batch":    {"audience", "journal"}, // pure: the plain types of the journal
 	"audiences/actors/pace":     {"audience", "splitclient"},
-	"audiences/actors/standing": {"audience", "journal", "splitclient"},
+	"audiences/actors/standing": {"audience", "journal", "splitclient"}, // pure as well
 	"audiences/api":             {"actors", "api/connections", "audience"},
 	"audiences/api/admin":       {"actors", "api/connections", "audience"},
 	"audiences/api/connections": {},

@@ -101,12 +101,13 @@ func TestFingerprintIsMadeAsDocumented(t *testing.T) {
 	}
 }
 
-// TestRunbookQuotesTheProgram: what the runbook has an operator look for in the log
+// TestRunbookQuotesTheProgram: what the runbook has an operator look for or type
 // stands in the program. It holds the document against the code, not the code
 // against the document: who changes a message changes it in both.
 func TestRunbookQuotesTheProgram(t *testing.T) {
 	t.Parallel()
-	sources := sourceText(t)
+	_, help, _ := harness.Run(t, nil, "help") // the lines of commands, which the program puts together
+	sources := sourceText(t) + help
 	quoted := 0
 	for line := range strings.Lines(document(t, "docs/runbook.md")) {
 		if !strings.Contains(line, "**You see**") && !strings.Contains(line, "the log says") && !strings.HasPrefix(line, "| ") {

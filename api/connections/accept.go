@@ -116,5 +116,8 @@ func (g *Gate) handshake(c *Conn) (net.Conn, error) {
 	if err := conn.Handshake(); err != nil {
 		return nil, err
 	}
-	return conn, c.SetDeadline(time.Time{})
+	if conn.ConnectionState().NegotiatedProtocol == "h2" {
+		return conn, c.SetDeadline(time.Time{}) // net/http speaks it over a *tls.Conn only
+	}
+	return overTLS{conn, c}, c.SetDeadline(time.Time{})
 }

@@ -19,15 +19,16 @@ import (
 // It leaves each of these states but busy when another needs its room.
 type Conn struct {
 	net.Conn
-	gate    *Gate
-	address netip.Addr // what connections are counted by
-	place   place      // in the table, which alone touches it
-	proven  atomic.Bool
-	turn    atomic.Int32 // the class of the turn in hand, noTurn for none
-	turns   atomic.Int32 // how many it has had
-	asked   atomic.Int32 // requests that have come
-	closed  chan struct{}
-	once    sync.Once
+	gate      *Gate
+	address   netip.Addr // what connections are counted by
+	place     place      // in the table, which alone touches it
+	proven    atomic.Bool
+	turn      atomic.Int32 // the class of the turn in hand, noTurn for none
+	turns     atomic.Int32 // how many it has had
+	asked     atomic.Int32 // requests that have come
+	answering atomic.Int32 // requests that have shown the token and are not answered yet
+	closed    chan struct{}
+	once      sync.Once
 
 	resting resting
 
@@ -70,9 +71,12 @@ type resting struct {
 func (r *resting) begin(d time.Duration, end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stop()
-	if !r.ended {
+	switch {
+	case r.ended:
+	case r.timer == nil:
 		r.timer = time.AfterFunc(d, end)
+	default:
+		r.timer.Reset(d)
 	}
 }
 
@@ -93,7 +97,6 @@ func (r *resting) end() {
 func (r *resting) stop() {
 	if r.timer != nil {
 		r.timer.Stop()
-		r.timer = nil
 	}
 }
 
@@ -105,7 +108,7 @@ func Resting(after time.Duration) func(net.Conn, http.ConnState) {
 		switch {
 		case c == nil:
 		case state == http.StateIdle:
-			c.resting.begin(after, func() { _ = c.Close() })
+			c.resting.begin(after, c.end)
 		default:
 			c.resting.interrupt()
 		}
@@ -114,7 +117,10 @@ func Resting(after time.Duration) func(net.Conn, http.ConnState) {
 
 // under is the gate's connection below TLS; nil: it came through no gate.
 func under(conn net.Conn) *Conn {
-	if t, ok := conn.(*tls.Conn); ok {
+	switch t := conn.(type) {
+	case overTLS:
+		return t.below
+	case *tls.Conn:
 		conn = t.NetConn()
 	}
 	c, _ := conn.(*Conn)
@@ -172,6 +178,7 @@ func (c *Conn) Prove() bool {
 		return false
 	}
 	c.proven.Store(true)
+	c.answering.Add(1)
 	c.giveTurnBack()
 	return true
 }
@@ -179,6 +186,7 @@ func (c *Conn) Prove() bool {
 // Done ends what Prove began.
 func (c *Conn) Done() {
 	if c != nil {
+		c.answering.Add(-1)
 		c.gate.table.done(c)
 	}
 }
@@ -214,6 +222,9 @@ func (c *Conn) CloseWrite() error {
 	}
 	return nil
 }
+
+// end is Close for a timer.
+func (c *Conn) end() { _ = c.Close() }
 
 // Close may be called more than once.
 func (c *Conn) Close() error {

@@ -111,7 +111,7 @@ func TestWhoDoesNotReadHasNoTurn(t *testing.T) {
 func TestOnlyPlacesComputeAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, s := open(t, Options{TLS: serverTLS(), Places: 2}, func(conn net.Conn) {
-			c := conn.(*tls.Conn).NetConn().(*Conn)
+			c := under(conn)
 			buffer := make([]byte, 1)
 			for {
 				if _, err := io.ReadFull(conn, buffer); err != nil {
@@ -205,7 +205,7 @@ func TestTheProvenHoldNoTurn(t *testing.T) {
 		_, s := open(t, Options{TLS: serverTLS(), Places: 1}, func(conn net.Conn) {
 			buffer := make([]byte, 1)
 			if _, err := io.ReadFull(conn, buffer); err == nil && buffer[0] == 'p' {
-				conn.(*tls.Conn).NetConn().(*Conn).Prove()
+				under(conn).Prove()
 				close(proven)
 				<-end
 			}

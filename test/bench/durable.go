@@ -28,11 +28,11 @@ type group struct {
 	answers []answer // to write then
 }
 
-// answer is what a caller is told when its post is durable.
+// answer is what the log itself tells a caller when its post is durable.
 type answer struct {
-	to       io.Writer
-	text     []byte
-	answered chan<- error
+	to   io.WriteCloser
+	text []byte
+	last bool // the connection ends with it
 }
 
 func newGroup() *group { return &group{done: make(chan struct{})} }
@@ -67,15 +67,8 @@ func (l *bareLog) append(text []byte) error {
 	return g.err
 }
 
-// answer has the log write an answer when the text is durable. The channel has a
-// value then; nobody has to take it.
-func (l *bareLog) answer(text []byte, to io.Writer, with []byte) <-chan error {
-	answered := make(chan error, 1)
-	l.add(text, answer{to, with, answered})
-	return answered
-}
-
-// add copies the text into the next group.
+// add copies the text into the next group, and has these answers written when it is
+// durable.
 func (l *bareLog) add(text []byte, answers ...answer) *group {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -102,12 +95,14 @@ func (l *bareLog) commit() {
 	}
 }
 
+// answer writes the answers, and closes what they end, or what gets none.
 func (g *group) answer() {
 	for _, a := range g.answers {
-		err := g.err
-		if err == nil {
-			_, err = a.to.Write(a.text)
+		if g.err == nil {
+			_, _ = a.to.Write(a.text) // the caller may have gone
 		}
-		a.answered <- err
+		if g.err != nil || a.last {
+			_ = a.to.Close()
+		}
 	}
 }

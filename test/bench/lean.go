@@ -39,16 +39,17 @@ func serveLean(args []string) error {
 				return // the process ends
 			}
 			go func() {
-				defer conn.Close()
-				_ = serveLeanly(conn, log) // its end is the end of the connection
+				if serveLeanly(conn, log) != nil {
+					_ = conn.Close() // the caller may have gone
+				}
 			}()
 		}
 	})
 }
 
-// serveLeanly reads posts until the caller closes the connection, or says that it
-// will after the answer.
-func serveLeanly(conn net.Conn, log *bareLog) error {
+// serveLeanly reads posts until one says that it is the last of its connection, which
+// the log then closes, or until one cannot be read.
+func serveLeanly(conn io.ReadWriteCloser, log *bareLog) error {
 	reader := bufio.NewReader(conn)
 	var body []byte
 	for {
@@ -64,12 +65,19 @@ func serveLeanly(conn net.Conn, log *bareLog) error {
 		if err := json.Unmarshal(body, &p); err != nil {
 			return err
 		}
-		answered := log.answer(body, conn, leanAnswer(p.Verb))
+		text, ok := leanAnswers[p.Verb]
+		if !ok {
+			return fmt.Errorf("verb %q", p.Verb)
+		}
+		log.add(body, answer{conn, text, last})
 		if last {
-			return <-answered
+			return nil
 		}
 	}
 }
+
+// leanAnswers are the answers by verb.
+var leanAnswers = map[string][]byte{"add": leanAnswer("add"), "delete": leanAnswer("delete")}
 
 func leanAnswer(verb string) []byte {
 	text := "MPIDs " + verb

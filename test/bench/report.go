@@ -48,9 +48,14 @@ func (r *report) atLeast(what string, t *turns, of string, target, least float64
 // turns puts the table of a load into a block of the document.
 func (r *report) turns(block, what string, t *turns) {
 	r.table(block, t.rows(what, loadFigures))
+	r.steady(what, t, loadFigures[0])
+}
+
+// steady notes where a figure's turns lie too far apart to be written down.
+func (r *report) steady(what string, t *turns, f figure) {
 	for _, server := range t.servers {
-		if s := t.spread(server, outcome.perSecond); s.width() > quietSpread {
-			r.disturb("%s, %s: %s posts/s", what, server, s.text("%.0f"))
+		if s := t.spread(server, f.of); s.width() > quietSpread {
+			r.disturb("%s, %s: %s %s", what, server, s.text(f.format), f.heading)
 		}
 	}
 }

@@ -21,37 +21,43 @@ const sizeRounds = 3
 // measureSizes: the processor time of a key and of a call, each with few of
 // something and with many. The first pair also shows what reaches the disk.
 func measureSizes(ctx context.Context, h *house, r *report) error {
+	full := func(full, quick int) int { return of(h.options, full, quick) }
 	for _, pair := range []struct {
 		what, each string
-		few, many  bulk
+		few, many  int
+		bulk       func(n int) bulk
 	}{
-		{"keys of one segment", "key", bulk{of(h.options, 1_000_000, 20_000), 10_000, 1, 1, false}, bulk{of(h.options, 5_000_000, 100_000), 10_000, 1, 1, false}},
-		{"segments due at once", "call", single(of(h.options, 10_000, 200), usualTenants), single(of(h.options, 100_000, 1_000), usualTenants)},
-		{"tenants", "call", single(of(h.options, 50_000, 500), of(h.options, 100, 10)), single(of(h.options, 50_000, 500), of(h.options, 50_000, 500))},
+		{"keys of one segment", "key", full(1_000_000, 20_000), full(5_000_000, 100_000), func(n int) bulk {
+			return bulk{keys: n, each: 10_000, segments: 1, tenants: 1}
+		}},
+		{"segments due at once", "call", full(10_000, 200), full(100_000, 1_000), func(n int) bulk {
+			return bulk{keys: n, each: 1, segments: n, tenants: usualTenants, known: true}
+		}},
+		{"tenants", "call", full(100, 10), full(50_000, 500), func(n int) bulk {
+			segments := full(50_000, 500)
+			return bulk{keys: segments, each: 1, segments: segments, tenants: n, known: true}
+		}},
 	} {
-		count := func(b bulk) int {
-			return map[string]int{"keys of one segment": b.keys, "segments due at once": b.segments, "tenants": b.tenants}[pair.what]
-		}
-		few, many := fmt.Sprint(count(pair.few), " ", pair.what), fmt.Sprint(count(pair.many), " ", pair.what)
 		t := &turns{}
-		t.add(few, func() (outcome, error) { return h.pileAndDeliver(ctx, pair.few) })
-		t.add(many, func() (outcome, error) { return h.pileAndDeliver(ctx, pair.many) })
+		for _, n := range []int{pair.few, pair.many} {
+			t.add(fmt.Sprint(n, " ", pair.what), func() (outcome, error) { return h.pileAndDeliver(ctx, pair.bulk(n)) })
+		}
 		if err := t.measure(of(h.options, sizeRounds, 1), 0); err != nil {
 			return err
 		}
+		few, many := t.servers[0], t.servers[1]
 		ratio := t.compare(many, few, costInMicros)
 		r.check(many+": CPU a "+pair.each, "within 15 % of that of "+few, ratio.text("%.2f")+" of it", ratio.median <= 1.15, ratio.median <= 10)
 		if pair.each == "key" {
 			written := t.spread(few, writtenEach)
 			r.check(few+": bytes written a key", "180", written.text("%.0f"), written.median <= 180, true)
 		}
-		r.table("sizes", t.rows("one "+pair.each+" each", sizeFigures))
+		what := "one " + pair.each + " each"
+		r.table("sizes", t.rows(what, sizeFigures))
+		r.steady(what, t, sizeFigures[1])
 	}
 	return nil
 }
-
-// single is a bulk of one key for each segment, as when all of them are due.
-func single(segments, tenants int) bulk { return bulk{segments, 1, segments, tenants, true} }
 
 func writtenEach(o outcome) float64 { return float64(o.written) / float64(max(1, o.posts)) }
 
