@@ -72,6 +72,14 @@ func (a *answer) give(err error) {
 func (a *answer) fail(err error) { a.give(err) }
 func (a *answer) answered() bool { return a.to == nil }
 
+// through passes on what the journal tells, to a channel with room; nil: to nobody.
+func through(to chan<- error) func(error) {
+	if to == nil {
+		return nil
+	}
+	return func(err error) { to <- err }
+}
+
 // handed notes that somebody else answers from here on.
 func (a *answer) handed() { a.to = nil }
 

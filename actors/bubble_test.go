@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"audiences/audience"
-	"audiences/journal"
+	"audiences/journal/embedded"
 	"audiences/sandbox"
 	"audiences/splitclient"
 )
@@ -28,7 +28,7 @@ import (
 type bubble struct {
 	t     *testing.T
 	split *sandbox.Split
-	store *journal.Journal
+	store *embedded.Journal
 	relay *Relay
 
 	options Options
@@ -84,7 +84,7 @@ func inBubble(t *testing.T, split sandbox.Options, adjust func(*Options), test f
 		pipe := b.split.Pipe()
 		client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: plug{pipe, &b.unplugged}})
 		b.check(err)
-		b.store, err = journal.Open(journal.Options{Dir: "journal", Memory: journal.NewMemory()})
+		b.store, err = embedded.Open(embedded.Options{Dir: "journal", Memory: embedded.NewMemory()})
 		b.check(err)
 		lot := rand.New(rand.NewPCG(1, 2))
 		var lots sync.Mutex // many actors draw

@@ -38,7 +38,7 @@
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
 //	          fed by           tenant: accept, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
 //	                           drain;
-//	                           calls: flushed; the journal: drawn, counted, unparked; its timer: tick
+//	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
 //

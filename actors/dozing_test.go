@@ -261,9 +261,9 @@ func TestDormantHas(t *testing.T) {
 func TestDormantIsReadWhileItWakes(t *testing.T) {
 	const maxHeld = 100
 	was := batch.New(5)
-	was.Apply(audience.Add, slices.Values(keysOf("1-5")), maxHeld)
+	was.Apply(audience.Add, slices.Values(keysOf("1-5")), 1, maxHeld)
 	was.Cut(audience.Add)
-	was.Apply(audience.Delete, slices.Values(keysOf("2 3")), maxHeld)
+	was.Apply(audience.Delete, slices.Values(keysOf("2 3")), 1, maxHeld)
 	d := dormantSegment{name: localNameOf(audience.Segment{Environment: "e", Name: "s"}), stored: 1, repeat: was.Remains()}
 	before := d.view(audience.TenantID{})
 	if before.Adds != 5 || before.Deletes != 2 || before.Stored != 1 {
@@ -271,8 +271,8 @@ func TestDormantIsReadWhileItWakes(t *testing.T) {
 	}
 	woken := segment{batch: batch.New(5)}
 	woken.wake(&d)
-	woken.batch.Apply(audience.Add, slices.Values(keysOf("2 3")), maxHeld) // they leave the other set
-	woken.batch.Apply(audience.Delete, slices.Values(keysOf("4 5")), maxHeld)
+	woken.batch.Apply(audience.Add, slices.Values(keysOf("2 3")), 1, maxHeld) // they leave the other set
+	woken.batch.Apply(audience.Delete, slices.Values(keysOf("4 5")), 1, maxHeld)
 	if woken.batch.HeldOf(audience.Delete) != 2 || woken.batch.HeldOf(audience.Add) != 2 {
 		t.Errorf("%d adds and %d deletes are held", woken.batch.HeldOf(audience.Add), woken.batch.HeldOf(audience.Delete))
 	}

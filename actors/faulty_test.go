@@ -93,14 +93,14 @@ func (f *faulty) Settle(s journal.Settle)     { _ = f.strike(settle); f.Journal.
 func (f *faulty) Park(p journal.Park)         { _ = f.strike(park); f.Journal.Park(p) }
 func (f *faulty) Forget(s audience.Segment)   { _ = f.strike(forget); f.Journal.Forget(s) }
 
-func (f *faulty) Append(a journal.Append) {
+func (f *faulty) Append(a journal.Append) journal.Version {
 	if err := f.strike(appendKeys); err != nil && a.Done != nil { // and what became of the keys is not known
-		a.Done <- err
+		a.Done(err)
 		a.Done = nil
 	} else if f.noted != nil {
 		f.noted(a)
 	}
-	f.Journal.Append(a)
+	return f.Journal.Append(a)
 }
 
 func (f *faulty) Load(l journal.Load) {
@@ -127,14 +127,14 @@ func (f *faulty) Unpark(u journal.Unpark) {
 	f.Journal.Unpark(u)
 }
 
-func (f *faulty) SetSegmentState(segment audience.Segment, state journal.SegmentState, done chan<- error) {
+func (f *faulty) SetSegmentState(segment audience.Segment, state journal.SegmentState, done func(error)) {
 	_ = f.strike(setSegmentState)
 	f.Journal.SetSegmentState(segment, state, done)
 }
 
-func (f *faulty) SetTenantState(id audience.TenantID, state journal.TenantState, done chan<- error) {
+func (f *faulty) SetTenantState(id audience.TenantID, state journal.TenantState, done func(error)) {
 	if err := f.strike(setTenantState); err != nil {
-		done <- err
+		done(err)
 		done = nil
 	}
 	f.Journal.SetTenantState(id, state, done)

@@ -111,7 +111,7 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 	now := time.Now()
 	switch m.outcome.Kind {
 	case splitclient.Delivered:
-		s.delivered(m.chunk.Verb, now)
+		s.delivered(m.chunk, now, sender(ctx))
 		return
 	case splitclient.Throttled:
 		s.batch.RepeatAt(now) // the tenant and the registry know when calls may go on
@@ -130,16 +130,16 @@ func (s *segment) backOff(now time.Time) {
 }
 
 // delivered settles the chunk, and goes on with the hunt, if one is on.
-func (s *segment) delivered(verb audience.Verb, now time.Time) {
+func (s *segment) delivered(chunk *batch.Chunk, now time.Time, send func(any)) {
 	s.survivor.crashes = 0
-	s.metrics.delivered[verb].Add(float64(s.batch.Flight().Keys.Len()))
+	s.metrics.delivered[chunk.Verb].Add(float64(chunk.Keys.Len()))
 	settled, park := s.batch.Delivered()
-	s.settle(settled)
-	if s.standing.Delivered(verb, now) {
+	s.settle(settled, chunk.NotAfter, send)
+	if s.standing.Delivered(chunk.Verb, now) {
 		s.segmentUnparked(now)
 		s.notice(zerolog.InfoLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Msg("Split takes a parked segment again")
 	}
-	s.parkKeys(verb, park)
+	s.parkKeys(chunk, park, send)
 	s.batch.RepeatAt(now)
 }
 
@@ -153,14 +153,13 @@ func (s *segment) segmentUnparked(now time.Time) {
 // some of the keys. Nothing is dropped: keys that are refused for good are parked
 // with the reason (I3), all others wait where they are.
 func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) {
-	verb := s.batch.Flight().Verb
-	switch s.standing.Judge(o, verb, now) {
+	switch s.standing.Judge(o, s.batch.Flight().Verb, now) {
 	case standing.OfTenant:
 		s.batch.RepeatAt(now)
 	case standing.NotYet:
 		s.backOff(now)
 	case standing.OfKeys:
-		s.refusedKeys(verb, o, now, send)
+		s.refusedKeys(o, now, send)
 	case standing.OfSegment:
 		if s.standing.ParkedSegment() {
 			s.batch.Shelve()
@@ -172,13 +171,14 @@ func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) 
 }
 
 // refusedKeys goes on with the hunt for the keys that are at fault.
-func (s *segment) refusedKeys(verb audience.Verb, o splitclient.Outcome, now time.Time, send func(any)) {
+func (s *segment) refusedKeys(o splitclient.Outcome, now time.Time, send func(any)) {
+	chunk := s.batch.Flight()
 	refusal := s.batch.Refused(refusalOf(o, now), o.Reason == splitclient.TooLarge)
 	if refusal.SegmentRefused {
 		s.parkSegment(o, now)
 	}
 	s.releaseKeys(refusal.Release, send)
-	s.parkKeys(verb, refusal.Park)
+	s.parkKeys(chunk, refusal.Park, send)
 	s.batch.RepeatAt(now)
 }
 
@@ -194,14 +194,15 @@ func (s *segment) releaseKeys(keys *audience.KeySet, send func(any)) {
 	})
 }
 
-// parkKeys parks keys that Split refuses for good.
-func (s *segment) parkKeys(verb audience.Verb, keys *audience.KeySet) {
+// parkKeys parks keys that Split refuses for good: of the chunk, or of another one of
+// the same hunt.
+func (s *segment) parkKeys(chunk *batch.Chunk, keys *audience.KeySet, send func(any)) {
 	if keys == nil || keys.Len() == 0 {
 		return
 	}
 	why := s.batch.LastRefusal()
 	s.metrics.parkedKeys.WithLabelValues(why.Reason).Add(float64(keys.Len()))
-	s.park(verb, keys, why)
+	s.park(chunk, keys, why, send)
 	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Int("keys", keys.Len()).
 		Str("reason", why.Reason).Msg("Split refuses keys of a segment: parked")
 }

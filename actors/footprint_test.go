@@ -157,24 +157,25 @@ func deliverAtOnce(context.Context, splitclient.Call) splitclient.Outcome {
 type easyJournal struct{}
 
 func (*easyJournal) PutTenant(audience.Tenant) {}
-func (*easyJournal) Append(a journal.Append) {
+func (*easyJournal) Append(a journal.Append) journal.Version {
 	if a.Done != nil {
-		a.Done <- nil
+		a.Done(nil)
 	}
+	return 1
 }
-func (*easyJournal) Settle(journal.Settle)   {}
+func (*easyJournal) Settle(s journal.Settle) { s.Done(nil, nil) }
 func (*easyJournal) Load(l journal.Load)     { l.Done(journal.Page{}) }
 func (*easyJournal) Count(c journal.Count)   { c.Done(journal.Counts{}) }
-func (*easyJournal) Park(journal.Park)       {}
+func (*easyJournal) Park(p journal.Park)     { p.Done(nil, nil) }
 func (*easyJournal) Unpark(u journal.Unpark) { u.Done(0, nil) }
 func (*easyJournal) Forget(audience.Segment) {}
-func (*easyJournal) SetSegmentState(_ audience.Segment, _ journal.SegmentState, done chan<- error) {
+func (*easyJournal) SetSegmentState(_ audience.Segment, _ journal.SegmentState, done func(error)) {
 	if done != nil {
-		done <- nil
+		done(nil)
 	}
 }
-func (*easyJournal) SetTenantState(_ audience.TenantID, _ journal.TenantState, done chan<- error) {
-	done <- nil
+func (*easyJournal) SetTenantState(_ audience.TenantID, _ journal.TenantState, done func(error)) {
+	done(nil)
 }
 func (*easyJournal) MoveTenant(_, _ audience.TenantID, done func([]audience.Segment, int, error)) {
 	done(nil, 0, nil)
@@ -186,7 +187,8 @@ func (*easyJournal) Tenants() iter.Seq2[journal.KnownTenant, error] {
 func (*easyJournal) Segments() iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
 }
-func (*easyJournal) Prove(audience.TenantID) {}
+func (*easyJournal) Since(journal.Version) (time.Time, bool) { return time.Time{}, false }
+func (*easyJournal) Prove(audience.TenantID)                 {}
 func (*easyJournal) Proven() iter.Seq2[audience.TenantID, error] {
 	return func(func(audience.TenantID, error) bool) {}
 }

@@ -34,7 +34,7 @@ var ours = []any{
 	accept{}, activate{}, operate{}, inspect{}, surrender{}, surrenderSegment{}, regain{}, list{}, listTenant{}, found{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
 	surrendering{}, listing{}, dormantSegments{}, report{}, answer{}, down{}, lateRefusal{},
 	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
-	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{},
+	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{}, settled{},
 	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
 	localName{}, whereabouts{},
 	dormantTenant{}, dormantSegment{}, &notices{},

@@ -13,6 +13,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded"
 	"audiences/sandbox"
 	"audiences/splitclient"
 
@@ -26,8 +27,8 @@ type house struct {
 	t       *rapid.T
 	random  *rand.Rand
 	drawing sync.Mutex // guards random
-	memory  *journal.Memory
-	store   *journal.Journal
+	memory  *embedded.Memory
+	store   *embedded.Journal
 	faulty  *faulty
 	split   *sandbox.Split
 	pipe    *sandbox.Pipe
@@ -99,9 +100,9 @@ func (a *allowed) has(t sandbox.Target, verb audience.Verb, key string) bool {
 
 func newHouse(t *rapid.T) *house {
 	seed := rapid.Uint64().Draw(t, "seed")
-	h := &house{t: t, random: rand.New(rand.NewPCG(seed, 1)), memory: journal.NewMemory(),
+	h := &house{t: t, random: rand.New(rand.NewPCG(seed, 1)), memory: embedded.NewMemory(),
 		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{},
-		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[chan<- error]int{}}}
+		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[string][]int{}}}
 	h.idle = rapid.SampledFrom([]time.Duration{time.Minute, houseFlush, houseFlush - 1, houseFlush + 1, houseFlush / 2}).Draw(t, "idle")
 	h.timeout = rapid.SampledFrom([]time.Duration{5 * time.Second, houseFlush, 15 * time.Second}).Draw(t, "timeout")
 	h.split = sandbox.New(sandbox.Options{MaxKeys: 3, Grace: -1, History: true, Allowed: h.allowed.has})
@@ -138,7 +139,7 @@ func (h *house) check(err error) {
 }
 
 func (h *house) start() {
-	store, err := journal.Open(journal.Options{Dir: "journal", Memory: h.memory})
+	store, err := embedded.Open(embedded.Options{Dir: "journal", Memory: h.memory})
 	h.check(err)
 	h.store = store
 	h.faulty = &faulty{Journal: store, deliver: h.client.Do, before: h.lose, noted: h.order.note}

@@ -213,6 +213,13 @@ type (
 		of     *counting
 		counts journal.Counts
 	}
+	// settled is the journal's answer to a settle or a park.
+	settled struct {
+		hidden[settled]
+		by     *segment
+		parked bool
+		newer  int // keys that are pending still, with a change of somebody else
+	}
 	// unparked is the journal's answer to a retry or a discard.
 	unparked struct {
 		hidden[unparked]

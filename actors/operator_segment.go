@@ -121,13 +121,13 @@ func (s *segment) unparked(m *unparked) {
 
 // discardHeld deletes what is pending of a parked segment, page by page, at an
 // operator's wish: the one way that a key leaves the journal undelivered.
-func (s *segment) discardHeld() {
+func (s *segment) discardHeld(send func(any)) {
 	if s.standing.Calling() {
 		return
 	}
 	s.batch.Ground()
 	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
-		s.settle(s.batch.Discard(verb, s.standing.Spared()))
+		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.batch.Newest(), send)
 	}
 	if !s.batch.SeenAll(s.standing.LastPass()) {
 		return

@@ -2,14 +2,12 @@ package actors
 
 import (
 	"context"
-	"iter"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"audiences/actors/pace"
-	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
 
@@ -17,26 +15,10 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Journal is where accepted changes are kept until they are settled. The first
-// implementation is package journal, on this machine's disk; the second, shared
-// by several nodes, is what would let the relay scale out (ADR 1).
+// Journal is where accepted changes are kept until they are settled.
 type Journal interface {
-	PutTenant(audience.Tenant)
-	Append(journal.Append)
-	Settle(journal.Settle)
-	Load(journal.Load)
-	Count(journal.Count)
-	Park(journal.Park)
-	Unpark(journal.Unpark)
-	SetSegmentState(audience.Segment, journal.SegmentState, chan<- error)
-	SetTenantState(audience.TenantID, journal.TenantState, chan<- error)
-	Prove(audience.TenantID)
-	Proven() iter.Seq2[audience.TenantID, error]
-	MoveTenant(from, to audience.TenantID, done func([]audience.Segment, int, error))
-	Forget(audience.Segment)
-	Parked(journal.ParkedQuery)
-	Tenants() iter.Seq2[journal.KnownTenant, error]
-	Segments() iter.Seq2[journal.Listed, error]
+	journal.Intake
+	journal.Keeper
 }
 
 // Options configure a Relay. Journal and Deliver are required; a zero value

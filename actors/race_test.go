@@ -14,6 +14,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded"
 )
 
 // A race is a handful of goroutines that all sleep until the same instant, at which
@@ -34,32 +35,49 @@ type sent struct {
 	order  int
 }
 
-// order is the order in which changes came to the journal.
+// order is the order in which changes came to the journal. Changes of the same content
+// may stand for each other.
 type order struct {
 	sync.Mutex
 	count int
-	of    map[chan<- error]int
+	of    map[string][]int
+}
+
+// content tells changes apart.
+func content(segment audience.Segment, verb audience.Verb, keys audience.Keys) string {
+	text := fmt.Sprint(segment, verb)
+	for key := range keys.All() {
+		text += " " + key.Text()
+	}
+	return text
 }
 
 func (o *order) note(a journal.Append) {
 	o.Lock()
 	defer o.Unlock()
-	o.count++
-	o.of[a.Done] = o.count
+	for _, c := range a.Changes {
+		o.count++
+		of := content(c.Segment, c.Verb, c.Keys)
+		o.of[of] = append(o.of[of], o.count)
+	}
 }
 
-func (o *order) take(reply chan<- error) int {
+// take is the place of a change that was answered well.
+func (o *order) take(c audience.Change) int {
 	o.Lock()
 	defer o.Unlock()
-	defer delete(o.of, reply)
-	return o.of[reply]
+	of := content(c.Segment, c.Verb, c.Keys)
+	places := o.of[of]
+	last := len(places) - 1
+	o.of[of] = places[:last]
+	return places[last]
 }
 
 // loss is a loss of power in the middle of something: what the disk has at that
 // moment is what the next process finds.
 type loss struct {
 	in    atomic.Int32 // calls of the journal; 0: never
-	taken atomic.Pointer[journal.Memory]
+	taken atomic.Pointer[embedded.Memory]
 }
 
 // lose is called before each call of the journal.
@@ -191,8 +209,8 @@ func (h *house) send(posts []*sent) error {
 			h.relay.Accept(full, reply)
 			select {
 			case err := <-reply:
-				if order := h.order.take(reply); err == nil {
-					p.order = order
+				if err == nil {
+					p.order = h.order.take(full)
 				}
 			case <-time.After(10 * time.Second):
 				return errors.New("a change was not answered in 10 s")

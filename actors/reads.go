@@ -30,10 +30,11 @@ func (s *segment) draw(ctx actor.Context) {
 	}
 	send := sender(ctx)
 	s.Journal.Load(journal.Load{
-		Segment: s.name,
-		After:   s.batch.Draw(),
-		Limit:   limit,
-		Done:    func(page journal.Page) { send(&drawn{by: s, page: page}) },
+		Segment:   s.name,
+		After:     s.batch.Draw(),
+		Limit:     limit,
+		NotBefore: s.batch.Newest(),
+		Done:      func(page journal.Page) { send(&drawn{by: s, page: page}) },
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded"
 	"audiences/sandbox"
 	"audiences/splitclient"
 )
@@ -25,8 +26,8 @@ import (
 type scene struct {
 	*testing.T
 	began   time.Time
-	memory  *journal.Memory
-	store   *journal.Journal
+	memory  *embedded.Memory
+	store   *embedded.Journal
 	faulty  *meddler
 	split   *sandbox.Split
 	pipe    *sandbox.Pipe
@@ -102,7 +103,7 @@ func play(t *testing.T, split sandbox.Options, o Options, story func(*scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		split.Grace = -1
-		s := &scene{T: t, began: time.Now(), memory: journal.NewMemory(), split: sandbox.New(split), options: o}
+		s := &scene{T: t, began: time.Now(), memory: embedded.NewMemory(), split: sandbox.New(split), options: o}
 		s.pipe = s.split.Pipe()
 		s.start()
 		defer s.end()
@@ -128,7 +129,7 @@ func (s *scene) must(err error) {
 }
 
 func (s *scene) start() {
-	store, err := journal.Open(journal.Options{Dir: "journal", Memory: s.memory})
+	store, err := embedded.Open(embedded.Options{Dir: "journal", Memory: s.memory})
 	s.must(err)
 	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: s.pipe})
 	s.must(err)

@@ -77,6 +77,11 @@ func (s *segment) receive(ctx actor.Context) {
 		s.operate(m, sender(ctx))
 	case *unparked:
 		s.unparked(m)
+	case *settled:
+		if m.by != s {
+			return
+		}
+		s.settled(m)
 	case *inspect, *surrenderSegment: // answered when there is an answer
 	case *regain:
 		s.regain()
@@ -116,7 +121,7 @@ func (s *segment) fail(err error) {
 // the order of all that is handed to it, so whatever this actor settles later
 // cannot overtake the change.
 func (s *segment) accept(m *accept) {
-	s.appendChange(m)
+	version := s.appendChange(m)
 	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
 	maxHeld := min(s.MaxKeysHeld, s.batch.Held()+room) // what is beyond stays in the journal alone
 	switch {
@@ -126,7 +131,7 @@ func (s *segment) accept(m *accept) {
 		maxHeld = 0
 		s.standing.Spare(m.change.Keys)
 	}
-	s.batch.Apply(m.change.Verb, m.change.Keys.All(), maxHeld)
+	s.batch.Apply(m.change.Verb, m.change.Keys.All(), version, maxHeld)
 }
 
 // step does what is due and arms the timer for what is next. It runs after
@@ -137,7 +142,7 @@ func (s *segment) step(ctx actor.Context) {
 		s.writeState(nil)
 	}
 	if s.standing.Discarding() {
-		s.discardHeld()
+		s.discardHeld(sender(ctx))
 	}
 	s.yield()
 	if s.standing.WantsCount() && s.counting == nil {

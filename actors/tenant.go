@@ -284,7 +284,7 @@ func (t *tenant) operate(ctx actor.Context, m *operate) {
 
 // keepState keeps the state that an operator wants; the journal answers.
 func (t *tenant) keepState(m *operate, state journal.TenantState) {
-	t.Journal.SetTenantState(t.id, state, m.to)
+	t.Journal.SetTenantState(t.id, state, through(m.to))
 	m.handed()
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"audiences/actors/batch"
 	"audiences/audience"
 	"audiences/journal"
 )
@@ -8,36 +9,61 @@ import (
 // This is all that a segment writes to the journal, each kind in one place.
 
 // appendChange hands a change to the journal, which answers its sender once it is durable.
-func (s *segment) appendChange(m *accept) {
-	s.Journal.Append(journal.Append{
-		Segment:  s.name,
-		Verb:     m.change.Verb,
-		Keys:     m.change.Keys,
-		Describe: !s.survivor.described || s.standing.Yielded(), // a move takes the name away, and may come yet
-		Unpark:   s.standing.MayHaveParked(),                    // the newer change supersedes a parked one
-		Done:     m.to,
+func (s *segment) appendChange(m *accept) journal.Version {
+	version := s.Journal.Append(journal.Append{
+		Tenant: s.name.Tenant,
+		Changes: []journal.Change{{
+			Segment:  s.name,
+			Verb:     m.change.Verb,
+			Keys:     m.change.Keys,
+			Describe: !s.survivor.described || s.standing.Yielded(), // a move takes the name away, and may come yet
+		}},
+		Done: through(m.to),
 	})
 	m.handed()
 	s.survivor.described = true
+	return version
 }
 
 // describe writes the segment's name.
 func (s *segment) describe() {
-	s.Journal.Append(journal.Append{Segment: s.name, Describe: true})
+	s.Journal.Append(journal.Append{Tenant: s.name.Tenant, Changes: []journal.Change{{Segment: s.name, Describe: true}}})
 }
 
 // settle has the journal forget keys: Split took them, or an operator discards them.
-// But for park it is the one way that a key leaves the journal (I3).
-func (s *segment) settle(keys *audience.KeySet) {
-	if keys.Len() > 0 {
-		s.Journal.Settle(journal.Settle{Segment: s.name, Keys: keys.All()})
+// But for park it is the one way that a key leaves the journal (I3). Keys that somebody
+// else changed since stay there.
+func (s *segment) settle(keys *audience.KeySet, notAfter journal.Version, send func(any)) {
+	if keys.Len() == 0 {
+		return
 	}
+	s.standing.Settle()
+	s.Journal.Settle(journal.Settle{Segment: s.name, Selection: s.batch.Select(keys, notAfter), Done: s.tellSettled(send, false)})
 }
 
 // park moves keys that Split refuses for good from pending to parked (I3).
-func (s *segment) park(verb audience.Verb, keys *audience.KeySet, why journal.Refusal) {
+func (s *segment) park(chunk *batch.Chunk, keys *audience.KeySet, why journal.Refusal, send func(any)) {
+	s.standing.Settle()
 	s.standing.KeysParked(keys.Len())
-	s.Journal.Park(journal.Park{Segment: s.name, Verb: verb, Keys: keys.All(), Refusal: why})
+	s.Journal.Park(journal.Park{Segment: s.name, Verb: chunk.Verb, Selection: s.batch.Select(keys, chunk.NotAfter), Refusal: why,
+		Done: s.tellSettled(send, true)})
+}
+
+func (s *segment) tellSettled(send func(any), parked bool) func([]audience.Key, error) {
+	return func(newer []audience.Key, _ error) { send(&settled{by: s, parked: parked, newer: len(newer)}) }
+}
+
+// settled: keys that somebody else changed meanwhile are pending still, and are looked
+// for in the journal.
+func (s *segment) settled(m *settled) {
+	s.standing.Settled()
+	if m.newer == 0 {
+		return
+	}
+	if m.parked {
+		s.standing.KeysParked(-m.newer)
+	}
+	s.batch.Expect(m.newer)
 }
 
 // unpark makes parked keys pending again, or deletes them: those that are listed, or
@@ -52,5 +78,5 @@ func (s *segment) unpark(keys *audience.KeySet, discard bool, done func(n int, e
 
 // writeState keeps the segment's state; done, if any, is answered once it is durable.
 func (s *segment) writeState(done chan<- error) {
-	s.Journal.SetSegmentState(s.name, s.standing.Record(), done)
+	s.Journal.SetSegmentState(s.name, s.standing.Record(), through(done))
 }

@@ -18,7 +18,7 @@ import (
 
 	"audiences/api/keyfile"
 	"audiences/config"
-	"audiences/journal"
+	"audiences/journal/embedded"
 	"audiences/memory"
 )
 
@@ -135,7 +135,7 @@ func (r *report) keyFile(cfg config.Config) {
 // configuration, which a process is that has the journal's lock and listens on the
 // configuration's port; 0 when there is none.
 func (r *report) journal(cfg config.Config) (holder int) {
-	found := journal.Inspect(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile, MinFreeBytes: cfg.MinFreeDiskBytes, Logger: zerolog.Nop()})
+	found := embedded.Inspect(embedded.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile, MinFreeBytes: cfg.MinFreeDiskBytes, Logger: zerolog.Nop()})
 	for _, fault := range found.Faults {
 		r.fault("journal", fault)
 	}

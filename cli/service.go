@@ -19,7 +19,7 @@ import (
 	"audiences/api/admin"
 	"audiences/api/keyfile"
 	"audiences/config"
-	"audiences/journal"
+	"audiences/journal/embedded"
 	"audiences/logging"
 	"audiences/memory"
 	"audiences/splitclient"
@@ -34,7 +34,7 @@ type service struct {
 	admin   *admin.Server
 	relay   *actors.Relay
 	split   *splitclient.Client
-	journal *journal.Journal
+	journal *embedded.Journal
 	memory  *memory.Pressure
 	files   descriptors
 
@@ -78,7 +78,7 @@ func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err
 	if err != nil {
 		return nil, err
 	}
-	s.journal, err = journal.Open(journal.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
+	s.journal, err = embedded.Open(embedded.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
 		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
 		CacheBytes: room.Budget.Cache, MemTableBytes: room.Budget.MemTable, OpenTables: s.files.tables})
 	if err != nil {

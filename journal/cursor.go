@@ -17,7 +17,13 @@ type Cursor struct {
 }
 
 // CursorAt is the place just after key.
-func CursorAt(key audience.Key) Cursor { return Cursor{after: string(appendKey(nil, key))} }
+func CursorAt(key audience.Key) Cursor { return Cursor{after: string(AppendKey(nil, key))} }
+
+// CursorAfter is the place just after the key with this encoding; for engines.
+func CursorAfter(encoded []byte) Cursor { return Cursor{after: string(encoded)} }
+
+// Encoded is the encoding of the key that the place is just after; "" at the start.
+func (c Cursor) Encoded() string { return c.after }
 
 // Before reports whether c lies before d.
 func (c Cursor) Before(d Cursor) bool { return c.after < d.after }
@@ -33,7 +39,7 @@ func ParseCursor(text string) (Cursor, error) {
 		return Cursor{}, fmt.Errorf("parse cursor: not one that a listing gave")
 	}
 	if len(after) > 0 {
-		if _, err := decodeKey(after); err != nil {
+		if _, err := DecodeKey(after); err != nil {
 			return Cursor{}, fmt.Errorf("parse cursor: not one that a listing gave")
 		}
 	}

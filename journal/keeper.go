@@ -1,172 +1,101 @@
 package journal
 
 import (
-	"context"
-	"sync/atomic"
+	"iter"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"audiences/audience"
 )
 
-// lookEvery is how often the disk and the directory are looked at.
-const lookEvery = time.Second
+// Keeper is the role of who delivers what was accepted. None of its methods waits but
+// the three that list.
+type Keeper interface {
+	Load(Load)
+	Count(Count)
+	Parked(ParkedQuery)
+	Settle(Settle)
+	Park(Park)
+	Unpark(Unpark)
 
-// keeper has changes refused while the disk is nearly full, or while the journal's
-// files are not where they should be. Nothing else stops then: what is delivered
-// makes room, and what can still be read is delivered.
-type keeper struct {
-	j       *Journal
-	log     zerolog.Logger
-	refusal atomic.Pointer[error] // why changes are refused; nil: they are taken
-	urgent  chan struct{}         // a settle waits for room
-	tidy    tidy
+	// SetSegmentState keeps the state of a segment. done may be nil; it is called once,
+	// with nil once the state is durable, and must not wait.
+	SetSegmentState(segment audience.Segment, state SegmentState, done func(error))
+	// SetTenantState keeps the state of a tenant; done as in SetSegmentState.
+	SetTenantState(tenant audience.TenantID, state TenantState, done func(error))
+	// Forget removes the name of a segment, unless the journal has keys or a state of
+	// it: somebody else may have appended some meanwhile.
+	Forget(audience.Segment)
+	// MoveTenant hands the keys of one tenant to another: a customer's new token takes
+	// over what waits under the old one (I9: the operator decides, never the relay).
+	// Pending and parked keys of every segment become pending, with a new version, for
+	// the same segment of `to`, unless `to` has the key pending or parked, which is newer.
+	// The segments of `from` are then gone, with their states; the tenant itself goes at
+	// the next start.
+	//
+	// done is called once with the segments of `to` that exist now and the number of
+	// keys handed over; it must not wait. After an error, or a crash, part may be done:
+	// moving again does the rest, no key is lost or doubled in between.
+	MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error))
+	// Prove keeps that Split took keys of a tenant: it is known not to be made up. It
+	// becomes durable with the next durable write.
+	Prove(audience.TenantID)
 
-	// What follows belongs to the goroutine of run.
-	full, blind, moved bool
+	// Since is when a version was given, to within a minute, or within an hour for one
+	// that is older than a day; ok is false where the journal does not know.
+	Since(Version) (at time.Time, ok bool)
+
+	// Proven lists the tenants that Prove was called for, also those whose token was
+	// forgotten since. An item with an error stands for records that could not be read;
+	// the others go on.
+	Proven() iter.Seq2[audience.TenantID, error]
+	// Tenants lists all tenants with their tokens; errors as in Proven.
+	Tenants() iter.Seq2[KnownTenant, error]
+	// Segments lists all described segments as they are at the call's begin, in no order
+	// that means anything; errors as in Proven.
+	Segments() iter.Seq2[Listed, error]
 }
 
-func newKeeper(j *Journal) *keeper {
-	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1), tidy: tidy{j: j}}
+// Selection names pending keys of one segment as somebody saw them. What is pending
+// for a key with another version is newer, and stays as it is. Both sequences may be nil;
+// they are read before the method that takes the Selection returns.
+type Selection struct {
+	audience.Hidden[Selection]
+
+	// Keys are meant with any version that NotAfter covers: the node of NotAfter itself
+	// accepted all of their changes, and knows of all up to NotAfter.
+	Keys     iter.Seq[audience.Key]
+	NotAfter Version
+	// Drawn are meant with exactly these versions: they were read from the journal.
+	Drawn iter.Seq2[audience.Key, Version]
 }
 
-// Refuse is nil unless changes must not be taken now: ErrDiskFull or ErrMoved. It never
-// waits for the disk.
-func (j *Journal) Refuse() error {
-	if reason := j.keeper.refusal.Load(); reason != nil {
-		return *reason
-	}
-	return nil
+// Settle removes keys whose change Split took. The journal repeats it until it is done:
+// it fails only at the journal's end. A power loss may undo it, unless a durable change
+// came after it; then the keys are delivered again.
+type Settle struct {
+	Segment audience.Segment
+	Selection
+	Done func(newer []audience.Key, err error) // called once, with the keys that are pending with another version; must not wait. May be nil
 }
 
-// Admit is Refuse for a change of these keys, and reserves the room that it takes of
-// the disk: however fast changes come, they cannot overrun the mark between two
-// looks. Append uses up what Admit reserved.
-func (j *Journal) Admit(keys audience.Keys) error {
-	if err := j.Refuse(); err != nil {
-		return err
-	}
-	return j.room.admit(roomFor(keys))
+// Park moves keys that Split refused for good from pending to parked, in one step that
+// a crash cannot halve (I3). A key that is not pending any more is parked as well. The
+// journal repeats it until it is done, as a Settle.
+type Park struct {
+	audience.Hidden[Park]
+
+	Segment audience.Segment
+	Verb    audience.Verb
+	Selection
+	Refusal Refusal
+	Done    func(newer []audience.Key, err error) // as in Settle; err is nil once the keys are parked durably. May be nil
 }
 
-// run looks until ctx ends. A journal in memory has neither a disk nor a directory.
-func (k *keeper) run(ctx context.Context) {
-	if !k.j.room.limited() && k.j.home == nil {
-		return
-	}
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		short := false
-		select {
-		case <-ctx.Done():
-			return
-		case <-k.urgent:
-			short = true
-		case <-ticker.C:
-			k.j.room.promises.age()
-		}
-		k.look()
-		if k.full || short {
-			k.tidy.begin(ctx, short)
-		}
-	}
-}
-
-// look takes in what there is, and decides.
-func (k *keeper) look() {
-	k.lookAtDisk()
-	moved := k.j.home.check()
-	switch {
-	case moved != nil:
-		k.refusal.Store(&errMoved)
-	case k.full:
-		k.refusal.Store(&errDiskFull)
-	default:
-		k.refusal.Store(nil)
-	}
-	if k.moved == (moved != nil) {
-		return
-	}
-	if k.moved = moved != nil; k.moved {
-		k.log.Error().Err(moved).Str("journal", k.j.options.Dir).Msg("changes are refused, as no start would find them: bring the directory back, or stop the relay, which delivers what it still has")
-	} else {
-		k.log.Info().Str("journal", k.j.options.Dir).Msg("the journal's directory is back with all that was written: changes are taken")
-	}
-}
-
-// The reasons where a pointer to them is needed. Callers see them, so they name no path.
-var errDiskFull, errMoved = ErrDiskFull, ErrMoved
-
-// lookAtDisk moves the mark and decides whether the disk is nearly full. One that
-// does not tell is no reason to refuse, nor to take again: the last answer stands.
-func (k *keeper) lookAtDisk() {
-	room := k.j.room
-	if !room.limited() {
-		return
-	}
-	err := room.look()
-	if err != nil && !k.blind {
-		k.log.Warn().Err(err).Msg("the journal's disk does not tell how much is free")
-	}
-	if k.blind = err != nil; k.blind {
-		return
-	}
-	room.setMark(k.j.tables())
-	k.makeBallast()
-	k.j.metrics.free.Set(float64(room.free.Load()))
-	spare, mark := room.forChanges(), room.mark.Load()
-	full := spare < 0 || k.full && spare < mark/20 // at 5 % more it takes changes again
-	if full == k.full {
-		return
-	}
-	if k.full = full; full {
-		k.log.Error().Int64("free", room.free.Load()).Int64("least", mark).Msg("disk nearly full: changes are refused until there is room again; deliveries go on")
-	} else {
-		k.log.Info().Int64("free", room.free.Load()).Int64("least", mark).Msg("the disk has room again: changes are taken")
-	}
-}
-
-// makeBallast makes it anew where that leaves room for changes, and not while Open runs,
-// as there are file systems where it takes a second.
-func (k *keeper) makeBallast() {
-	room, ballast := k.j.room, k.j.ballast
-	if !k.j.opened.Load() || ballast.there.Load() || room.forChanges() < ballast.size+room.unit {
-		return
-	}
-	if err := ballast.make(); err != nil {
-		if k.j.quiet.allows() {
-			k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
-		}
-		return
-	}
-	room.wrote(ballast.size)
-}
-
-// found is nil while what was made durable is where the next start will look for it.
-// It is called by the committer.
-func (k *keeper) found() error {
-	err := k.j.home.check()
-	if err != nil {
-		k.refusal.Store(&errMoved) // callers need not wait for the next look
-	}
-	return err
-}
-
-// relieve is called by the committer where there is too little room for n bytes; true:
-// there is more now.
-func (k *keeper) relieve(n int64) bool {
-	select {
-	case k.urgent <- struct{}{}:
-	default:
-	}
-	room := k.j.room
-	if !room.stuck.Load() && !room.dry(n) || !k.j.ballast.giveUp() {
-		return false
-	}
-	k.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for what is settled")
-	_ = room.look() // where that fails, the next one tells
-	room.stuck.Store(false)
-	return true
+// Unpark takes keys out of the parked list: to be tried again, or to be given up. After
+// an error, or a crash, part of the keys may be done; asking again does the rest.
+type Unpark struct {
+	Segment audience.Segment
+	Keys    iter.Seq[audience.Key] // nil: all parked keys; read before Unpark returns
+	Discard bool                   // delete them; else they become pending again with their verb and a new version, unless something newer is pending
+	Done    func(n int, err error) // called once with the number of parked records removed; must not wait. May be nil
 }

@@ -1,45 +1,43 @@
 package journal
 
 import (
-	"iter"
-	"slices"
-	"strings"
+	"encoding/binary"
+	"errors"
 
 	"audiences/audience"
 )
 
-// manyKeys is how many keys of one append are put in order first. The store sorts
-// what is larger than half a memtable while everybody waits for the committer, and
-// takes ten times as long for a million keys without an order as for those with one.
-const manyKeys = 10_000
+// The order of keys, which all pages and cursors follow, is the order of their
+// encodings as bytes. An encoded key is 'n' and the integer (8 bytes, big-endian,
+// sign bit flipped, so that the order of the bytes is the order of the numbers), or
+// 's' and the text: numbers by value, then texts by their bytes.
+const (
+	keyNumeric = 'n'
+	keyText    = 's'
+)
 
-// inOrder yields the keys, and where there are many of them in the order that their
-// records have in the store: numbers by value, then texts by their bytes. It sorts
-// when it is called, so that the committer does not have to.
-func inOrder(keys audience.Keys) iter.Seq[audience.Key] {
-	if keys.Len() < manyKeys {
-		return keys.All()
+// ErrBadKey is the error of DecodeKey. It does not quote the key (I7).
+var ErrBadKey = errors.New("key record is damaged")
+
+// AppendKey appends the encoded key.
+func AppendKey(to []byte, key audience.Key) []byte {
+	if n, ok := key.Numeric(); ok {
+		return binary.BigEndian.AppendUint64(append(to, keyNumeric), uint64(n)^(1<<63))
 	}
-	numbers, texts := make([]int64, 0, keys.Len()), []audience.Key(nil)
-	for key := range keys.All() {
-		if n, ok := key.Numeric(); ok {
-			numbers = append(numbers, n)
-		} else {
-			texts = append(texts, key)
+	return append(append(to, keyText), key.Text()...)
+}
+
+// DecodeKey is the inverse of AppendKey. A text that should have been a number is
+// refused: one key with two encodings would have two verbs.
+func DecodeKey(encoded []byte) (audience.Key, error) {
+	switch {
+	case len(encoded) == 9 && encoded[0] == keyNumeric:
+		return audience.NumericKey(int64(binary.BigEndian.Uint64(encoded[1:]) ^ (1 << 63))), nil
+	case len(encoded) > 1 && encoded[0] == keyText:
+		key, err := audience.ParseKey(string(encoded[1:]))
+		if _, numeric := key.Numeric(); err == nil && !numeric {
+			return key, nil
 		}
 	}
-	slices.Sort(numbers)
-	slices.SortFunc(texts, func(a, b audience.Key) int { return strings.Compare(a.Text(), b.Text()) })
-	return func(yield func(audience.Key) bool) {
-		for _, n := range numbers {
-			if !yield(audience.NumericKey(n)) {
-				return
-			}
-		}
-		for _, text := range texts {
-			if !yield(text) {
-				return
-			}
-		}
-	}
+	return audience.Key{}, ErrBadKey
 }

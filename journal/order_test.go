@@ -1,46 +1,62 @@
 package journal
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"slices"
+	"bytes"
 	"testing"
 
 	"audiences/audience"
 )
 
-// TestManyKeysAreAppendedInOrder: their records come as they lie in the store, and
-// all of them do; few keys come as they are.
-func TestManyKeysAreAppendedInOrder(t *testing.T) {
-	for _, n := range []int{manyKeys - 1, manyKeys} {
-		var packer audience.Packer
-		for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(n) {
-			text := fmt.Sprint((i - n/2) * 7919)
-			if i%3 == 0 {
-				text = "text " + text
-			}
-			if err := packer.Add([]byte(text)); err != nil {
-				t.Fatal(err)
-			}
+func keys(texts ...string) (keys []audience.Key) {
+	for _, text := range texts {
+		key, err := audience.ParseKey(text)
+		if err != nil {
+			panic(err)
 		}
-		keys := packer.Keys()
-		var records []string
-		for key := range inOrder(keys) {
-			records = append(records, string(appendKey(nil, key)))
-		}
-		if sorted := slices.IsSorted(records); sorted != (n >= manyKeys) {
-			t.Errorf("%d keys: sorted: %v", n, sorted)
-		}
-		var want []string
-		for key := range keys.All() {
-			want = append(want, string(appendKey(nil, key)))
-		}
-		slices.Sort(want)
-		if slices.Sort(records); !slices.Equal(records, want) {
-			t.Errorf("%d keys: some are missing, or others came", n)
-		}
-		for range inOrder(keys) {
-			break
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// TestNumbersAreInOrder of their value, below all texts.
+func TestNumbersAreInOrder(t *testing.T) {
+	order := keys("-9223372036854775808", "-2", "-1", "0", "1", "255", "256", "9223372036854775807", "-0", "007", "a")
+	for i := 1; i < len(order); i++ {
+		if !CursorAt(order[i-1]).Before(CursorAt(order[i])) {
+			t.Errorf("place %d", i)
 		}
 	}
+}
+
+// TestCursorsComeBack from their text, and nothing else does.
+func TestCursorsComeBack(t *testing.T) {
+	for _, key := range keys("-1", "0", "x", "01") {
+		c := CursorAt(key)
+		if again, err := ParseCursor(c.Text()); err != nil || again != c || CursorAfter([]byte(c.Encoded())) != c {
+			t.Errorf("%v, %v", again == c, err)
+		}
+	}
+	if start, err := ParseCursor(""); err != nil || start != (Cursor{}) {
+		t.Error("the start does not come back")
+	}
+	for _, text := range []string{"!", "eA", "czE"} { // no base64; "x"; "s1", a number as a text
+		if _, err := ParseCursor(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
+func FuzzDecodeKey(f *testing.F) {
+	for _, key := range keys("0", "-1", "x", "01") {
+		f.Add(AppendKey(nil, key))
+	}
+	f.Add([]byte("s1"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		key, err := DecodeKey(encoded)
+		if err == nil && !bytes.Equal(AppendKey(nil, key), encoded) {
+			t.Error("one key has two encodings")
+		}
+		_, _ = ParseCursor(string(encoded))
+	})
 }

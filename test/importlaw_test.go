@@ -23,33 +23,35 @@ const module = "audiences"
 // libraries that are to stay replaceable. A package that is not here is against
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
-	"audiences":                 {"cli"},
-	"audiences/actors":          {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient"},
-	"audiences/actors/batch":    {"audience", "journal"}, // pure: the plain types of the journal
-	"audiences/actors/pace":     {"audience", "splitclient"},
-	"audiences/actors/standing": {"audience", "journal", "splitclient"}, // pure as well
-	"audiences/api":             {"actors", "api/connections", "audience"},
-	"audiences/api/admin":       {"actors", "api/connections", "audience"},
-	"audiences/api/connections": {},
-	"audiences/api/keyfile":     {},
-	"audiences/audience":        {},
-	"audiences/cli":             {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "logging", "memory", "sandbox", "splitclient"},
-	"audiences/config":          {"audience"},
-	"audiences/journal":         {"audience"},
-	"audiences/logging":         {},
-	"audiences/memory":          {},
-	"audiences/sandbox":         {"audience"},
-	"audiences/splitclient":     {"audience"},
-	"audiences/test":            {},
-	"audiences/test/bench":      {"sandbox", "test/harness"}, // starts the relay as a process
-	"audiences/test/e2e":        {},
-	"audiences/test/harness":    {"audience", "sandbox"},
-	"audiences/test/mutants":    {},
+	"audiences":                         {"cli"},
+	"audiences/actors":                  {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient"},
+	"audiences/actors/batch":            {"audience", "journal"}, // pure: the plain types of the journal
+	"audiences/actors/pace":             {"audience", "splitclient"},
+	"audiences/actors/standing":         {"audience", "journal", "splitclient"}, // pure as well
+	"audiences/api":                     {"actors", "api/connections", "audience"},
+	"audiences/api/admin":               {"actors", "api/connections", "audience"},
+	"audiences/api/connections":         {},
+	"audiences/api/keyfile":             {},
+	"audiences/audience":                {},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient"},
+	"audiences/config":                  {"audience"},
+	"audiences/journal":                 {"audience"},
+	"audiences/journal/embedded":        {"audience", "journal", "journal/embedded/damage"},
+	"audiences/journal/embedded/damage": {},
+	"audiences/logging":                 {},
+	"audiences/memory":                  {},
+	"audiences/sandbox":                 {"audience"},
+	"audiences/splitclient":             {"audience"},
+	"audiences/test":                    {},
+	"audiences/test/bench":              {"sandbox", "test/harness"}, // starts the relay as a process
+	"audiences/test/e2e":                {},
+	"audiences/test/harness":            {"audience", "sandbox"},
+	"audiences/test/mutants":            {},
 }
 
 // inTests is what the tests of a package may import beyond that.
 var inTests = map[string][]string{
-	"audiences/actors": {"sandbox"}, // the model test delivers to the look-alike
+	"audiences/actors": {"journal/embedded", "sandbox"}, // the model test delivers to the look-alike
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
 	"audiences/test":     {"audience", "config", "sandbox", "splitclient", "test/harness"},
 	"audiences/test/e2e": {"sandbox", "test/harness"},
@@ -59,7 +61,7 @@ var inTests = map[string][]string{
 var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"audiences/actors"},                                             // and so in none of the packages below it
 	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
-	"github.com/cockroachdb/pebble":     {"audiences/journal"},
+	"github.com/cockroachdb/pebble":     {"audiences/journal/embedded", "audiences/journal/embedded/damage"},
 	"github.com/spf13/cobra":            {"audiences/cli"},
 }
 
@@ -111,6 +113,9 @@ func TestImportLawCatches(t *testing.T) {
 		{ImportPath: "audiences/actors/pace", Imports: []string{proto}},
 		{ImportPath: "audiences/actors/pace", Imports: []string{"audiences/journal"}},
 		{ImportPath: "audiences/splitclient", Imports: []string{"audiences/actors/pace"}},
+		{ImportPath: "audiences/actors", Imports: []string{"audiences/journal/embedded"}},
+		{ImportPath: "audiences/journal", Imports: []string{pebble}},
+		{ImportPath: "audiences/journal", Imports: []string{"audiences/journal/embedded"}},
 		{ImportPath: "audiences/journal", TestImports: []string{"audiences/sandbox"}},
 		{ImportPath: "audiences/journal", XTestImports: []string{"audiences/config"}},
 		{ImportPath: "audiences/test", TestImports: []string{"audiences/journal"}},

@@ -11,7 +11,7 @@
 //	         (journal alone)                     repeated +
 //
 // The files: batch.go has the sets and the chunk in flight, backlog.go the keys that
-// are in the journal alone, hunt.go the search for keys that Split refuses, dues.go
+// are in the journal alone, versions.go how the journal recognises keys, hunt.go the search for keys that Split refuses, dues.go
 // the times, and remains.go what a caller keeps of a batch that it lets go.
 package batch
 
@@ -37,6 +37,7 @@ type Batch struct {
 	refusal       journal.Refusal // the last one of keys
 	backlog       backlog
 	dues          dues
+	versions      versions
 
 	deletesOnly bool          // see DeletesOnly
 	maxChunk    int           // keys of one call at most (I5)
@@ -49,7 +50,8 @@ type Chunk struct {
 	audience.Hidden[Chunk]
 	Verb     audience.Verb
 	Keys     *audience.KeySet
-	Attempts int // calls made with it so far; the caller counts them
+	NotAfter journal.Version // the batch's Newest when it was cut: what to Select its keys with
+	Attempts int             // calls made with it so far; the caller counts them
 }
 
 // New makes an empty batch. A call carries at most maxChunk keys (I5), and fewer once
@@ -57,10 +59,13 @@ type Chunk struct {
 // Restore and Forget.
 func New(maxChunk int) Batch { return Batch{maxChunk: maxChunk} }
 
-// Apply records an accepted change. It holds keys in memory up to maxHeld of them;
-// what is beyond stays in the journal alone.
-func (b *Batch) Apply(verb audience.Verb, keys iter.Seq[audience.Key], maxHeld int) {
+// Apply records a change that this process accepted, with the version that the journal
+// gave it. It holds keys in memory up to maxHeld of them; what is beyond stays in the
+// journal alone.
+func (b *Batch) Apply(verb audience.Verb, keys iter.Seq[audience.Key], version journal.Version, maxHeld int) {
+	b.versions.newest = max(b.versions.newest, version)
 	for key := range keys {
+		delete(b.versions.foreign, key)
 		if !b.hold(verb, key, maxHeld) {
 			b.backlog.leave(verb, key)
 		}
@@ -183,7 +188,7 @@ func (b *Batch) CutOne(verb audience.Verb, n int) *Chunk {
 
 func (b *Batch) launch(verb audience.Verb, keys *audience.KeySet) *Chunk {
 	b.last = verb
-	b.flight = &Chunk{Verb: verb, Keys: keys}
+	b.flight = &Chunk{Verb: verb, Keys: keys, NotAfter: b.versions.newest}
 	return b.flight
 }
 
@@ -262,7 +267,9 @@ func (b *Batch) Discard(verb audience.Verb, except *audience.KeySet) *audience.K
 
 // Forget drops all keys: the journal has none of this segment, or none that are
 // this segment's any more.
-func (b *Batch) Forget() { *b = Batch{maxChunk: b.maxChunk, backlog: backlog{counted: true}} }
+func (b *Batch) Forget() {
+	*b = Batch{maxChunk: b.maxChunk, backlog: backlog{counted: true}, versions: versions{newest: b.versions.newest}}
+}
 
 func (c *Chunk) len() int {
 	if c == nil {

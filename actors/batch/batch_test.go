@@ -42,7 +42,7 @@ func (w *world) accept(verb audience.Verb, keys []audience.Key) {
 		w.accepted[key], w.journal[key] = verb, verb
 		delete(w.parked, key) // the newer change supersedes it
 	}
-	w.batch.Apply(verb, slices.Values(keys), w.maxHeld)
+	w.batch.Apply(verb, slices.Values(keys), 1, w.maxHeld)
 }
 
 func (w *world) read() {
@@ -340,8 +340,8 @@ func (w *world) compare() {
 
 func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
 	b := New(1)
-	b.Apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(1), audience.NumericKey(2)}), 10)
-	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(3), audience.NumericKey(4)}), 10)
+	b.Apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(1), audience.NumericKey(2)}), 1, 10)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(3), audience.NumericKey(4)}), 1, 10)
 	var verbs []audience.Verb
 	for b.Held() > 0 {
 		verbs = append(verbs, b.Cut(b.NextVerb()).Verb)
@@ -357,11 +357,11 @@ func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
 // journal.
 func TestBatchCountsWhatItHas(t *testing.T) {
 	b := New(4)
-	b.Apply(audience.Add, slices.Values(numbers(6)), 6)
-	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(100)}), 6) // no room
+	b.Apply(audience.Add, slices.Values(numbers(6)), 1, 6)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(100)}), 1, 6) // no room
 	b.Cut(audience.Add)
 	again := anyOf(b.Flight().Keys)
-	b.Apply(audience.Delete, slices.Values([]audience.Key{again}), 6)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{again}), 1, 6)
 	expect := func(adds, deletes, stored, pending, known, weight int) {
 		t.Helper()
 		got := []int{b.InMemory(audience.Add), b.InMemory(audience.Delete), b.Stored(), b.Pending(), b.Known(), b.Weight()}

@@ -89,7 +89,7 @@ func TestKeysAreDueAnIntervalAfterTheFirst(t *testing.T) {
 	b := New(5)
 	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
 	accept := func(verb audience.Verb, key int64, seconds, maxHeld int) {
-		b.Apply(verb, slices.Values([]audience.Key{audience.NumericKey(key)}), maxHeld)
+		b.Apply(verb, slices.Values([]audience.Key{audience.NumericKey(key)}), 1, maxHeld)
 		b.Follow(at(seconds), interval)
 	}
 	if !b.Due().IsZero() || !b.StoredDue().IsZero() {

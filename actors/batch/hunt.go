@@ -19,12 +19,13 @@ import (
 // simply leaves the hunt, and its newer change goes the usual way (I2).
 type hunt struct {
 	audience.Hidden[hunt]
-	verb    audience.Verb
-	untried []*audience.KeySet // parts that no call has carried yet
-	refused []*refusedPart     // parts that are to be halved, or parked when they are one key
-	calls   int
-	cleared bool         // a part was delivered: the segment takes keys
-	probing *refusedPart // a single key of this part is being tried
+	verb     audience.Verb
+	notAfter journal.Version    // of the chunk that was refused
+	untried  []*audience.KeySet // parts that no call has carried yet
+	refused  []*refusedPart     // parts that are to be halved, or parked when they are one key
+	calls    int
+	cleared  bool         // a part was delivered: the segment takes keys
+	probing  *refusedPart // a single key of this part is being tried
 }
 
 // refusedPart remembers how many keys were refused together: a part that has
@@ -67,7 +68,7 @@ func (b *Batch) Refused(why journal.Refusal, tooLarge bool) Refusal {
 	case b.hunt == nil && size == 1:
 		return b.refusedSingle(c)
 	case b.hunt == nil:
-		b.hunt = &hunt{verb: c.Verb}
+		b.hunt = &hunt{verb: c.Verb, notAfter: c.NotAfter}
 	}
 	if b.hunt.refuse(&refusedPart{c.Keys, size}) {
 		b.giveUp()
@@ -159,7 +160,7 @@ func (b *Batch) nextPart() *audience.KeySet {
 	for b.flight == nil && b.hunt != nil {
 		if part := pop(&h.untried); part != nil {
 			if part.Len() > 0 {
-				b.flight = &Chunk{Verb: h.verb, Keys: part}
+				b.flight = &Chunk{Verb: h.verb, Keys: part, NotAfter: h.notAfter}
 			}
 			continue
 		}

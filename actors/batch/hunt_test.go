@@ -36,7 +36,7 @@ func numbers(n int) []audience.Key {
 }
 
 func (tr *trial) apply(verb audience.Verb, keys ...audience.Key) {
-	tr.batch.Apply(verb, slices.Values(keys), 2*tr.batch.MaxChunk())
+	tr.batch.Apply(verb, slices.Values(keys), 1, 2*tr.batch.MaxChunk())
 }
 
 // call makes one call, and reports whether there was one to make.

@@ -18,6 +18,7 @@ type Remains struct {
 	flight          *Chunk
 	adds, deletes   audience.KeySet // the newer changes of its keys
 	toAdd, toDelete int             // of both, when it was made
+	versions        versions        // of all of them
 }
 
 // Remains is what must be kept of the batch when all else is left in the journal; nil:
@@ -26,7 +27,7 @@ func (b *Batch) Remains() *Remains {
 	if b.flight == nil {
 		return nil
 	}
-	r := &Remains{flight: b.flight}
+	r := &Remains{flight: b.flight, versions: b.versions}
 	for key := range b.flight.Keys.All() {
 		if b.adds.Has(key) {
 			r.adds.Add(key)
@@ -56,7 +57,7 @@ func (b *Batch) Restore(last audience.Verb, r *Remains, due, now time.Time) {
 	if due.IsZero() {
 		b.dues.repeat = now
 	}
-	b.flight, b.adds, b.deletes = r.flight, r.adds, r.deletes
+	b.flight, b.adds, b.deletes, b.versions = r.flight, r.adds, r.deletes, r.versions
 }
 
 // LastVerb is the verb of the last chunk that was cut; 0: there was none.

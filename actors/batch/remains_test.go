@@ -13,10 +13,10 @@ import (
 // journal, and is read from there.
 func TestRemainsAreTheFlight(t *testing.T) {
 	b := New(5)
-	b.Apply(audience.Add, slices.Values(numbers(8)), 10)
+	b.Apply(audience.Add, slices.Values(numbers(8)), 1, 10)
 	chunk := b.Cut(audience.Add)
 	again := anyOf(chunk.Keys)
-	b.Apply(audience.Delete, slices.Values([]audience.Key{again}), 10)
+	b.Apply(audience.Delete, slices.Values([]audience.Key{again}), 1, 10)
 
 	kept := b.Remains()
 	if adds, deletes := kept.Counts(); adds != 5 || deletes != 1 || kept.Weight() != 6 {
@@ -39,9 +39,9 @@ func TestRemainsAreTheFlight(t *testing.T) {
 // batch that was made of it takes changes.
 func TestRemainsAreReadWhileTheyWake(t *testing.T) {
 	b := New(5)
-	b.Apply(audience.Add, slices.Values(numbers(5)), 10)
+	b.Apply(audience.Add, slices.Values(numbers(5)), 1, 10)
 	b.Cut(audience.Add)
-	b.Apply(audience.Delete, slices.Values(numbers(1)), 10)
+	b.Apply(audience.Delete, slices.Values(numbers(1)), 1, 10)
 	kept := b.Remains()
 	woken := New(5)
 	woken.Restore(audience.Add, kept, noon, noon)
@@ -55,7 +55,7 @@ func TestRemainsAreReadWhileTheyWake(t *testing.T) {
 // its call at once when it is woken.
 func TestRestoredWithoutAnEnd(t *testing.T) {
 	b := New(5)
-	b.Apply(audience.Add, slices.Values(numbers(1)), 10)
+	b.Apply(audience.Add, slices.Values(numbers(1)), 1, 10)
 	b.Cut(audience.Add)
 	woken := New(5)
 	woken.Restore(audience.Add, b.Remains(), noon.Add(-1), noon)

@@ -79,3 +79,10 @@ func (s *Standing) MoveOver() (yielded bool) {
 	s.happen(moveOver)
 	return yielded
 }
+
+// Settle notes that keys are settled or parked: until the journal's answer they may turn
+// out to be pending still.
+func (s *Standing) Settle() { s.settling++ }
+
+// Settled notes the journal's answer to that.
+func (s *Standing) Settled() { s.settling-- }

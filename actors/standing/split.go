@@ -101,7 +101,7 @@ func (s *Standing) unpark(by event) (write bool) {
 }
 
 // KeysParked notes that so many keys are being parked.
-func (s *Standing) KeysParked(n int) { s.parkedKeys += n }
+func (s *Standing) KeysParked(n int) { s.parkedKeys = max(0, s.parkedKeys+n) }
 
 // Release notes that the journal makes keys pending again that were parked by mistake.
 func (s *Standing) Release() { s.unparking++ }

@@ -37,6 +37,7 @@ type Standing struct {
 
 	parkedKeys int // in the journal; an upper bound once they are counted
 	unparking  int // retries and discards that the journal has not answered
+	settling   int // settles and parks that it has not answered
 }
 
 // New makes the standing of a segment of which nothing is known.
@@ -128,7 +129,7 @@ func (s *Standing) MayHaveParked() bool { return s.parkedKeys > 0 || !s.AllCount
 // AtRest reports whether all is known that there is to know, and nothing is under way
 // but perhaps a call. A move needs the segment's name in the journal.
 func (s *Standing) AtRest() bool {
-	return s.in(counted) && s.in(keeping) && s.unparking == 0
+	return s.in(counted) && s.in(keeping) && s.unparking == 0 && s.settling == 0
 }
 
 // Stateless reports whether the journal has nothing of the segment but its pending keys

@@ -30,8 +30,8 @@ const buildTime = 5 * time.Minute
 // need not wait for them. What survives all others has to survive these as well, in
 // a run of its own.
 var longTests = map[string]string{
-	"actors":  "^(TestPoliteness|TestUnproven|TestUnprovenCostLittle|TestNoisyNeighbour|TestStopWithSplitDead|TestOutage|TestProvenTenantsHang|TestFootprint|TestNoticesAreBounded)$",
-	"journal": "^(TestPowerLossIsNotDamage|TestFlippedBytes|TestEveryFault|TestInspectForetellsOpen)$",
+	"actors":           "^(TestPoliteness|TestUnproven|TestUnprovenCostLittle|TestNoisyNeighbour|TestStopWithSplitDead|TestOutage|TestProvenTenantsHang|TestFootprint|TestNoticesAreBounded)$",
+	"journal/embedded": "^(TestPowerLossIsNotDamage|TestFlippedBytes|TestEveryFault|TestInspectForetellsOpen)$",
 }
 
 // try runs the tests of the mutant's package with the broken file in place of the

@@ -1,0 +1,91 @@
+// Package embedded is the journal on this machine's disk: the roles of package journal
+// over a store of records (Pebble), with one writer, the committer.
+//
+//	journal.go      the Journal, its options, its end
+//	open.go         what Open does, and the file FORMAT
+//	setaside.go     opening the store, and setting a damaged one aside (I8)
+//	inspect.go      what an Open would find
+//	files.go        the file system: disk, or memory for tests
+//	storefiles.go   the file system as the store sees it
+//	home.go         where the files have to be found
+//	pebble.go       the store's options, events and log
+//	compactions.go  when the store compacts
+//	room.go         what is left of the disk, and who may have it
+//	keeper.go       looks at disk and directory; the ballast
+//	vault.go        encrypts apiTokens
+//
+//	keyspace.go     the records
+//	queue.go        where operations wait
+//	committer.go    writes them in groups, one fsync each
+//	pace.go         how far fsyncs are apart
+//	intake.go       Append, PutTenant
+//	settle.go       Settle, Park, states, Forget
+//	steps.go        Unpark, MoveTenant: operations in many steps
+//	reads.go        Load, Parked, Count
+//	lists.go        Segments, Tenants, Proven
+//	iterate.go      ways through the records
+//	hints.go        what saves the committer a look into the store
+//	tally.go        how much is parked and paused; tallyscan.go counts it at the start
+//	metrics.go      the other series
+//
+// What tells damage from a torn end is in package damage.
+//
+// # Goroutines
+//
+//	committer  one. Takes operations from the queue in the order handed in, merges
+//	           what waits into one batch of the store, makes one fsync and then answers
+//	           every operation of the batch. While it waits for the disk the next group
+//	           gathers, and for a moment more where several callers share an fsync (pace);
+//	           a lone caller is never delayed. It is the only writer.
+//	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
+//	           the committer took at that read's place in the queue.
+//	counter    one. Carries out one Count at a time, on such a snapshot, while no read
+//	           waits for a reader. Its first work is to count what was parked before.
+//	keeper     one. Looks at the disk and the directory once a second, and when a settle
+//	           waits for room; moves the mark, makes the ballast.
+//	tidy       none or one, begun by the keeper: has the store compact all that it has.
+//	Pebble's   flushes, compactions, WAL syncs; all end at Close.
+//
+// A long operation (Unpark, MoveTenant) is carried out in steps of at most 10,000
+// keys between the groups, so that one tenant's million parked keys do not hold
+// up another's accept (I6); meanwhile only operations on the same tenants wait.
+//
+// # Durability
+//
+// Append, Park and the states are answered after their fsync. Settle and PutTenant
+// ask for none: the write-ahead log keeps its order, so what a power loss takes
+// is always the newest end of the history. A lost settle only repeats an
+// idempotent call, and a change newer than it cannot survive without it.
+//
+// A read never shows what is not durable: its snapshot is taken at its place in
+// the queue, but it is read after the fsync of the group that it arrived with.
+//
+// What an fsync has made durable must also be found: before the answers the paths are
+// looked up again, see home.
+//
+// # Room
+//
+// Deleting takes room before it gives any. So changes are refused while there is still
+// room to settle and compact what is there, settles wait while a compaction needs what
+// is left, and compactions leave the log its room: see room. Each file of the store tells
+// what it writes and whether that failed, see storeFiles.
+//
+// # Damage
+//
+// Pebble checksums every block. At Open a flipped byte is reported and the store set
+// aside (I8). Two of its files end, after a power loss, in a torn record that looks
+// like damage, and Pebble takes much damage for such an end: so Open looks at them
+// itself. One is the MANIFEST, see damage.CheckManifest. The other is the WAL: each write
+// carries its number and the number of the newest one known to be durable, and a
+// bad record is damage when one behind it says that it was durable, see damage.LogCheck.
+//
+// Damage at the very end of the log looks like a torn write and is not detected: a
+// flipped byte in the last group before a kill, after which nothing was written, or a
+// file cut short behind a sound record. The groups that it took are lost in silence.
+// After Close a flipped byte is always seen, a cut is not.
+//
+// Blocks of tables are checked when they are read: a bad one is an error of the
+// pages and listings that need it, and everything else goes on.
+//
+// This package and damage alone import Pebble; no type of it shows in their users' API.
+package embedded

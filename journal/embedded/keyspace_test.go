@@ -1,0 +1,57 @@
+package embedded
+
+import (
+	"bytes"
+	"testing"
+
+	"audiences/audience"
+	"audiences/journal"
+)
+
+// TestSegmentsDoNotShareAnID: fields run together must not make another segment.
+func TestSegmentsDoNotShareAnID(t *testing.T) {
+	seen := map[segmentID]audience.Segment{}
+	for _, who := range []audience.Tenant{tenant("a"), tenant("b")} {
+		for _, names := range [][4]string{{"a", "b", "c", "d"}, {"ab", "", "c", "d"}, {"", "ab", "c", "d"}, {"a", "bc", "", "d"}, {"a", "b", "", "cd"}} {
+			seg := audience.Segment{Tenant: who.ID, Workspace: names[0], Environment: names[1], TrafficType: names[2], Name: names[3]}
+			if other, taken := seen[idOf(seg)]; taken {
+				t.Errorf("%v and %v share an id", seg, other)
+			}
+			seen[idOf(seg)] = seg
+		}
+	}
+}
+
+func FuzzDecodeDescriptor(f *testing.F) {
+	f.Add(encodeDescriptor(segment(tenant("a"), "s")))
+	f.Add(encodeDescriptor(audience.Segment{}))
+	f.Add(bytes.Repeat([]byte{0xff}, 40))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		seg, err := decodeDescriptor(hashDescriptor(value), value)
+		if err == nil && idOf(seg) != hashDescriptor(encodeDescriptor(seg)) {
+			t.Error("a descriptor does not come back")
+		}
+		if _, err := decodeDescriptor(segmentID{}, value); err == nil {
+			t.Error("a descriptor passes for another segment's")
+		}
+	})
+}
+
+func FuzzDecodeRecords(f *testing.F) {
+	f.Add(encodeJSON(parkedRecord{Verb: audience.Add, Refusal: journal.Refusal{Reason: "r"}}))
+	f.Add([]byte(`{"verb":"no"}`))
+	f.Add([]byte{2})
+	v := newVault([keyLength]byte{1})
+	f.Add(v.seal(tenant("a")))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		if record, err := decodeParked(value); err == nil && record.Verb != audience.Add && record.Verb != audience.Delete {
+			t.Error("a parked record without a verb")
+		}
+		if verb, _, err := decodePending(value); err == nil && verb != audience.Add && verb != audience.Delete {
+			t.Error("no verb")
+		}
+		if _, err := v.open(tenant("b").ID, value); err == nil {
+			t.Error("a record opens for a tenant that it was not made for")
+		}
+	})
+}

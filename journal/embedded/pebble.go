@@ -1,0 +1,133 @@
+package embedded
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"audiences/journal/embedded/damage"
+)
+
+// defaultCacheBytes is small: pending keys are read once, when a segment wakes.
+const defaultCacheBytes = 8 << 20
+
+const defaultOpenTables = 190
+
+// memTable is the size of a memtable: as large as the disk has room for, or as there
+// is memory for.
+func (j *Journal) memTable() int64 { return min(j.room.unit, j.options.MemTableBytes) }
+
+// storeFormat is pinned, so that a new version of Pebble does not lock an older
+// program out by itself. It has the WAL's sync offsets, by which Pebble tells some
+// damage to the log from its end; the rest is up to damage.LogCheck.
+const storeFormat = pebble.FormatValueSeparation
+
+// storeOptions keep the store small, and quiet where a key could show.
+func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
+	comparer := *pebble.DefaultComparer
+	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
+	options := &pebble.Options{
+		FS:                          storeFiles{j.files, &damage.LogCheck{}, j},
+		Comparer:                    &comparer,
+		FormatMajorVersion:          storeFormat,
+		ErrorIfNotExists:            mustExist,
+		Logger:                      storeLogger{j},
+		EventListener:               j.storeEvents(),
+		CacheSize:                   j.options.CacheBytes,
+		MemTableSize:                uint64(j.memTable()),
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		MemTableStopWritesThreshold: 4,
+		// A table that cannot be read must not stop the intake of everybody (I8):
+		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
+		L0StopWritesThreshold: 1 << 20,
+	}
+	if j.room.unit < largestUnit { // a small disk has no room for so many logs
+		options.MemTableStopWritesThreshold = 2
+	}
+	return options
+}
+
+func (j *Journal) storeEvents() *pebble.EventListener {
+	return &pebble.EventListener{
+		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
+		CompactionEnd: func(info pebble.CompactionInfo) {
+			j.compactions.failed.Store(info.Err != nil)
+			if errors.Is(info.Err, errNoRoom) {
+				j.room.stuck.Store(true) // the store waits for half a minute
+			}
+			j.room.compacting(0)
+		},
+		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },
+		BackgroundError: func(err error) {
+			if j.quiet.allows() {
+				j.log.Error().Err(err).Msg("the journal's store cannot do its housekeeping")
+			}
+		},
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			if j.quiet.allows() {
+				j.log.Error().Str("file", info.Path).Err(info.Details).Msg("a file of the journal's store is damaged")
+			}
+		},
+	}
+}
+
+// mostFailedFlushes come in a row before the journal is given up: without flushes the
+// next change waits for ever. With what failed waits after each, that is five seconds.
+const mostFailedFlushes = 50
+
+func (j *Journal) flushed(err error) {
+	switch {
+	case err == nil:
+		j.failedFlushes.Store(0)
+	case j.failedFlushes.Add(1) >= mostFailedFlushes && j.opened.Load():
+		j.fail(fmt.Errorf("write journal: flush: %w", err))
+	}
+}
+
+// inputSize is the most that a compaction may write: it merges and drops.
+func inputSize(info pebble.CompactionInfo) (size int64) {
+	for _, level := range info.Input {
+		for _, table := range level.Tables {
+			size += int64(table.Size)
+		}
+	}
+	return size
+}
+
+// storeLogger passes on what Pebble says. Pebble does not expect Fatalf to return:
+// some of its callers, as the one that cannot begin a new log on a full disk,
+// unlock a mutex twice then, and Go ends the process with a stack trace. Hence what
+// Options.Fatal asks for.
+type storeLogger struct{ j *Journal }
+
+func (l storeLogger) Infof(string, ...any) {}
+
+func (l storeLogger) Errorf(text string, args ...any) {
+	if l.j.quiet.allows() {
+		l.j.log.Error().Msgf("journal's store: "+text, args...)
+	}
+}
+
+func (l storeLogger) Fatalf(text string, args ...any) {
+	l.j.fail(fmt.Errorf("write journal: "+text, args...))
+}
+
+// hiddenKey shows the kind and the segment of a record, not the key (I7).
+type hiddenKey []byte
+
+func (k hiddenKey) Format(s fmt.State, _ rune) {
+	_, _ = io.WriteString(s, hex.EncodeToString(k[:min(len(k), headLength)]))
+}
+
+// quiet lets one line a minute through: what is wrong with a disk repeats itself.
+type quiet struct{ last atomic.Int64 }
+
+func (q *quiet) allows() bool {
+	now, last := time.Now().UnixNano(), q.last.Load()
+	return now-last >= int64(time.Minute) && q.last.CompareAndSwap(last, now)
+}

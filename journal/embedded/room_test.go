@@ -1,0 +1,320 @@
+package embedded
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+
+	"audiences/audience"
+	"audiences/journal"
+)
+
+// smallDisk is a file system that a test fills.
+type smallDisk struct {
+	vfs.FS
+	left, total *atomic.Uint64
+	broken      *atomic.Bool
+}
+
+func newSmallDisk(on vfs.FS, left, total uint64) smallDisk {
+	d := smallDisk{on, new(atomic.Uint64), new(atomic.Uint64), new(atomic.Bool)}
+	d.left.Store(left)
+	d.total.Store(total)
+	return d
+}
+
+func (d smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	if d.broken.Load() {
+		return vfs.DiskUsage{}, errors.New("input/output error")
+	}
+	return vfs.DiskUsage{AvailBytes: d.left.Load(), TotalBytes: d.total.Load()}, nil
+}
+
+// TestFullDisk: Open refuses it in words, before it writes anything, and takes the
+// same journal when there is room again.
+func TestFullDisk(t *testing.T) {
+	memory := NewMemory()
+	seg := written(t, Options{Dir: "j", Memory: memory})
+	for _, c := range []struct {
+		left, total uint64
+		want        string
+	}{
+		{openUnits<<20 - 1, 64 << 20, "its disk has 2047 KiB left, and opening needs 2048 KiB"},
+		{leastDisk - 1, leastDisk - 1, "it needs 32 MiB at least"},
+	} {
+		for _, dir := range []string{"j", "new"} {
+			_, err := Open(Options{Dir: dir, files: files{newSmallDisk(memory.fs, c.left, c.total)}})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %v, want %q", dir, err, c.want)
+			}
+		}
+	}
+	if made, err := (files{memory.fs}).exists("new/FORMAT"); made || err != nil {
+		t.Errorf("something was written: %v", err)
+	}
+	j := open(t, Options{Dir: "j", files: files{newSmallDisk(memory.fs, openUnits<<20, 64<<20)}})
+	if len(pending(t, j, seg)) != 1 || j.SetAside() != "" {
+		t.Error("the journal is not what it was")
+	}
+}
+
+// onSmallDisk opens a journal in memory on a disk of 64 MiB that a test fills.
+func onSmallDisk(t *testing.T, left uint64) (*Journal, smallDisk) {
+	d := newSmallDisk(NewMemory().fs, left, 64<<20)
+	return open(t, Options{Dir: "j", files: files{d}, Logger: zerolog.Nop()}), d
+}
+
+// TestMark: changes are refused from the first look that finds too little room for
+// settling and compacting what is there, and taken again from the one that finds a
+// little more than enough. A disk that does not tell changes nothing.
+func TestMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, d := onSmallDisk(t, 5<<20)
+		if !errors.Is(j.Refuse(), journal.ErrDiskFull) {
+			t.Error("a disk that is full at the start is not noticed")
+		}
+		mark := uint64(j.room.mark.Load())
+		if want := uint64(markUnits<<20 + j.tables()); mark != want {
+			t.Errorf("the mark is at %d, want %d", mark, want)
+		}
+		for _, step := range []struct {
+			left   uint64
+			broken bool
+			refuse bool
+		}{
+			{left: mark, refuse: true}, // back on the mark, but not beyond it
+			{left: mark + mark/20 - 1, refuse: true},
+			{left: mark + mark/20},
+			{left: mark},
+			{left: 0, broken: true},
+			{left: mark - 1, refuse: true},
+			{left: 60 << 20, broken: true, refuse: true},
+			{left: 60 << 20},
+		} {
+			d.left.Store(step.left)
+			d.broken.Store(step.broken)
+			time.Sleep(lookEvery)
+			synctest.Wait()
+			if got := j.Refuse() != nil; got != step.refuse {
+				t.Errorf("%+v: refuse is %v", step, got)
+			}
+			if got := testutil.ToFloat64(j.metrics.free); !step.broken && got > float64(step.left) {
+				t.Errorf("%+v: the gauge says %v", step, got)
+			}
+		}
+	})
+}
+
+// TestLeast: the operator's wish is the mark where it is more than the journal needs,
+// and not where the disk could never have as much.
+func TestLeast(t *testing.T) {
+	for _, c := range []struct{ total, wanted, least int64 }{
+		{64 << 20, 0, 0},
+		{64 << 20, 40 << 20, 40 << 20},
+		{64 << 20, 64 << 20, 8 << 20},
+		{64 << 20, 512 << 20, 8 << 20},
+		{1 << 40, 512 << 20, 512 << 20},
+	} {
+		r, err := newRoom(func() (vfs.DiskUsage, error) {
+			return vfs.DiskUsage{AvailBytes: uint64(c.total), TotalBytes: uint64(c.total)}, nil
+		}, c.wanted)
+		if err != nil || r.least != c.least {
+			t.Errorf("%d of %d: %d, %v; want %d", c.wanted, c.total, r.least, err, c.least)
+		}
+		if r.setMark(0); r.mark.Load() != max(c.least, markUnits*r.unit) {
+			t.Errorf("%d of %d: the mark is at %d", c.wanted, c.total, r.mark.Load())
+		}
+	}
+}
+
+// TestChangesCannotOverrunTheMark however fast they come: what is let in between two
+// looks is counted until it is answered, or for two looks where it never is.
+func TestChangesCannotOverrunTheMark(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, d := onSmallDisk(t, 60<<20)
+		many, spare := audience.KeysOf(numbers(0, 1000)...), int64(1<<20)
+		time.Sleep(lookEvery)
+		d.left.Store(uint64(j.room.mark.Load() + spare))
+		time.Sleep(lookEvery)
+		synctest.Wait()
+		fill := func() (n int64) {
+			for j.Admit(many) == nil {
+				n++
+			}
+			return n
+		}
+		most := spare / roomFor(many)
+		if n := fill(); n != most {
+			t.Errorf("%d changes were let in, want %d", n, most)
+		}
+		seg, done := segment(tenant("a"), "s"), make(chan error, 1)
+		for range 4 {
+			j.Append(appendOf(seg, audience.Add, many, false, done))
+			wait(t, done)
+		}
+		if n := fill(); n < 1 || n > 4 { // less what the four have written
+			t.Errorf("after four answers %d changes were let in", n)
+		}
+		time.Sleep(2 * lookEvery)
+		synctest.Wait()
+		if j.Refuse() == nil && fill() == 0 {
+			t.Error("what was never handed in is counted for ever")
+		}
+		d.left.Store(60 << 20)
+		time.Sleep(2 * lookEvery)
+		synctest.Wait()
+		if fill() == 0 {
+			t.Error("nothing is let in when there is room")
+		}
+	})
+}
+
+// TestSettlesWaitForRoom, in their place among all operations, and go on as soon as
+// there is some. A journal that closes waits for none.
+func TestSettlesWaitForRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, d := onSmallDisk(t, 60<<20)
+		seg := segment(tenant("a"), "s")
+		add(t, j, seg, audience.Add, numbers(0, 100)...)
+		full := func() {
+			d.left.Store(uint64(j.room.floor()) - 1)
+			if err := j.room.look(); err != nil {
+				t.Error(err)
+			}
+		}
+		full()
+		settled, again := make(chan error, 1), make(chan error, 1)
+		j.Settle(settleOf(seg, slices.Values(numbers(0, 100)), settled))
+		j.Append(appendOf(seg, audience.Delete, audience.KeysOf(numbers(0, 1)...), false, again))
+		time.Sleep(time.Minute)
+		if len(settled)+len(again) > 0 {
+			t.Error("something was written into the last room")
+		}
+		d.left.Store(60 << 20)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if len(settled) != 1 || <-settled != nil || len(again) != 1 || <-again != nil {
+			t.Fatal("they do not go on when there is room")
+		}
+		if got := pending(t, j, seg); len(got) != 1 || got["0"] != audience.Delete {
+			t.Errorf("pending: %v", got)
+		}
+		full()
+		j.Settle(settleOf(seg, slices.Values(numbers(0, 1)), settled))
+		time.Sleep(time.Minute)
+		if err := j.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-settled; !errors.Is(err, journal.ErrClosed) {
+			t.Errorf("a settle that a close cut off: %v", err)
+		}
+	})
+}
+
+// TestSettlesLeaveTheRoomOfACompaction, unless compacting has turned out not to help.
+func TestSettlesLeaveTheRoomOfACompaction(t *testing.T) {
+	r, err := newRoom(newSmallDisk(nil, 20<<20, 64<<20).usage, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		tables, owed int64
+		stuck, fits  bool
+	}{
+		{tables: 17 << 20, fits: true},
+		{tables: 17<<20 + 1},
+		{tables: 17<<20 + 1, stuck: true, fits: true},
+		{owed: 17 << 20, fits: true},
+		{owed: 17<<20 + 1},
+		{owed: 17<<20 + 1, stuck: true},
+	} {
+		r.tables.Store(c.tables)
+		r.owed.Store(c.owed)
+		if r.stuck.Store(c.stuck); r.fits(0) != c.fits {
+			t.Errorf("%+v: fits is %v", c, r.fits(0))
+		}
+	}
+	r.compacting(1 << 20)
+	if err := r.compact(17 << 20); err != nil || r.owed.Load() != 0 || r.written.Load() != 17<<20 {
+		t.Errorf("a compaction that leaves the floor: %v", err)
+	}
+	if err := r.compact(17<<20 + 1); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a compaction that would take the floor: %v", err)
+	}
+	if r.compacting(0); r.written.Load() != 0 {
+		t.Error("what an ended compaction has written still counts")
+	}
+}
+
+func (d smallDisk) usage() (vfs.DiskUsage, error) { return d.GetDiskUsage("") }
+
+// TestBallast is made where there is room, given up for a start or a settlement that
+// finds too little, and made anew.
+func TestBallast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := NewMemory()
+		d := newSmallDisk(memory.fs, 5<<20, 64<<20)
+		there := func() bool {
+			info, err := memory.fs.Stat("j/ballast")
+			return err == nil && info.Size() == ballastUnits<<20
+		}
+		options := Options{Dir: "j", files: files{d}}
+		j := open(t, options)
+		if there() {
+			t.Error("it is made on a full disk")
+		}
+		d.left.Store(60 << 20)
+		time.Sleep(lookEvery)
+		synctest.Wait()
+		if !there() {
+			t.Fatal("it is not made where there is room")
+		}
+		d.left.Store(uint64(j.room.floor()) - 1)
+		if err := j.room.look(); err != nil {
+			t.Fatal(err)
+		}
+		settled := make(chan error, 1)
+		j.Settle(settleOf(segment(tenant("a"), "s"), slices.Values(numbers(0, 1)), settled))
+		synctest.Wait()
+		if there() {
+			t.Error("it is kept while a settlement waits")
+		}
+		d.left.Store(60 << 20)
+		time.Sleep(2 * lookEvery)
+		synctest.Wait()
+		if wait(t, settled); !there() {
+			t.Error("it is not made anew")
+		}
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		d.left.Store(openUnits << 20)
+		if open(t, options); there() {
+			t.Error("it is kept while a start finds too little")
+		}
+	})
+}
+
+// TestPromisesAreForgotten after two looks: what never came does not count for ever.
+func TestPromisesAreForgotten(t *testing.T) {
+	var p promises
+	for look, free := range []bool{false, false, true} {
+		if look == 0 {
+			p.take(10, 10)
+		} else {
+			p.age()
+		}
+		if p.take(1, 10) != free {
+			t.Errorf("after %d looks: room is %v, want %v", look, !free, free)
+		}
+	}
+}
