@@ -57,6 +57,10 @@ model: ## random histories through the real actors, compared with a model: N=100
 crash: ## kill -9 the binary at random moments under load: ROUNDS=50 SEED=0
 	go test ./test -run '^TestCrash$$' -crash.rounds=$(strip $(ROUNDS)) -crash.seed=$(strip $(SEED)) -timeout 1h -count=1 -v
 
+.PHONY: powerloss
+powerloss: ## power losses while the journal's log is written, three times as many as in make test
+	go test -race ./journal/embedded -run '^TestPowerLoss' -powerloss.seeds=50 -timeout 1h -count=1
+
 .PHONY: fuzz
 # A number of executions, not a time: where a time is up, the go command's fuzzer
 # now and then fails with "context deadline exceeded" and nothing found.

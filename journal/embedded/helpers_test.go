@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
@@ -207,3 +208,5 @@ func collect[T any](seq iter.Seq2[T, error]) (items []T, errs []error) {
 	}
 	return items, errs
 }
+
+func noStage(*pebble.Batch) {}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"flag"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -12,16 +13,18 @@ import (
 	"audiences/audience"
 )
 
+var powerLossSeeds = flag.Int("powerloss.seeds", 17, "histories in which the power is lost, with up to 60 losses each")
+
 // TestPowerLossIsNotDamage takes the power away at random calls that the log makes
 // while groups of all sizes are written, synced or not. Of what was not synced,
 // pages are there, are zero or are missing, in any order. That is never taken for damage,
 // and never costs what was answered (I1, I3, I8).
 func TestPowerLossIsNotDamage(t *testing.T) {
 	losses := 0
-	for seed := range uint64(50) {
+	for seed := range uint64(*powerLossSeeds) {
 		losses += losePower(t, seed, 60)
 	}
-	if losses < 2500 {
+	if losses < 50**powerLossSeeds {
 		t.Errorf("%d power losses only", losses)
 	}
 }

@@ -3,6 +3,7 @@ package embedded
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type versions struct {
 	next atomic.Uint64 // the counter that was given last
 
 	reserves map[uint32]uint64 // by node; belongs to the committer
+	before   map[uint32]uint64 // the same at the start; does not change
 
 	mu    sync.RWMutex
 	since []minute // oldest first
@@ -56,6 +58,7 @@ func readVersions(db *pebble.DB) (*versions, error) {
 		v.reserves[thisNode] = uint64(time.Now().Unix()) << 8
 	}
 	v.next.Store(v.reserves[thisNode])
+	v.before = maps.Clone(v.reserves)
 	return v, errorsOf("read versions of journal", err, v.readMinutes(db))
 }
 
@@ -147,8 +150,13 @@ func (j *Journal) Since(version journal.Version) (at time.Time, ok bool) {
 }
 
 // Writer is an intake that gives the versions of another node, as one does that
-// shares a journal. It is for tests: an embedded store has one node.
-func (j *Journal) Writer(node uint32) journal.Intake { return &writer{Journal: j, node: node} }
+// shares a journal; one for each node and Journal. It is for tests: an embedded store
+// has one node.
+func (j *Journal) Writer(node uint32) journal.Intake {
+	w := &writer{Journal: j, node: node}
+	w.last.Store(j.versions.before[node])
+	return w
+}
 
 type writer struct {
 	*Journal

@@ -103,3 +103,47 @@ func processorTime() int64 {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
 	return usage.Utime.Nano() + usage.Stime.Nano()
 }
+
+// BenchmarkSettle is what a settled key costs the committer, of a chunk of 10,000: by one
+// delete for each, unseen; where nothing newer can be there; where versions have to be
+// compared; and where only every second key of the segment is settled.
+func BenchmarkSettle(b *testing.B) {
+	const n = 10_000
+	all := numbers(0, n)
+	for _, way := range []struct {
+		name   string
+		every  int
+		unseen bool
+		newer  bool
+	}{{"unseen", 1, true, false}, {"covered", 1, false, false}, {"compared", 1, false, true}, {"half, unseen", 2, true, false}, {"half, compared", 2, false, true}} {
+		b.Run(way.name, func(b *testing.B) {
+			j, seg, done := open(b, inMemory()), segment(tenant("a"), "s"), make(chan error, 1)
+			var keys []audience.Key
+			for i := 0; i < n; i += way.every {
+				keys = append(keys, all[i])
+			}
+			var took int64
+			for b.Loop() {
+				v := put(b, j, seg, audience.Add, all...)
+				if way.newer {
+					put(b, j, seg, audience.Add, audience.NumericKey(-1))
+				}
+				began := processorTime()
+				if way.unseen {
+					pending := head(prefixPending, idOf(seg))
+					j.submit(operation{done: told(done), stage: func(batch *pebble.Batch) {
+						for _, key := range keys {
+							pending = journal.AppendKey(pending[:headLength], key)
+							del(batch, pending)
+						}
+					}})
+					wait(b, done)
+				} else if newer := settleBy(b, j, seg, journal.Selection{Keys: slices.Values(keys), NotAfter: v}); len(newer) > 0 {
+					b.Fatal(len(newer))
+				}
+				took += processorTime() - began
+			}
+			b.ReportMetric(float64(took)/float64(b.N*len(keys)), "settle-ns/key")
+		})
+	}
+}
