@@ -41,6 +41,7 @@ type dormantSegment struct {
 	repeat       *batch.Remains // nil: nothing
 	stored       int            // keys in the journal but for those of repeat
 	more         bool           // there may be more of them
+	described    bool           // the journal knows its name
 	last         splitclient.Reason
 }
 

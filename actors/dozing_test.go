@@ -280,3 +280,26 @@ func TestDormantIsReadWhileItWakes(t *testing.T) {
 		t.Errorf("it shows %+v, %+v before", after, before)
 	}
 }
+
+// TestDozingNameless covers I3: an operator asked for a segment that the journal has
+// no name of, and its tenant dozed before it was read. The name is written with the
+// first keys all the same, or nobody would find them after a restart.
+func TestDozingNameless(t *testing.T) {
+	o := sleepy()
+	o.MaxKeysInMemory = -1 // a page is read with a permit only
+	play(t, sandbox.Options{}, o, func(s *scene) {
+		cure := s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
+		s.add("1-3")
+		s.at(11 * time.Second)
+		s.operateOn("token", "other", Retry, time.Time{})
+		s.at(25 * time.Second)
+		s.expectDormant(1)
+		s.accept("token", "other", audience.Add, "7")
+		cure()
+		s.restart()
+		s.at(2 * time.Minute)
+		s.expectMembersOf("token", "other", "7")
+		s.expectMembers("1 2 3")
+		s.expectRest()
+	})
+}

@@ -128,7 +128,7 @@ func (p *replayPass) wait(ctx context.Context) bool {
 // dormantSegment is a segment as the journal knows it. After a start its keys are
 // due when those of an active one are (ADR 4).
 func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
-	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys}
+	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys, described: true}
 	switch now := time.Now(); {
 	case l.State.Paused:
 		d.due = l.State.PausedUntil
