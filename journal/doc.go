@@ -5,6 +5,7 @@
 //
 //	intake.go  the role of who accepts: PutTenant, Append
 //	keeper.go  the role of who delivers: Settle, Park, Unpark, states, lists
+//	version.go  which change of a key is meant
 //	reads.go   what a keeper reads: pages, counts, lists
 //	states.go  what is kept of segments and tenants beside their keys
 //	cursor.go  a place in the order of a segment's keys

@@ -263,6 +263,7 @@ func (c *committer) write(durability *pebble.WriteOptions) {
 			c.j.fail(err)
 		}
 		c.j.tally.written()
+		c.j.flushRanges()
 	}
 	if durability.Sync && !c.ended() {
 		c.mark.Durable = c.mark.Group

@@ -20,6 +20,8 @@
 //	pace.go         how far fsyncs are apart
 //	intake.go       Append, PutTenant
 //	settle.go       Settle, Park, states, Forget
+//	remove.go       what a Settle and a Park take out of the pending keys, by version
+//	versions.go     gives versions and knows their times
 //	steps.go        Unpark, MoveTenant: operations in many steps
 //	reads.go        Load, Parked, Count
 //	lists.go        Segments, Tenants, Proven

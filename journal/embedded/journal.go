@@ -51,6 +51,7 @@ type Journal struct {
 	vault    vault
 	parked   *parkedSet
 	newest   *newest
+	ranges   int // deleted since the last flush for their sake; belongs to the committer
 	versions *versions
 	metrics  *metrics
 	tally    *tally

@@ -27,9 +27,22 @@ type removal struct {
 	newer []audience.Key // found by stage
 }
 
-// runLength is how many keys a range has at least. Each range costs every new iterator
-// over the same memtable a little.
+// runLength is how many keys a range has at least. A new iterator sorts all ranges of a
+// memtable, some 0.1 us each.
 const runLength = 64
+
+// mostRanges are in a memtable when it is flushed: a million keys in small runs would
+// otherwise make each page take milliseconds.
+const mostRanges = 1024
+
+// flushRanges is called by the committer after each write.
+func (j *Journal) flushRanges() {
+	if j.ranges < mostRanges {
+		return
+	}
+	j.ranges = 0
+	_, _ = j.db.AsyncFlush() // a log that cannot be begun ends the journal, see storeFiles
+}
 
 func (j *Journal) removing(segment audience.Segment, s journal.Selection) *removal {
 	r := &removal{j: j, id: idOf(segment), notAfter: s.NotAfter}
@@ -74,6 +87,7 @@ func (r *removal) stage(b *pebble.Batch) {
 		}
 	}
 	w.again()
+	r.j.ranges += w.ranges
 }
 
 func (r *removal) done(done func([]audience.Key, error)) func(error) {
@@ -113,6 +127,7 @@ type walk struct {
 	blindly bool             // nothing has to be compared
 	exact   bool             // what cannot be compared stays
 	seen    int              // keys of this walk
+	ranges  int              // staged so far
 	apart   int              // times that other records were passed over
 	pending []byte           // the record's key of the key in hand
 	run     run
@@ -202,6 +217,7 @@ func (w *walk) endRun() {
 	if n >= runLength {
 		first, last := w.run.records[:w.run.ends[0]], w.run.records[w.run.ends[n-2]:]
 		_ = w.b.DeleteRange(first, append(last, 0), nil)
+		w.ranges++
 	} else {
 		for _, end := range w.run.ends {
 			del(w.b, w.run.records[at:end])

@@ -124,6 +124,26 @@ func TestRangesSpareOthers(t *testing.T) {
 	}
 }
 
+// TestRangesAreFlushed: however small the runs are, few ranges are in a memtable.
+func TestRangesAreFlushed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, seg := open(t, inMemory()), segment(tenant("a"), "s")
+		put(t, j, seg, audience.Add, keys("last")...)
+		for range mostRanges + 1 {
+			j.Append(appendOf(seg, audience.Add, audience.KeysOf(numbers(0, runLength)...), false, nil))
+			j.Settle(settleOf(seg, slices.Values(numbers(0, runLength)), nil))
+		}
+		afterAll(t, j)
+		synctest.Wait()
+		if n := j.db.Metrics().Flush.Count; n == 0 {
+			t.Error("nothing was flushed")
+		}
+		if got := pending(t, j, seg); len(got) != 1 {
+			t.Errorf("%d keys are left", len(got))
+		}
+	})
+}
+
 // TestVersionsRise over restarts and over power losses.
 func TestVersionsRise(t *testing.T) {
 	memory, seg := NewMemory(), segment(tenant("a"), "s")
