@@ -230,7 +230,7 @@ func (c *committer) finish() {
 			lost = c.j.keeper.found() // after the fsync, before the answers
 		}
 	}
-	callers := 0
+	callers, waiting := 0, c.j.queue.len() // before the first answer, or who comes back at once counts twice
 	for _, a := range c.group {
 		if a.durable && failed == nil {
 			callers++
@@ -239,7 +239,7 @@ func (c *committer) finish() {
 			a.done(failed)
 		}
 	}
-	c.pace.answered(callers, c.j.queue.len(), time.Now())
+	c.pace.answered(callers, waiting, time.Now())
 	clear(c.group)
 	c.group, c.sync = c.group[:0], false
 }
