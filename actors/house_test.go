@@ -381,7 +381,7 @@ func (h *house) settle() {
 			return
 		}
 		if waited > 24*time.Hour {
-			h.t.Fatalf("keys are still pending after a day: %v\nthe calls: %v", h.waiting(), h.calls())
+			h.t.Fatalf("keys are still pending after a day: %v\nthe diary: %v\nthe calls: %v", h.waiting(), h.diary, h.calls())
 		}
 		time.Sleep(houseFlush)
 	}

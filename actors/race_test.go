@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"pgregory.net/rapid"
@@ -76,19 +75,42 @@ func (o *order) take(c audience.Change) int {
 // loss is a loss of power in the middle of something: what the disk has at that
 // moment is what the next process finds.
 type loss struct {
-	in    atomic.Int32 // calls of the journal; 0: never
-	taken atomic.Pointer[embedded.Memory]
+	sync.Mutex
+	in    int32 // calls of the journal; 0: never
+	taken *embedded.Memory
 }
 
 // lose is called before each call of the journal.
 func (h *house) lose() {
-	if h.loss.in.Load() <= 0 || h.loss.in.Add(-1) != 0 {
+	h.loss.Lock()
+	defer h.loss.Unlock()
+	if h.loss.in == 0 {
+		return
+	}
+	if h.loss.in--; h.loss.in > 0 {
 		return
 	}
 	h.relay.giveUp() // nothing reaches Split after it
 	h.drawing.Lock()
 	defer h.drawing.Unlock()
-	h.loss.taken.Store(h.memory.CrashClone(h.random))
+	h.loss.taken = h.memory.CrashClone(h.random)
+}
+
+// over says what the disk had when the power was lost; nil: it was not, and will not
+// be. A loss under way is waited for: it would pass for one of a later race, which
+// would go on with what the disk had long ago.
+func (l *loss) over() (taken *embedded.Memory) {
+	l.Lock()
+	defer l.Unlock()
+	taken, l.in, l.taken = l.taken, 0, nil
+	return taken
+}
+
+// after makes the power be lost before one of the next calls of the journal.
+func (l *loss) after(calls int32) {
+	l.Lock()
+	defer l.Unlock()
+	l.in = calls
 }
 
 // race draws when it is, who takes part and what they do.
@@ -109,11 +131,11 @@ func (h *house) race(t *rapid.T) {
 		}
 	}
 	if rapid.IntRange(0, 4).Draw(t, "power") == 0 {
-		h.loss.in.Store(rapid.Int32Range(1, 12).Draw(t, "loss in"))
+		h.loss.after(rapid.Int32Range(1, 12).Draw(t, "loss in"))
 	}
 	h.run(wait, racers)
-	if h.loss.in.Store(0); h.loss.taken.Load() != nil {
-		h.revive(all)
+	if left := h.loss.over(); left != nil {
+		h.revive(left, all)
 		return
 	}
 	h.replayInOrder(all)
@@ -236,10 +258,10 @@ func (h *house) replayInOrder(all []*sent) {
 
 // revive goes on with what the disk had when the power was lost. What was answered
 // after that was answered by nobody, so all of it is sent again.
-func (h *house) revive(all []*sent) {
+func (h *house) revive(left *embedded.Memory, all []*sent) {
 	h.note("the power was lost")
 	h.halt()
-	h.memory = h.loss.taken.Swap(nil)
+	h.memory = left
 	time.Sleep(houseRestart)
 	h.start()
 	for _, s := range all {
