@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,13 +73,17 @@ func TestNoisyNeighbour(t *testing.T) {
 		{name: "hanging", tenants: 1, segments: 200, every: 30 * time.Second, fault: &sandbox.Rule{Kind: sandbox.Hang}},
 		{name: "revoked", tenants: 1, segments: 200, every: 30 * time.Second, fault: &sandbox.Rule{Kind: sandbox.Unauthorized}},
 	}
-	p99 := map[string]time.Duration{}
+	// Of both runs with noise together: who happens to be asked first decides a percent
+	// of the p99 of one.
+	all := map[string][]time.Duration{}
+	loud := append([]crowd{healthy}, noise...)
 	for _, c := range []struct {
 		name   string
 		crowds []crowd
 	}{
 		{"without noise", []crowd{healthy}},
-		{"with noise", append([]crowd{healthy}, noise...)},
+		{"with noise", loud},
+		{"with noise", loud},
 	} {
 		inBubble(t, sandbox.Options{Faults: []sandbox.Rule{slow}}, nil, func(b *bubble) {
 			b.live(5*time.Minute, c.crowds...)
@@ -89,13 +94,13 @@ func TestNoisyNeighbour(t *testing.T) {
 			}
 			b.settle(time.Minute, tokens...)
 			waits := b.freshnessOf(healthy)
-			p99[c.name] = percentile(waits, 99)
+			all[c.name] = slices.Sorted(slices.Values(append(all[c.name], waits...)))
 			t.Logf("%-13s accept to Split of %d keys of healthy tenants: p50 %v, p99 %v, last %v; calls: %d for healthy-0, %d huge, %d in the storm, %d hanging, %d revoked",
-				c.name, len(waits), percentile(waits, 50).Round(time.Millisecond), p99[c.name].Round(time.Millisecond), waits[len(waits)-1].Round(time.Millisecond),
+				c.name, len(waits), percentile(waits, 50).Round(time.Millisecond), percentile(waits, 99).Round(time.Millisecond), waits[len(waits)-1].Round(time.Millisecond),
 				calls[healthy.token(0)], calls["huge-0"], calls["storm-0"], calls["hanging-0"], calls["revoked-0"])
 		})
 	}
-	if without, with := p99["without noise"], p99["with noise"]; with > without*11/10 {
+	if without, with := percentile(all["without noise"], 99), percentile(all["with noise"], 99); with > without*11/10 {
 		t.Errorf("p99 %v with noise, %v without: more than a tenth worse", with, without)
 	}
 }
