@@ -183,6 +183,7 @@ func (c *committer) step() {
 	if err != nil {
 		c.batch.Reset()
 		c.j.tally.dropped()
+		c.j.versions.dropped()
 		c.mark.Stamp(c.batch)
 	}
 	c.sync = c.sync || !c.empty()

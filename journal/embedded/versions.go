@@ -95,6 +95,10 @@ func (v *versions) stamp(b *pebble.Batch, version journal.Version) {
 	}
 }
 
+// dropped forgets the reserves, since the batch that may have raised one was not
+// written: the next one does it again.
+func (v *versions) dropped() { clear(v.reserves) }
+
 // newest is the minute that was begun last.
 func (v *versions) newest() int64 {
 	if len(v.since) == 0 { // the committer alone changes it, and needs no lock to read

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"audiences/audience"
 	"audiences/journal"
 )
@@ -169,6 +171,35 @@ func TestVersionsRise(t *testing.T) {
 	if len(pending(t, j, seg)) != 1 {
 		t.Error("a key from before the start was settled by an older version")
 	}
+}
+
+// TestVersionsRiseAfterAFailedStep: the step that came to the reserve was not written,
+// and neither was the reserve; the next batch raises it.
+func TestVersionsRiseAfterAFailedStep(t *testing.T) {
+	o, seg := inMemory(), segment(tenant("a"), "s")
+	j := open(t, o)
+	add(t, j, seg, audience.Add, keys(1, 2)...)
+	park(t, j, seg, audience.Add, keys(1, 2)...)
+	if err := j.db.Set(journal.AppendKey(head(prefixParked, idOf(seg)), audience.NumericKey(2)), []byte("damaged"), pebble.Sync); err != nil {
+		t.Fatal(err)
+	}
+	j = reopen(t, j, o)
+	if n, err := unpark(j, journal.Unpark{Segment: seg}); err == nil {
+		t.Fatalf("%d keys were unparked, and no error", n)
+	}
+	before := put(t, j, seg, audience.Add, keys(3)...)
+	j = reopen(t, j, o)
+	if after := put(t, j, seg, audience.Add, keys(3)...); after <= before {
+		t.Errorf("version %d before the restart, %d after it", before, after)
+	}
+}
+
+func reopen(t testing.TB, j *Journal, o Options) *Journal {
+	t.Helper()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return open(t, o)
 }
 
 // TestAppendIsAllOrNothing: the changes of one Append come in their order, and a power
