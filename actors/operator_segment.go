@@ -172,14 +172,14 @@ func (s *segment) detail() SegmentDetail {
 // yield gives all keys up to another tenant, see standing.Yield: as soon as no call, no
 // read and no discard is under way.
 func (s *segment) yield() {
-	heirs := owing[*surrenderSegment](s)
-	if len(heirs) == 0 || s.standing.Calling() || s.standing.Fetching() || s.standing.Discarding() || s.batch.Drawing() {
+	waiting := owing[*surrenderSegment](s)
+	if len(waiting) == 0 || s.standing.Calling() || s.standing.Fetching() || s.standing.Discarding() || s.batch.Drawing() {
 		return
 	}
 	s.survivor.yielded = true
 	s.giveUp()
-	for _, heir := range heirs {
-		heir.give(nil)
+	for _, m := range waiting {
+		m.give(nil)
 	}
 }
 
@@ -195,8 +195,8 @@ func (s *segment) giveUp() {
 // just started. One that has not given up its keys yet, because of a call, keeps
 // them.
 func (s *segment) regain() {
-	for _, heir := range owing[*surrenderSegment](s) {
-		heir.fail(errNotMoved)
+	for _, m := range owing[*surrenderSegment](s) {
+		m.fail(errNotMoved)
 	}
 	if s.standing.MoveOver() {
 		s.survivor.yielded, s.survivor.described = false, false

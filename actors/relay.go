@@ -107,7 +107,7 @@ func (r *Relay) Accept(change audience.Change, reply chan<- error) {
 }
 
 // Ready is nil when every pending segment of the journal is active again, or known
-// to wait for its tenant's turn, and no stop has begun, else the reason.
+// to wait for its tenant's turn, and no stop has begun; otherwise it is the reason.
 func (r *Relay) Ready() error { return *r.ready.Load() }
 
 // Segments lists what the active segments and the dormant tenants hold, in no order.

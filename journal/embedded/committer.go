@@ -69,13 +69,14 @@ func newCommitter(j *Journal) *committer {
 	return c
 }
 
-// begin makes the next batch. Its mark makes it not Empty: hence the Count, which
-// leaves marks out.
+// begin makes the next batch, which begins with the mark.
 func (c *committer) begin() {
 	c.batch = c.j.db.NewBatch()
 	c.mark.Stamp(c.batch)
 }
 
+// empty reports that nothing is staged. Batch.Empty is false because of the mark; Count
+// does not count it.
 func (c *committer) empty() bool { return c.batch.Count() == 0 }
 
 func (c *committer) run() {
@@ -90,7 +91,7 @@ func (c *committer) run() {
 			c.admit(op)
 		}
 		if c.long != nil {
-			c.step()
+			c.stepLong()
 		}
 		c.finish()
 		if !open && c.long == nil {
@@ -122,7 +123,7 @@ func (c *committer) admit(op operation) {
 		c.long = &op
 		c.hold(op)
 	case op.read != nil:
-		c.look(op)
+		c.snapshotFor(op)
 	default:
 		c.stage(op)
 	}
@@ -147,34 +148,34 @@ func (c *committer) stage(op operation) {
 	}
 }
 
-// look makes the snapshot of a read at its place in the queue. What is staged is
+// snapshotFor makes the snapshot of a read at its place in the queue. What is staged is
 // written without an fsync to be seen by it; the reader starts after the fsync of
 // the group, so that it shows nothing that a power loss could take back.
-func (c *committer) look(op operation) {
+func (c *committer) snapshotFor(read operation) {
 	if c.apply(pebble.NoSync); c.ended() {
-		op.done(journal.ErrClosed)
+		read.done(journal.ErrClosed)
 		return
 	}
 	snapshot := c.j.db.NewSnapshot()
 	c.group = append(c.group, answers{done: func(err error) {
 		if err != nil {
 			_ = snapshot.Close()
-			op.done(err)
+			read.done(err)
 			return
 		}
 		reads := c.j.reads
-		if op.late {
+		if read.late {
 			reads = c.j.counts
 		}
 		reads.put(func() {
 			defer snapshot.Close()
-			op.read(snapshot)
+			read.read(snapshot)
 		})
 	}})
 }
 
-// step carries the long operation one step on. A step that fails writes nothing.
-func (c *committer) step() {
+// stepLong carries the long operation one step on. A step that fails writes nothing.
+func (c *committer) stepLong() {
 	c.apply(pebble.NoSync)
 	more, err := false, error(journal.ErrClosed)
 	if !c.ended() {

@@ -163,7 +163,7 @@ func underFault(t *testing.T, place string) {
 		fmt.Println("refused:", err)
 		return
 	}
-	j.rest.Reset(0) // compactions from now on
+	j.allowCompactions.Reset(0) // compactions from now on
 	seg, other, done := segment(tenant("a"), "s"), segment(tenant("a"), "other"), make(chan error, 1)
 	for i := range faultAppends {
 		j.Append(appendOf(other, audience.Add, audience.KeysOf(numbers(i*3000, 3000)...), true, nil))

@@ -43,20 +43,20 @@ type Options struct {
 // called from any goroutine and none of them waits for the disk, except Open,
 // Close, Segments, Tenants and Usage.
 type Journal struct {
-	options  Options
-	log      zerolog.Logger
-	files    files
-	lock     io.Closer
-	db       *pebble.DB
-	vault    vault
-	parked   *parkedSet
-	newest   *newest
-	ranges   int // deleted since the last flush for their sake; belongs to the committer
-	versions *versions
-	metrics  *metrics
-	tally    *tally
-	setAside string
-	rest     *time.Timer // ends the store's rest from compactions
+	options          Options
+	log              zerolog.Logger
+	files            files
+	lock             io.Closer
+	db               *pebble.DB
+	vault            vault
+	parked           *parkedSet
+	newest           *newest
+	ranges           int // deleted since the last flush for their sake; belongs to the committer
+	versions         *versions
+	metrics          *metrics
+	tally            *tally
+	setAside         string
+	allowCompactions *time.Timer // fires compactAfter after Open
 
 	compactions   *compactions
 	failedFlushes atomic.Int32 // in a row
@@ -122,7 +122,7 @@ func (j *Journal) Close() error {
 	j.unkeep()
 	j.queue.close() // the committer closes the others when it ends
 	j.running.Wait()
-	j.rest.Stop()
+	j.allowCompactions.Stop()
 	err := j.db.Close()
 	return errors.Join(err, j.lock.Close())
 }

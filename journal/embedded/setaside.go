@@ -66,7 +66,7 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 	if j.db, err = pebble.Open(j.storeDir(), options); err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	j.rest = time.AfterFunc(compactAfter, j.compactions.begin)
+	j.allowCompactions = time.AfterFunc(compactAfter, j.compactions.begin)
 	return nil
 }
 

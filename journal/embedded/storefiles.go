@@ -38,10 +38,9 @@ func (f storeFiles) logNumber(name string) (number uint32, ok bool) {
 	return uint32(n), ok
 }
 
-// Create makes a file. A marker file names the
-// MANIFEST to open with; Pebble syncs the directory after it made both, so that a
-// power loss in between could leave the marker without what it names, and a
-// sound store would look damaged. Here all that was made before it is durable first.
+// Create makes a file. Before a marker file, which names the MANIFEST to open with, it
+// syncs the directory. Pebble syncs it only after it has made both, so a power loss could
+// leave a marker without its MANIFEST, and a sound store would look damaged.
 func (f storeFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(f.PathBase(name), "marker.") {
 		if err := f.syncDir(f.PathDir(name)); err != nil {
