@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"audiences/audience"
-	"audiences/journal/embedded"
 	"audiences/sandbox"
 	"audiences/splitclient"
 )
@@ -26,11 +25,8 @@ import (
 // in virtual time, for tests of many tenants and much time. The house of the
 // model test breaks more; this one measures more.
 type bubble struct {
-	t     *testing.T
-	split *sandbox.Split
-	store *embedded.Journal
-	relay *Relay
-
+	site
+	t       *testing.T
 	options Options
 
 	unplugged atomic.Bool // no connection comes about
@@ -79,13 +75,9 @@ const (
 // says otherwise.
 func inBubble(t *testing.T, split sandbox.Options, adjust func(*Options), test func(*bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		split.Grace = -1
-		b := &bubble{t: t, split: sandbox.New(split), accepted: map[int64]time.Time{}, model: map[place]map[string]bool{}}
-		pipe := b.split.Pipe()
-		client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: plug{pipe, &b.unplugged}})
-		b.check(err)
-		b.store, err = embedded.Open(embedded.Options{Dir: "journal", Memory: embedded.NewMemory()})
-		b.check(err)
+		b := &bubble{site: site{failing: t}, t: t, accepted: map[int64]time.Time{}, model: map[place]map[string]bool{}}
+		b.prepare(split, 0, func(pipe http.RoundTripper) http.RoundTripper { return plug{pipe, &b.unplugged} })
+		b.open()
 		lot := rand.New(rand.NewPCG(1, 2))
 		var lots sync.Mutex // many actors draw
 		o := Options{
@@ -98,20 +90,13 @@ func inBubble(t *testing.T, split sandbox.Options, adjust func(*Options), test f
 			adjust(&o)
 		}
 		if o.Deliver == nil {
-			o.Deliver = client.Do
+			o.Deliver = b.client.Do
 		}
 		o.Deliver = b.record(o.Deliver)
 		b.options = o
 		b.relay = Start(o)
 		test(b)
-		now, cancel := context.WithCancel(context.Background())
-		cancel()
-		b.relay.Stop(now)
-		b.check(b.store.Close())
-		client.Close()
-		pipe.Close()
-		b.split.Close()
-		time.Sleep(2 * time.Second) // the actor library counts undelivered messages by the second, in a goroutine
+		b.leave()
 		if broken := b.split.Violations(); len(broken) > 0 {
 			t.Errorf("%d broken promises, the first: %v", len(broken), broken[0])
 		}
@@ -130,17 +115,10 @@ func (b *bubble) record(deliver func(context.Context, splitclient.Call) splitcli
 	}
 }
 
-func (b *bubble) check(err error) {
-	b.t.Helper()
-	if err != nil {
-		b.t.Fatal(err)
-	}
-}
-
 // tenant is the tenant with that token, which is its organisation's name too.
 func (b *bubble) tenant(token string) audience.Tenant {
 	parsed, err := audience.ParseToken(token)
-	b.check(err)
+	b.must(err)
 	return audience.NewTenant(parsed)
 }
 
@@ -175,7 +153,7 @@ func (b *bubble) accept(changes ...numbered) {
 		b.relay.Accept(full, answers)
 	}
 	for range changes {
-		b.check(<-answers)
+		b.must(<-answers)
 	}
 }
 
@@ -189,7 +167,7 @@ func (b *bubble) calls() []sentCall {
 // pending lists the segments that have unsettled keys in the journal.
 func (b *bubble) pending() (list []audience.Segment) {
 	for listed, err := range b.store.Segments() {
-		b.check(err)
+		b.must(err)
 		if listed.Pending {
 			list = append(list, listed.Segment)
 		}

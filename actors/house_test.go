@@ -13,9 +13,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
-	"audiences/journal/embedded"
 	"audiences/sandbox"
-	"audiences/splitclient"
 
 	"pgregory.net/rapid"
 )
@@ -24,16 +22,11 @@ import (
 // journal on a file system that can lose its power, Split's look-alike behind a
 // real HTTP client and server, and the model that they are held against.
 type house struct {
+	site
 	t       *rapid.T
 	random  *rand.Rand
 	drawing sync.Mutex // guards random
-	memory  *embedded.Memory
-	store   *embedded.Journal
 	faulty  *faulty
-	split   *sandbox.Split
-	pipe    *sandbox.Pipe
-	client  *splitclient.Client
-	relay   *Relay
 	faults  []func() // remove them
 
 	current map[string]audience.Tenant // of an organisation
@@ -100,16 +93,12 @@ func (a *allowed) has(t sandbox.Target, verb audience.Verb, key string) bool {
 
 func newHouse(t *rapid.T) *house {
 	seed := rapid.Uint64().Draw(t, "seed")
-	h := &house{t: t, random: rand.New(rand.NewPCG(seed, 1)), memory: embedded.NewMemory(),
+	h := &house{site: site{failing: t}, t: t, random: rand.New(rand.NewPCG(seed, 1)),
 		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{},
 		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[string][]int{}}}
 	h.idle = rapid.SampledFrom([]time.Duration{time.Minute, houseFlush, houseFlush - 1, houseFlush + 1, houseFlush / 2}).Draw(t, "idle")
 	h.timeout = rapid.SampledFrom([]time.Duration{5 * time.Second, houseFlush, 15 * time.Second}).Draw(t, "timeout")
-	h.split = sandbox.New(sandbox.Options{MaxKeys: 3, Grace: -1, History: true, Allowed: h.allowed.has})
-	h.pipe = h.split.Pipe()
-	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: h.pipe, Timeout: h.timeout})
-	h.check(err)
-	h.client = client
+	h.prepare(sandbox.Options{MaxKeys: 3, History: true, Allowed: h.allowed.has}, h.timeout, nil)
 	h.sleepy = rapid.Bool().Draw(t, "sleepy")
 	for _, organisation := range houseOrganisations {
 		h.newToken(organisation)
@@ -126,23 +115,14 @@ func (h *house) newToken(organisation string) {
 	h.tokens++
 	text := fmt.Sprintf("token-%s-%d", organisation, h.tokens)
 	token, err := audience.ParseToken(text)
-	h.check(err)
+	h.must(err)
 	h.split.Assign(text, organisation)
 	h.current[organisation] = audience.NewTenant(token)
 }
 
-func (h *house) check(err error) {
-	h.t.Helper()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-}
-
 func (h *house) start() {
-	store, err := embedded.Open(embedded.Options{Dir: "journal", Memory: h.memory})
-	h.check(err)
-	h.store = store
-	h.faulty = &faulty{Journal: store, deliver: h.client.Do, before: h.lose, noted: h.order.note}
+	h.open()
+	h.faulty = &faulty{Journal: h.store, deliver: h.client.Do, before: h.lose, noted: h.order.note}
 	h.born = time.Now()
 	unproven := 0
 	if h.sleepy {
@@ -213,7 +193,7 @@ func (h *house) full(c change) audience.Change {
 	full := audience.Change{Token: h.current[c.organisation].Token, Segment: h.segment(c.place), Verb: c.verb}
 	var keys audience.Packer
 	for _, text := range c.keys {
-		h.check(keys.Add([]byte(text)))
+		h.must(keys.Add([]byte(text)))
 	}
 	full.Keys = keys.Keys()
 	return full
@@ -305,7 +285,7 @@ func struck(err error) bool { return errors.Is(err, ErrCrashed) || errors.Is(err
 
 func (h *house) known(tenant audience.Tenant) bool {
 	for known, err := range h.store.Tenants() {
-		h.check(err)
+		h.must(err)
 		if known.Tenant.ID == tenant.ID {
 			return true
 		}
@@ -343,24 +323,11 @@ func (h *house) heal() {
 // crash loses the power: calls are cut, what was not synced is gone or not.
 func (h *house) crash() {
 	h.note("crash")
-	h.relay.giveUp()
-	h.drawing.Lock()
-	memory := h.memory.CrashClone(h.random)
-	h.drawing.Unlock()
-	h.halt()
-	h.memory = memory
+	h.losePower(&h.drawing, h.random)
 	// A new process does not know how long a 429 asked its predecessor to wait, and
 	// is not blamed for it: coming back takes longer than that.
 	time.Sleep(houseRestart)
 	h.start()
-}
-
-// halt stops the relay at once.
-func (h *house) halt() {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	h.relay.Stop(now)
-	h.check(h.store.Close())
 }
 
 func (h *house) retryParked() {
@@ -374,7 +341,7 @@ func (h *house) settle() {
 	for waited := time.Duration(0); ; waited += houseFlush {
 		pending := false
 		for listed, err := range h.store.Segments() {
-			h.check(err)
+			h.must(err)
 			pending = pending || listed.Pending && (listed.State.Parked == nil || !h.onlyPoison(listed.Segment))
 		}
 		if !pending {
@@ -390,7 +357,7 @@ func (h *house) settle() {
 // waiting describes the segments that have pending keys.
 func (h *house) waiting() (lines []string) {
 	for listed, err := range h.store.Segments() {
-		h.check(err)
+		h.must(err)
 		if !listed.Pending {
 			continue
 		}
@@ -412,7 +379,7 @@ func (h *house) pendingKeys(segment audience.Segment) map[string]audience.Verb {
 	reply := make(chan journal.Page, 1)
 	h.store.Load(journal.Load{Segment: segment, Limit: 1000, Done: func(p journal.Page) { reply <- p }})
 	page := <-reply
-	h.check(page.Err)
+	h.must(page.Err)
 	keys := map[string]audience.Verb{}
 	for _, entry := range page.Entries {
 		keys[entry.Key.Text()] = entry.Verb
@@ -425,7 +392,7 @@ func (h *house) refusedKeys() map[place]map[string]audience.Verb {
 	refused := map[place]map[string]audience.Verb{}
 	for _, at := range h.places() {
 		page, err := h.relay.Parked(context.Background(), h.segment(at), journal.Cursor{}, 1000)
-		h.check(err)
+		h.must(err)
 		keys := h.pendingKeys(h.segment(at))
 		for _, entry := range page.Entries {
 			if _, twice := keys[entry.Key.Text()]; twice {
@@ -441,9 +408,5 @@ func (h *house) refusedKeys() map[place]map[string]audience.Verb {
 }
 
 func (h *house) close() {
-	h.halt()
-	h.client.Close()
-	h.pipe.Close()
-	h.split.Close()
-	time.Sleep(2 * time.Second) // the actor library counts undelivered messages by the second, in a goroutine
+	h.leave()
 }

@@ -153,7 +153,7 @@ func (h *house) rest() {
 func (h *house) expectQuiet() {
 	time.Sleep(4*h.idle + 2*houseProbe) // a segment that waits for a permit of a refused token gets it within one
 	views, err := h.relay.Segments(context.Background())
-	h.check(err)
+	h.must(err)
 	views = slices.DeleteFunc(views, func(v SegmentView) bool { // of a token that went out of use while it was paused
 		return !slices.ContainsFunc(slices.Collect(maps.Values(h.current)), func(t audience.Tenant) bool { return t.ID == v.Segment.Tenant })
 	})

@@ -75,7 +75,7 @@ func (b *bubble) idealCalls(keysPerCall int) (ideal int) {
 		for cursor, more := (journal.Cursor{}), true; more; {
 			b.store.Load(journal.Load{Segment: segment, After: cursor, Limit: 1000, Done: func(p journal.Page) { pages <- p }})
 			page := <-pages
-			b.check(page.Err)
+			b.must(page.Err)
 			for _, entry := range page.Entries {
 				count[entry.Verb]++
 			}

@@ -216,7 +216,7 @@ func (h *house) run(wait time.Duration, racers []racer) {
 		}()
 	}
 	for range racers {
-		h.check(<-results)
+		h.must(<-results)
 	}
 }
 
@@ -260,7 +260,7 @@ func (h *house) replayInOrder(all []*sent) {
 // after that was answered by nobody, so all of it is sent again.
 func (h *house) revive(left *embedded.Memory, all []*sent) {
 	h.note("the power was lost")
-	h.halt()
+	h.stop(0)
 	h.memory = left
 	time.Sleep(houseRestart)
 	h.start()
@@ -287,5 +287,5 @@ func (h *house) raceWithAMove(t *rapid.T, old audience.Tenant, organisation stri
 	racers = append(racers, racer{"move", func() error { return h.move(old, organisation) }})
 	h.run(h.drawInstant(t), racers)
 	h.replayInOrder(all)
-	h.check(h.move(old, organisation)) // what came to the old one after the move began
+	h.must(h.move(old, organisation)) // what came to the old one after the move began
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,7 +16,6 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
-	"audiences/journal/embedded"
 	"audiences/sandbox"
 	"audiences/splitclient"
 )
@@ -25,13 +25,9 @@ import (
 // lot. A key is a number, a tenant its token's text.
 type scene struct {
 	*testing.T
+	site
 	began   time.Time
-	memory  *embedded.Memory
-	store   *embedded.Journal
 	faulty  *meddler
-	split   *sandbox.Split
-	pipe    *sandbox.Pipe
-	relay   *Relay
 	options Options
 	shown   int           // calls that were shown before
 	watch   func()        // of the next meddler
@@ -102,9 +98,8 @@ func (m *meddler) Deliver(ctx context.Context, c splitclient.Call) splitclient.O
 func play(t *testing.T, split sandbox.Options, o Options, story func(*scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		split.Grace = -1
-		s := &scene{T: t, began: time.Now(), memory: embedded.NewMemory(), split: sandbox.New(split), options: o}
-		s.pipe = s.split.Pipe()
+		s := &scene{T: t, site: site{failing: t}, began: time.Now(), options: o}
+		s.prepare(split, 0, nil)
 		s.start()
 		defer s.end()
 		story(s)
@@ -112,29 +107,15 @@ func play(t *testing.T, split sandbox.Options, o Options, story func(*scene)) {
 }
 
 func (s *scene) end() {
-	s.stop(0)
+	s.leave()
 	if violations := s.split.Violations(); len(violations) > 0 {
 		s.Errorf("broken promises: %v", violations)
-	}
-	s.pipe.Close()
-	s.split.Close()
-	time.Sleep(2 * time.Second) // the actor library counts undelivered messages by the second, in a goroutine
-}
-
-func (s *scene) must(err error) {
-	s.Helper()
-	if err != nil {
-		s.Fatal(err)
 	}
 }
 
 func (s *scene) start() {
-	store, err := embedded.Open(embedded.Options{Dir: "journal", Memory: s.memory})
-	s.must(err)
-	client, err := splitclient.New(splitclient.Options{BaseURL: "http://split", Transport: s.pipe})
-	s.must(err)
-	s.store = store
-	s.faulty = &meddler{faulty: &faulty{Journal: store, deliver: client.Do}, watch: s.watch, countTakes: s.counts}
+	s.open()
+	s.faulty = &meddler{faulty: &faulty{Journal: s.store, deliver: s.client.Do}, watch: s.watch, countTakes: s.counts}
 	o := s.options
 	o.Journal, o.Deliver = s.faulty, s.faulty.Deliver
 	if o.Random == nil {
@@ -144,17 +125,6 @@ func (s *scene) start() {
 	synctest.Wait()
 }
 
-// stop stops the relay, which may drain for so long, and says how long it took.
-func (s *scene) stop(within time.Duration) time.Duration {
-	ctx, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	began := time.Now()
-	s.relay.Stop(ctx)
-	took := time.Since(began)
-	s.must(s.store.Close())
-	return took
-}
-
 func (s *scene) restart() {
 	s.stop(0)
 	s.start()
@@ -162,10 +132,7 @@ func (s *scene) restart() {
 
 // crash loses the power: what was not synced is gone.
 func (s *scene) crash() {
-	s.relay.giveUp()
-	memory := s.memory.CrashClone(rand.New(rand.NewPCG(1, 1)))
-	s.stop(0)
-	s.memory = memory
+	s.losePower(&sync.Mutex{}, rand.New(rand.NewPCG(1, 1)))
 	s.start()
 }
 

@@ -180,10 +180,10 @@ func TestUnprovenAfterRestart(t *testing.T) {
 		b.live(2*time.Minute, healthy)
 		b.accept(numbered{place{healthy.token(0), "s0"}, audience.Add, []int64{6_000_000}}) // pending at the stop
 		b.restart()
-		b.check(b.relay.Ready())
+		b.must(b.relay.Ready())
 		since := time.Now()
 		views, err := b.relay.Segments(context.Background())
-		b.check(err)
+		b.must(err)
 		if got := len(views); got < *unprovenCount {
 			t.Errorf("%d segments are shown, want those of %d unproven tenants", got, *unprovenCount)
 		}
