@@ -23,14 +23,14 @@ func BenchmarkAccept(b *testing.B) {
 			answer := make(chan error, 1)
 			for i := range changes {
 				changes[i] = wireChange(tenants[i%len(tenants)], i/len(tenants), audience.Add, int64(i))
-				relay.Accept(changes[i], answer)
+				relay.Accept(answer, changes[i])
 				<-answer
 			}
 			b.ReportAllocs()
 			next := 0
 			began := cpu()
 			for b.Loop() {
-				relay.Accept(changes[next%segments], answer)
+				relay.Accept(answer, changes[next%segments])
 				<-answer
 				next += 7919 // a prime: segments are met in no order
 			}

@@ -47,12 +47,20 @@ var (
 	}}
 	post = wish{"accept", func(s *scene, ctx context.Context) error {
 		reply := make(chan error, 1)
-		s.relay.Accept(audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)}, reply)
+		s.relay.Accept(reply, audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)})
 		return await(ctx, reply)
 	}}
 	wishes = []wish{post, inspection, segments, moving, operation(Pause, false), operation(Resume, false), operation(Flush, false), operation(Retry, false),
 		operation(Discard, false), operation(Pause, true), operation(Resume, true), operation(Flush, true)}
 )
+
+// crashSegment makes segment s panic when it is told of a change, which is accepted all
+// the same.
+func (s *scene) crashSegment() {
+	s.Helper()
+	s.faulty.traps[hear].set(0, 1, false)
+	s.expectAnswers(s.waits(post), nil, post)
+}
 
 // waits has the wishes made at once, and returns where the answers come: what and
 // when, for each.
@@ -135,8 +143,7 @@ func TestAnsweredOnACrash(t *testing.T) {
 		held := s.holdUp()
 		answers := s.waits(held...)
 		s.expectAnswers(answers, nil)
-		s.faulty.traps[appendKeys].set(0, 1, false)
-		s.expectAnswers(s.waits(post), ErrCrashed, post)
+		s.crashSegment()
 		s.expectAnswers(answers, ErrCrashed, held...)
 		s.at(4 * time.Hour)
 		s.expectRest()
@@ -161,8 +168,7 @@ func TestAnsweredWhileTheJournalWorks(t *testing.T) {
 		err error
 	}{
 		"crash": {func(s *scene) {
-			s.faulty.traps[appendKeys].set(0, 1, false)
-			s.expectAnswers(s.waits(post), ErrCrashed, post)
+			s.crashSegment()
 		}, ErrCrashed},
 		"stop": {func(s *scene) {
 			now, cancel := context.WithCancel(context.Background())
@@ -243,15 +249,15 @@ func TestAnsweredByWhoPanicsBeforeItBegins(t *testing.T) {
 		s.add("1")
 		gate := make(chan struct{})
 		s.faulty.before = func() { <-gate }
-		s.faulty.traps[appendKeys].set(0, 1, false)
+		s.faulty.traps[hear].set(0, 1, false)
 		panics.Store(true)
 		first := s.waits(post)
-		second := s.waits(post) // lies behind it, before the segment's own wish to begin again
+		second := s.waits(inspection) // lies behind it, before the segment's own wish to begin again
 		close(gate)
-		s.expectAnswers(first, ErrCrashed, post)
-		s.expectAnswers(second, ErrCrashed, post)
+		s.expectAnswers(first, nil, post)
+		s.expectAnswers(second, ErrCrashed, inspection)
 		s.at(time.Hour)
-		s.expectMembers("1")
+		s.expectMembers("1 77")
 		s.expectRest()
 	})
 }
@@ -304,7 +310,7 @@ func TestPostsMeetTheStop(t *testing.T) {
 			for p := range posters {
 				go func() {
 					for n := range posts {
-						relay.Accept(wireChange(tenants[p%3], n%5, audience.Add, int64(n)), answers)
+						relay.Accept(answers, wireChange(tenants[p%3], n%5, audience.Add, int64(n)))
 						if n == round%posts {
 							begun <- true
 						}

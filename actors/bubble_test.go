@@ -150,7 +150,7 @@ func (b *bubble) accept(changes ...numbered) {
 			}
 		}
 		full.Keys = keys.Keys()
-		b.relay.Accept(full, answers)
+		b.relay.Accept(answers, full)
 	}
 	for range changes {
 		b.must(<-answers)

@@ -131,7 +131,6 @@ func (c *cell) crashed(ctx actor.Context) {
 		return
 	}
 	c.crashes++
-	c.described = false // it may be spoilt too; to write the name once more does no harm
 	c.metrics.crashes.Inc()
 	c.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", c.id).Str("segment", c.name.name).
 		Msg("BUG: a segment's actor crashed; it starts again from the journal")

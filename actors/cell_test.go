@@ -71,14 +71,9 @@ func TestAsleepDoesNotHoldUpTheStop(t *testing.T) {
 func TestCrashedBeginsByItself(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1")
-		s.faulty.traps[appendKeys].set(0, 1, false)
-		reply := make(chan error, 1)
-		s.relay.Accept(audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("2")...)}, reply)
-		if err := <-reply; err != ErrCrashed {
-			s.Errorf("answer %v, want %v", err, ErrCrashed)
-		}
+		s.crashSegment()
 		s.at(time.Hour)
-		s.expectCalls("10.5s add 1: 200")
+		s.expectCalls("10.5s add 2: 200")
 		s.expectRest()
 	})
 }

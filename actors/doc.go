@@ -9,8 +9,8 @@
 //	1  api.Server         authenticates, decodes and checks a post: a change
 //	2  Relay.Accept       puts it into the registry's mailbox
 //	3  registry.Receive   finds the tenant's actor, or starts it
-//	4  tenant.Receive     finds the segment's actor, or starts it
-//	5  segment.accept     hands it to the journal, which answers the post (cell.go, segment.go, writes.go)
+//	4  tenant.accept      hands it to the journal, which answers the post, and tells the segment's actor
+//	5  segment.accepted   applies it to the batch (cell.go, segment.go)
 //	6  batch.Batch.Apply  holds it until it is due
 //	7  segment.flush      with a permit from 3 and 4, cuts a chunk and makes the call in a goroutine (flush.go)
 //	8  splitclient.Client.Do  calls Split; the outcome goes back to 7, which settles the keys
@@ -36,7 +36,7 @@
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
-//	          fed by           tenant: accept, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
+//	          fed by           tenant: accepted, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
 //	                           drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile

@@ -40,7 +40,7 @@ func (s *segment) mayDoze() bool {
 // remains is what the journal does not know of the segment.
 func (s *segment) remains(now time.Time) *dormantSegment {
 	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), probeAt: s.standing.ProbeAt(), missingSince: s.standing.MissingSince(),
-		lastVerb: s.batch.LastVerb(), last: s.survivor.last, repeat: s.batch.Remains(), described: s.survivor.described}
+		lastVerb: s.batch.LastVerb(), last: s.survivor.last, repeat: s.batch.Remains()}
 	adds, deletes := d.repeat.Counts()
 	d.stored = s.batch.Pending() - adds - deletes
 	return d
@@ -69,7 +69,7 @@ func (s *segment) wake(d *dormantSegment) {
 // inherit makes the survivor what it would be if the segment had never dozed: the
 // counts in memory and pending already include it.
 func (s *survivor) inherit(d *dormantSegment) {
-	s.backlog, s.described, s.last = true, d.described, d.last
+	s.backlog, s.last = true, d.last
 	adds, deletes := d.repeat.Counts()
 	s.adds.Store(int64(adds))
 	s.deletes.Store(int64(deletes))

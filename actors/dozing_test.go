@@ -260,7 +260,7 @@ func TestDormantHas(t *testing.T) {
 // dormant, and is made while its actor, which has its sets now, takes changes.
 func TestDormantIsReadWhileItWakes(t *testing.T) {
 	const maxHeld = 100
-	was := batch.New(5)
+	was := batch.New(5, 0)
 	was.Apply(audience.Add, slices.Values(keysOf("1-5")), 1, maxHeld)
 	was.Cut(audience.Add)
 	was.Apply(audience.Delete, slices.Values(keysOf("2 3")), 1, maxHeld)
@@ -269,7 +269,7 @@ func TestDormantIsReadWhileItWakes(t *testing.T) {
 	if before.Adds != 5 || before.Deletes != 2 || before.Stored != 1 {
 		t.Errorf("it shows %d to add, %d to delete, %d stored", before.Adds, before.Deletes, before.Stored)
 	}
-	woken := segment{batch: batch.New(5)}
+	woken := segment{batch: batch.New(5, 0)}
 	woken.wake(&d)
 	woken.batch.Apply(audience.Add, slices.Values(keysOf("2 3")), 1, maxHeld) // they leave the other set
 	woken.batch.Apply(audience.Delete, slices.Values(keysOf("4 5")), 1, maxHeld)

@@ -21,7 +21,7 @@ func TestNoTimerAfterStopping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
-		shared := newSettings(ctx, Options{Random: func() float64 { return 0 }})
+		shared := newSettings(ctx, Options{Journal: &easyJournal{}, Random: func() float64 { return 0 }})
 		name := audience.Segment{Name: "s"}
 
 		inAMinute := time.Now().Add(time.Minute)

@@ -27,11 +27,12 @@ const (
 	moveTenant
 	forget
 	delivery
+	hear // a segment hears of a change
 	methods
 )
 
 func (m method) String() string {
-	return [...]string{"PutTenant", "Append", "Settle", "Load", "Count", "Park", "Unpark", "SetSegmentState", "SetTenantState", "MoveTenant", "Forget", "Deliver"}[m]
+	return [...]string{"PutTenant", "Append", "Settle", "Load", "Count", "Park", "Unpark", "SetSegmentState", "SetTenantState", "MoveTenant", "Forget", "Deliver", "hear"}[m]
 }
 
 // answers: a failure of the method can be told. The others have none: a journal that
@@ -102,6 +103,8 @@ func (f *faulty) Append(a journal.Append) journal.Version {
 	}
 	return f.Journal.Append(a)
 }
+
+func (f *faulty) heard() { _ = f.strike(hear) }
 
 func (f *faulty) Load(l journal.Load) {
 	if err := f.strike(load); err != nil {

@@ -41,7 +41,7 @@ func TestFootprint(t *testing.T) {
 		post := func(first, last int) {
 			answers := make(chan error, 1)
 			for i := first; i < last; i++ {
-				relay.Accept(wireChange(tenants[i%len(tenants)], i/len(tenants), audience.Add, int64(i)), answers)
+				relay.Accept(answers, wireChange(tenants[i%len(tenants)], i/len(tenants), audience.Add, int64(i)))
 				if err := <-answers; err != nil {
 					t.Fatal(err)
 				}
@@ -163,6 +163,7 @@ func (*easyJournal) Append(a journal.Append) journal.Version {
 	}
 	return 1
 }
+func (*easyJournal) Newest() journal.Version { return 1 }
 func (*easyJournal) Settle(s journal.Settle) { s.Done(nil, nil) }
 func (*easyJournal) Load(l journal.Load)     { l.Done(journal.Page{}) }
 func (*easyJournal) Count(c journal.Count)   { c.Done(journal.Counts{}) }

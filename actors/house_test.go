@@ -129,7 +129,7 @@ func (h *house) start() {
 		unproven = -1
 	}
 	h.relay = Start(Options{
-		distrust: h.sleepy, MaxUnproven: unproven,
+		distrust: h.sleepy, heard: h.faulty.heard, MaxUnproven: unproven,
 		Journal: h.faulty, Deliver: h.faulty.Deliver,
 		FlushInterval: houseFlush, IdleTimeout: h.idle,
 		MaxKeysPerCall: 3, MaxKeysHeld: 5, MaxKeysInMemory: 12,
@@ -169,7 +169,7 @@ func (h *house) accept(changes ...change) {
 		for i, c := range changes {
 			answers[i] = make(chan error, 1)
 			h.allowed.note(c)
-			h.relay.Accept(h.full(c), answers[i])
+			h.relay.Accept(answers[i], h.full(c))
 		}
 		failed := len(changes)
 		for i := range answers {

@@ -12,13 +12,21 @@ import (
 // Messages that travel down, from the door to the registry, a tenant, a segment.
 // Those with an answer get it exactly once (see answerable).
 type (
-	// accept carries a change to its segment; answered by the journal once it is
-	// durable (I1).
+	// accept carries changes of one tenant to its actor; answered by the journal once
+	// all of them are durable (I1).
 	accept struct {
 		hidden[accept]
 		down
 		answer
-		change audience.Change
+		changes []audience.Change // at least one
+	}
+	// accepted tells a segment of a change that its tenant handed to the journal.
+	accepted struct {
+		hidden[accepted]
+		down
+		verb    audience.Verb
+		keys    audience.Keys
+		version journal.Version
 	}
 	// activate brings back a segment that has keys in the journal; answered once its
 	// first keys are in memory.

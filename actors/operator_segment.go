@@ -127,7 +127,7 @@ func (s *segment) discardHeld(send func(any)) {
 	}
 	s.batch.Ground()
 	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
-		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.batch.Newest(), send)
+		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.batch.Accepted(), send)
 	}
 	if !s.batch.SeenAll(s.standing.LastPass()) {
 		return
@@ -199,7 +199,7 @@ func (s *segment) regain() {
 		m.fail(errNotMoved)
 	}
 	if s.standing.MoveOver() {
-		s.survivor.yielded, s.survivor.described = false, false
+		s.survivor.yielded = false
 		s.batch.Unread(true)
 	}
 }

@@ -52,7 +52,9 @@ type Options struct {
 	ProbeInterval time.Duration // between attempts with a parked segment; 0: 15 min
 	TokenBackoff  time.Duration // after the first 401, doubling up to ProbeInterval; 0: 30 s
 
-	distrust bool // nobody is ever proven; for tests of this package
+	// For tests of this package.
+	distrust bool   // nobody is ever proven
+	heard    func() // called by a segment that is told of a change; may panic. nil: not
 
 	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
 	Logger     zerolog.Logger

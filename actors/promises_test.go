@@ -35,7 +35,7 @@ func TestPostsMeetTheSweep(t *testing.T) {
 				go func() {
 					time.Sleep(3 * time.Minute) // until the sweep
 					for _, c := range posts {
-						s.relay.Accept(c, answers)
+						s.relay.Accept(answers, c)
 					}
 				}()
 			}
@@ -60,14 +60,13 @@ func TestCrashedWaitsForItsOwnCall(t *testing.T) {
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 4 * time.Second, Count: 1})
 		s.add("1")
 		s.at(time.Second)
-		s.faulty.traps[appendKeys].set(0, 1, false)
-		s.expectAnswers(s.waits(post), ErrCrashed, post)
+		s.crashSegment()
 		s.add("2")
 		s.at(4 * time.Second)
 		s.expectCalls()
 		s.at(time.Minute)
-		s.expectCalls("500ms add 1: 200", "4.5s add 2: 200")
-		s.expectMembers("1 2")
+		s.expectCalls("500ms add 1: 200", "4.5s add 3: 200")
+		s.expectMembers("1 2 77")
 		s.expectRest()
 	})
 }
@@ -83,10 +82,9 @@ func TestCrashWhileReadingGivesThePermitBack(t *testing.T) {
 		if d := s.inspect("token", "s"); d.Phase != "reading from the journal" {
 			s.Fatalf("phase %q", d.Phase)
 		}
-		s.faulty.traps[appendKeys].set(0, 1, false)
-		s.expectAnswers(s.waits(post), ErrCrashed, post)
+		s.crashSegment()
 		s.at(time.Minute)
-		s.expectMembers("1-6")
+		s.expectMembers("1-6 77")
 		s.accept("token", "t", audience.Add, "1") // and its slot is free
 		s.at(2 * time.Minute)
 		s.expectMembersOf("token", "t", "1")
@@ -411,7 +409,7 @@ func TestNobodyCallsTwiceAtOnce(t *testing.T) {
 					change := audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", fmt.Sprint("s", n)), Verb: audience.Add, Keys: audience.KeysOf(audience.NumericKey(key.Add(1)))}
 					for {
 						reply := make(chan error, 1)
-						s.relay.Accept(change, reply)
+						s.relay.Accept(reply, change)
 						if <-reply == nil {
 							return
 						}

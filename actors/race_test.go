@@ -228,7 +228,7 @@ func (h *house) send(posts []*sent) error {
 		full.Token, full.Segment.Tenant = p.tenant.Token, p.tenant.ID
 		for tries := 0; ; tries++ {
 			reply := make(chan error, 1)
-			h.relay.Accept(full, reply)
+			h.relay.Accept(reply, full)
 			select {
 			case err := <-reply:
 				if err == nil {

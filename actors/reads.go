@@ -18,7 +18,7 @@ import (
 // asks for the state alone (limit 0), or for one key if it is unknown whether there
 // are any (limit 1); later pages are read when a permit is there.
 func (s *segment) draw(ctx actor.Context) {
-	limit := s.MaxKeysPerCall
+	limit, take := s.MaxKeysPerCall, true
 	switch must := s.standing.Fetching() || s.standing.Discarding(); {
 	case s.reserve(limit, must):
 	case s.standing.FirstPageIn():
@@ -26,16 +26,27 @@ func (s *segment) draw(ctx actor.Context) {
 	case s.batch.HasStored():
 		limit = 0
 	default:
-		limit = 1
+		limit, take = 1, false
 	}
 	send := sender(ctx)
 	s.Journal.Load(journal.Load{
 		Segment:   s.name,
 		After:     s.batch.Draw(),
 		Limit:     limit,
-		NotBefore: s.batch.Newest(),
-		Done:      func(page journal.Page) { send(&drawn{by: s, page: page}) },
+		NotBefore: s.survivor.accepted,
+		Done: func(page journal.Page) {
+			if !take {
+				page = untaken(page)
+			}
+			send(&drawn{by: s, page: page})
+		},
 	})
+}
+
+// untaken is what a page of one key says without it: it stays in the journal, where the
+// pages of whole calls begin with it.
+func untaken(page journal.Page) journal.Page {
+	return journal.Page{More: page.More || len(page.Entries) > 0, State: page.State, Parked: page.Parked, Err: page.Err}
 }
 
 // reserve counts the keys of a page as in memory before they are, so that many
@@ -48,6 +59,16 @@ func (s *segment) reserve(keys int, must bool) bool {
 	}
 	s.survivor.reserved = keys
 	return true
+}
+
+// claim counts up to n keys as in memory before they are, and returns how many there is
+// room for. What is counted too much is corrected by publish.
+func (s *segment) claim(n int) int {
+	room := s.MaxKeysInMemory - int(s.inMemory.Add(int64(n))) + n
+	claimed := min(n, max(0, room))
+	s.inMemory.Add(int64(claimed - n))
+	s.survivor.weight += claimed
+	return claimed
 }
 
 // release ends a reservation.
@@ -103,18 +124,12 @@ func (s *segment) answerReplay() {
 // looks again: they may have come there by an operator's hand, after the page that
 // is being read.
 func (s *segment) activated(m *activate) {
-	s.survivor.described = true
 	switch {
 	case s.standing.Yielded(): // it will look, at the end of the move
 		m.give(nil)
 		return
 	case m.replay && !s.standing.FirstPageIn():
 		return
-	}
-	if !m.replay {
-		// The tenant may have let the segment go while keys were moved to it, and had
-		// the journal forget its name: that comes after the move.
-		s.describe()
 	}
 	s.batch.Expect(0)
 	m.give(nil)

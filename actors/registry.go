@@ -69,7 +69,7 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.ended = true
 		r.farewell.give(nil)
 	case *accept:
-		r.tenants.tell(ctx, r.tenant(ctx, m.change.Tenant(), true), m)
+		r.tenants.tell(ctx, r.tenant(ctx, m.changes[0].Tenant(), true), m)
 	case *activate:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *found:

@@ -100,10 +100,11 @@ func (r *Relay) undelivered(event any) {
 	refuse(letter.Message, errDraining)
 }
 
-// Accept takes a change in; it returns at once. reply, which must have room for
-// one value, gets nil once the change is durable (I1), or an error.
-func (r *Relay) Accept(change audience.Change, reply chan<- error) {
-	r.system.Root.Send(r.registry, &accept{change: change, answer: answer{reply}})
+// Accept accepts changes of one tenant, at least one, in their order, and all of them or
+// none; it returns at once. reply, which must have room for one value, gets nil once
+// they are durable (I1), or an error.
+func (r *Relay) Accept(reply chan<- error, changes ...audience.Change) {
+	r.system.Root.Send(r.registry, &accept{changes: changes, answer: answer{reply}})
 }
 
 // Ready is nil when every pending segment of the journal is active again, or known

@@ -49,6 +49,7 @@ type child struct {
 	sent       uint64
 	sentBefore uint64    // sent at the last sweep
 	survivor   *survivor // of a segment; nil for a tenant
+	described  bool      // of a segment: the journal knows its name
 }
 
 // len is the number of children.

@@ -117,7 +117,7 @@ func (s *scene) start() {
 	s.open()
 	s.faulty = &meddler{faulty: &faulty{Journal: s.store, deliver: s.client.Do}, watch: s.watch, countTakes: s.counts}
 	o := s.options
-	o.Journal, o.Deliver = s.faulty, s.faulty.Deliver
+	o.Journal, o.Deliver, o.heard = s.faulty, s.faulty.Deliver, s.faulty.heard
 	if o.Random == nil {
 		o.Random = func() float64 { return 0 }
 	}
@@ -150,7 +150,7 @@ func (s *scene) segment(token, name string) audience.Segment {
 func (s *scene) accept(token, name string, verb audience.Verb, keys string) {
 	s.Helper()
 	reply := make(chan error, 1)
-	s.relay.Accept(audience.Change{Token: s.tenant(token).Token, Segment: s.segment(token, name), Verb: verb, Keys: audience.KeysOf(keysOf(keys)...)}, reply)
+	s.relay.Accept(reply, audience.Change{Token: s.tenant(token).Token, Segment: s.segment(token, name), Verb: verb, Keys: audience.KeysOf(keysOf(keys)...)})
 	s.must(<-reply)
 	synctest.Wait()
 }

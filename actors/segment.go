@@ -44,7 +44,7 @@ type segment struct {
 
 func newSegment(c *cell) *segment {
 	return &segment{
-		owner: c.owner, name: c.name.of(c.id), survivor: &c.survivor, batch: batch.New(c.MaxKeysPerCall),
+		owner: c.owner, name: c.name.of(c.id), survivor: &c.survivor, batch: batch.New(c.MaxKeysPerCall, c.accepted),
 		standing: standing.New(standing.Limits{NotFoundGrace: c.NotFoundGrace, ProbeInterval: c.ProbeInterval}),
 	}
 }
@@ -58,8 +58,8 @@ func (s *segment) receive(ctx actor.Context) {
 		if s.drawAt.IsZero() && !s.standing.Yielded() {
 			s.draw(ctx)
 		}
-	case *accept:
-		s.accept(m)
+	case *accepted:
+		s.accepted(m)
 	case *activate:
 		s.activated(m)
 	case *permit:
@@ -116,22 +116,23 @@ func (s *segment) fail(err error) {
 	s.owed = nil
 }
 
-// accept hands the change to the journal, which answers the caller once it is
-// durable (I1), and applies it to the batch. The journal comes first: it keeps
-// the order of all that is handed to it, so whatever this actor settles later
-// cannot overtake the change.
-func (s *segment) accept(m *accept) {
-	version := s.appendChange(m)
-	room := max(0, s.MaxKeysInMemory-int(s.inMemory.Load()))
-	maxHeld := min(s.MaxKeysHeld, s.batch.Held()+room) // what is beyond stays in the journal alone
+// accepted applies a change to the batch, which the journal has already: it keeps the
+// order of all that is handed to it, so whatever this actor settles later cannot
+// overtake the change.
+func (s *segment) accepted(m *accepted) {
+	s.survivor.accepted = m.version
+	if s.heard != nil {
+		s.heard()
+	}
+	maxHeld := min(s.MaxKeysHeld, s.batch.Held()+s.claim(m.keys.Len())) // what is beyond stays in the journal alone
 	switch {
 	case s.standing.Yielded():
 		maxHeld = 0 // whose it will be is not known yet
 	case s.standing.Discarding():
 		maxHeld = 0
-		s.standing.Spare(m.change.Keys)
+		s.standing.Spare(m.keys)
 	}
-	s.batch.Apply(m.change.Verb, m.change.Keys.All(), version, maxHeld)
+	s.batch.Apply(m.verb, m.keys.All(), m.version, maxHeld)
 }
 
 // step does what is due and arms the timer for what is next. It runs after

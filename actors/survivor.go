@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/splitclient"
 )
 
@@ -18,9 +19,9 @@ type survivor struct {
 	weight                int          // of settings.inMemory, for what the batch has
 	reserved              int          // of it as well, for a page that is being read
 
-	last      splitclient.Reason // of the last call; "" before the first
-	described bool               // the journal knows this segment's name
-	yielded   bool               // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
+	last     splitclient.Reason // of the last call; "" before the first
+	accepted journal.Version    // of the last change that the tenant told of; all older ones are known
+	yielded  bool               // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
 }
 
 func (s *survivor) view(name audience.Segment) SegmentView {

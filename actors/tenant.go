@@ -26,6 +26,7 @@ type tenant struct {
 	phase    tenantPhase
 	segments *roster[localName]
 	dormant  []dormantSegment // those that have no actor, but keys
+	newest   journal.Version  // that the journal gave, to this actor or before it
 	moves    int              // under way: of all its keys to another tenant
 	draining tenantDrain
 
@@ -75,14 +76,14 @@ func (t *tenant) Receive(ctx actor.Context) {
 func (t *tenant) receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		t.pid = ctx.Self()
+		t.pid, t.newest = ctx.Self(), t.Journal.Newest()
 		t.sweeper = wake(ctx, nil, t.IdleTimeout, &sweep{})
 	case *end:
 		t.end(ctx)
 	case *actor.Stopping:
 		t.enterEnd()
 	case *accept:
-		t.segments.tell(ctx, t.segment(ctx, m.change.Segment), m)
+		t.accept(ctx, m)
 	case *activate:
 		t.activate(ctx, m)
 	case *wantPermit:
@@ -127,6 +128,24 @@ func (t *tenant) receive(ctx actor.Context) {
 	}
 }
 
+// accept hands changes to the journal, which answers the caller once they are durable
+// (I1), and tells their segments in the same turn: so each segment hears of its changes
+// in the order that the journal has them in.
+func (t *tenant) accept(ctx actor.Context, m *accept) {
+	children, changes := make([]*child, len(m.changes)), make([]journal.Change, len(m.changes))
+	for i, c := range m.changes {
+		child := t.segment(ctx, c.Segment)
+		// A move that is under way takes the name away, and may come yet.
+		children[i], changes[i] = child, journal.Change{Segment: c.Segment, Verb: c.Verb, Keys: c.Keys, Describe: !child.described || t.moves > 0}
+	}
+	t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: changes, Done: through(m.to)})
+	m.handed()
+	for i, c := range children {
+		c.described = true
+		t.segments.tell(ctx, c, &accepted{verb: changes[i].Verb, keys: changes[i].Keys, version: t.newest})
+	}
+}
+
 // segment finds the segment's actor or starts it.
 func (t *tenant) segment(ctx actor.Context, whole audience.Segment) *child {
 	name := localNameOf(whole)
@@ -137,13 +156,19 @@ func (t *tenant) segment(ctx actor.Context, whole audience.Segment) *child {
 }
 
 // activate passes on that the journal has keys of a segment, which an actor that
-// is started for it knows from the outset: it need not look.
+// is started for it knows from the outset: it need not look. Where it was an operator
+// who brought the keys, the tenant may have let the segment go meanwhile, and had the
+// journal forget its name: that is written again, unless it may be taken away yet.
 func (t *tenant) activate(ctx actor.Context, m *activate) {
 	name := localNameOf(m.segment)
 	c := t.segments.find(name)
 	if c == nil {
 		c = t.begin(ctx, name, true)
 	}
+	if !m.replay && t.moves == 0 {
+		t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: []journal.Change{{Segment: m.segment, Describe: true}}})
+	}
+	c.described = true
 	t.segments.tell(ctx, c, m)
 }
 
@@ -151,16 +176,19 @@ func (t *tenant) activate(ctx actor.Context, m *activate) {
 func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	t.metrics.segments.Inc()
 	var shared *survivor
+	described := false
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
 		born.backlog, born.yielded = backlog, t.moves > 0
+		born.accepted = t.newest
 		if born.kept = t.takeDormant(name); born.kept != nil {
 			born.survivor.inherit(born.kept)
+			described = born.kept.described
 		}
 		shared = &born.survivor
 		return born
 	})
-	c.survivor = shared
+	c.survivor, c.described = shared, described
 	return c
 }
 
@@ -304,6 +332,7 @@ func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 func (t *tenant) regain(ctx actor.Context, m *regain) {
 	if t.moves = max(0, t.moves-1); t.moves == 0 {
 		for _, c := range t.segments.children.All() {
+			c.described = false // the move took its name away, if it came about
 			t.segments.tell(ctx, c, &regain{})
 		}
 	}

@@ -286,7 +286,7 @@ func TestUnprovenCostLittle(t *testing.T) {
 		post := func(tenants []audience.Tenant) {
 			answers := make(chan error, 1)
 			for i, tenant := range tenants {
-				relay.Accept(wireChange(tenant, 1, audience.Add, int64(i)), answers)
+				relay.Accept(answers, wireChange(tenant, 1, audience.Add, int64(i)))
 				if err := <-answers; err != nil {
 					t.Fatal(err)
 				}

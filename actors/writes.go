@@ -6,29 +6,8 @@ import (
 	"audiences/journal"
 )
 
-// This is all that a segment writes to the journal, each kind in one place.
-
-// appendChange hands a change to the journal, which answers its sender once it is durable.
-func (s *segment) appendChange(m *accept) journal.Version {
-	version := s.Journal.Append(journal.Append{
-		Tenant: s.name.Tenant,
-		Changes: []journal.Change{{
-			Segment:  s.name,
-			Verb:     m.change.Verb,
-			Keys:     m.change.Keys,
-			Describe: !s.survivor.described || s.standing.Yielded(), // a move takes the name away, and may come yet
-		}},
-		Done: through(m.to),
-	})
-	m.handed()
-	s.survivor.described = true
-	return version
-}
-
-// describe writes the segment's name.
-func (s *segment) describe() {
-	s.Journal.Append(journal.Append{Tenant: s.name.Tenant, Changes: []journal.Change{{Segment: s.name, Describe: true}}})
-}
+// This is all that a segment writes to the journal, each kind in one place. Changes are
+// appended by its tenant.
 
 // settle has the journal forget keys: Split took them, or an operator discards them.
 // But for park it is the one way that a key leaves the journal (I3). Keys that somebody

@@ -17,7 +17,7 @@ import (
 func TestTooManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 2)
-		f := start(t, Options{MaxRequestsInFlight: 2, Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{MaxRequestsInFlight: 2, Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		first, second := f.postLater(t, body()), f.postLater(t, body())
 		synctest.Wait()
 		if got := f.post(t, body()); got.status != 503 || got.retryAfter != "1" || !strings.HasPrefix(got.body, `{"message":"`) {
@@ -48,7 +48,7 @@ func TestTooManyBytes(t *testing.T) {
 	for name, send := range map[string]io.Reader{"counted": strings.NewReader(keys), "chunked": io.MultiReader(strings.NewReader(keys))} {
 		synctest.Test(t, func(t *testing.T) {
 			replies := make(chan chan<- error, 12)
-			f := start(t, Options{MaxBodyBytes: each, MaxBytesInFlight: 12 * each, Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+			f := start(t, Options{MaxBodyBytes: each, MaxBytesInFlight: 12 * each, Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 			var answers []<-chan answer
 			for range 12 {
 				answers = append(answers, f.postLater(t, keys))
@@ -88,7 +88,7 @@ func TestTooManyBytes(t *testing.T) {
 func TestShortKeysAreCountedAsTheyAreHeld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 1)
-		f := start(t, Options{Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		answers := f.postLater(t, body("mpids", "["+strings.Repeat("1,", 999)+"2,3]"))
 		reply := <-replies
 		if n := f.admission.bytes.Load(); n != 3*recordBytes+3*32 {

@@ -104,7 +104,7 @@ func (s *Server) accept(req request, t *ticket) error {
 		return refused(err)
 	}
 	reply := make(chan error, 1)
-	s.options.Accept(req.change, reply)
+	s.options.Accept(reply, req.change)
 	timeout := time.NewTimer(s.options.AnswerTimeout)
 	defer timeout.Stop()
 	select {

@@ -31,7 +31,7 @@ func TestNoAnswerBeforeTheReply(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			replies := make(chan chan<- error, 1)
-			f := start(t, Options{Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+			f := start(t, Options{Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 			answers := f.postLater(t, body("verb", `"ADD"`))
 			reply := <-replies
 			select {
@@ -53,7 +53,7 @@ func TestNoAnswerBeforeTheReply(t *testing.T) {
 func TestReplyThatIsLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 1)
-		f := start(t, Options{MaxRequestsInFlight: 1, Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{MaxRequestsInFlight: 1, Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		begun := time.Now()
 		got := f.post(t, body())
 		if got.status != 503 || got.retryAfter != "1" || !strings.Contains(got.body, "outcome unknown") || time.Since(begun) != 10*time.Second {
@@ -116,8 +116,8 @@ func TestIgnoredEntries(t *testing.T) {
 func TestPanicIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		f := start(t, Options{Logger: zerolog.New(&out), Accept: func(change audience.Change, _ chan<- error) {
-			panic("tok-secret " + texts(change.Keys)[0])
+		f := start(t, Options{Logger: zerolog.New(&out), Accept: func(_ chan<- error, changes ...audience.Change) {
+			panic("tok-secret " + texts(changes[0].Keys)[0])
 		}})
 		got := f.post(t, body("mpids", "[8735621876216983452]"))
 		if got.status != 500 || strings.Contains(got.body, "goroutine") || !strings.HasPrefix(got.body, `{"message":"`) {
@@ -219,7 +219,7 @@ func TestMetrics(t *testing.T) {
 
 // BenchmarkPost prints the time and allocations of one post without TLS.
 func BenchmarkPost(b *testing.B) {
-	s := New(Options{AuthToken: "foo", Accept: func(_ audience.Change, reply chan<- error) { reply <- nil }})
+	s := New(Options{AuthToken: "foo", Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
 	text := body("mpids", `["1000000000000000000"]`)
 	reader := strings.NewReader(text)
 	r := httptest.NewRequest(http.MethodPost, "/audiences", reader)

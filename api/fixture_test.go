@@ -46,14 +46,14 @@ func start(t *testing.T, options Options) *fixture {
 		return &served, nil
 	}
 	if options.Accept == nil {
-		options.Accept = func(_ audience.Change, reply chan<- error) { reply <- nil }
+		options.Accept = func(reply chan<- error, _ ...audience.Change) { reply <- nil }
 	}
 	accept := options.Accept
-	options.Accept = func(change audience.Change, reply chan<- error) {
+	options.Accept = func(reply chan<- error, changes ...audience.Change) {
 		f.mu.Lock()
-		f.taken = append(f.taken, change)
+		f.taken = append(f.taken, changes...)
 		f.mu.Unlock()
-		accept(change, reply)
+		accept(reply, changes...)
 	}
 	f.Server = New(options)
 	transport := &http.Transport{

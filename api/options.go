@@ -25,10 +25,10 @@ type Options struct {
 	// processor time a handshake (ADR 13). false: all that package crypto/tls has.
 	Classical bool
 
-	// Accept hands a change to the actors. Exactly one value arrives on reply,
-	// which has room for it: nil once the change is durable, an error when that
+	// Accept hands changes of one tenant to the actors. Exactly one value arrives on
+	// reply, which has room for it: nil once all of them are durable, an error when that
 	// is not known. Required.
-	Accept func(change audience.Change, reply chan<- error)
+	Accept func(reply chan<- error, changes ...audience.Change)
 	// AnswerTimeout is how long a caller waits for that value before it is told
 	// that the outcome is unknown. 0: 10 s.
 	AnswerTimeout time.Duration

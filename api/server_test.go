@@ -299,7 +299,7 @@ func TestHTTP2BodyThatStops(t *testing.T) {
 func TestShutdownAnswersWhatIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 1)
-		f := start(t, Options{Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		if got := f.get(t, "/ping"); got.status != 200 {
 			t.Fatal(got)
 		}
@@ -357,7 +357,7 @@ func TestBodyThatEndsAfterTheStop(t *testing.T) {
 func TestShutdownEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 1)
-		f := start(t, Options{Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		conn := f.raw(t, fmt.Sprintf("POST /audiences HTTP/1.1\r\nHost: x\r\nAuthorization: foo\r\nContent-Length: %d\r\n\r\n%s", len(body()), body()))
 		reply := <-replies
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)

@@ -23,7 +23,7 @@ import (
 func TestPostUnderWayIsNotLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 3)
-		f := start(t, Options{MaxConnections: 3, Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{MaxConnections: 3, Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		request := fmt.Sprintf("POST /audiences HTTP/1.1\r\nHost: x\r\nAuthorization: foo\r\nContent-Length: %d\r\n\r\n%s", len(body()), body())
 		begun := time.Now()
 		first := f.raw(t, request)
@@ -121,7 +121,7 @@ func TestWhoAsksStaysLonger(t *testing.T) {
 func TestNothingIsTakenFromWhoWasLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		taken := 0
-		s := New(Options{AuthToken: "foo", Accept: func(_ audience.Change, reply chan<- error) {
+		s := New(Options{AuthToken: "foo", Accept: func(reply chan<- error, _ ...audience.Change) {
 			taken++
 			reply <- nil
 		}})
@@ -161,7 +161,7 @@ func TestNothingIsTakenFromWhoWasLetGo(t *testing.T) {
 func TestConnectionsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replies := make(chan chan<- error, 1)
-		f := start(t, Options{Accept: func(_ audience.Change, reply chan<- error) { replies <- reply }})
+		f := start(t, Options{Accept: func(reply chan<- error, _ ...audience.Change) { replies <- reply }})
 		_ = f.rawPlain(t, "\x16")
 		answers := f.postLater(t, body())
 		reply := <-replies

@@ -10,6 +10,9 @@ type Intake interface {
 	// Append takes changes in. It never waits, and returns the version that their keys
 	// have from now on, which is newer than all that it returned before.
 	Append(Append) Version
+	// Newest is the newest version that Append has returned, or that of a change before
+	// the start. It never waits.
+	Newest() Version
 }
 
 // Append takes changes of one tenant in, in their order and all or nothing: each key

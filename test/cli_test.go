@@ -263,7 +263,7 @@ func TestRefusedStarts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, format, strings.Replace(string(text), `"format":1`, `"format":99`, 1))
+	writeFile(t, format, strings.Replace(string(text), `"format":2`, `"format":99`, 1))
 	untouched(t, s, "99")
 	writeFile(t, format, string(text))
 

@@ -134,9 +134,7 @@ func (b *Batch) Drawn(page journal.Page, first bool, now time.Time) {
 	l.drawing, l.touched = false, audience.KeySet{}
 	drawn, passed := 0, 0
 	for _, entry := range page.Entries {
-		if entry.Version.Node() == ownNode {
-			b.versions.newest = max(b.versions.newest, entry.Version)
-		}
+		b.versions.show(entry.Version)
 		if touched.Has(entry.Key) || b.holds(entry.Key) || b.flight.has(entry.Key) || b.hunt.has(entry.Key) {
 			continue
 		}

@@ -50,22 +50,31 @@ type Chunk struct {
 	audience.Hidden[Chunk]
 	Verb     audience.Verb
 	Keys     *audience.KeySet
-	NotAfter journal.Version // the batch's Newest when it was cut: what to Select its keys with
+	NotAfter journal.Version // the batch's Accepted when it was cut: what to Select its keys with
 	Attempts int             // calls made with it so far; the caller counts them
 }
 
 // New makes an empty batch. A call carries at most maxChunk keys (I5), and fewer once
-// Split refused a call as too large. What the journal has is not known yet: see Unread,
-// Restore and Forget.
-func New(maxChunk int) Batch { return Batch{maxChunk: maxChunk} }
+// Split refused a call as too large. Of this process's changes up to the version accepted
+// none is still to come through Apply. What the journal has is not known yet: see
+// Unread, Restore and Forget.
+func New(maxChunk int, accepted journal.Version) Batch {
+	return Batch{maxChunk: maxChunk, versions: versions{accepted: accepted}}
+}
 
 // Apply records a change that this process accepted, with the version that the journal
-// gave it. It holds keys in memory up to maxHeld of them; what is beyond stays in the
-// journal alone.
+// gave it: they come in the order of their versions. It holds keys in memory up to
+// maxHeld of them; what is beyond stays in the journal alone.
 func (b *Batch) Apply(verb audience.Verb, keys iter.Seq[audience.Key], version journal.Version, maxHeld int) {
-	b.versions.newest = max(b.versions.newest, version)
+	late := b.versions.accept(version)
+	if late {
+		maxHeld = 0 // a page has shown newer keys: what became of these the journal knows
+	}
 	for key := range keys {
-		delete(b.versions.foreign, key)
+		if late && b.versions.drawnAfter(key, version) {
+			continue
+		}
+		delete(b.versions.exact, key)
 		if !b.hold(verb, key, maxHeld) {
 			b.backlog.leave(verb, key)
 		}
@@ -188,7 +197,7 @@ func (b *Batch) CutOne(verb audience.Verb, n int) *Chunk {
 
 func (b *Batch) launch(verb audience.Verb, keys *audience.KeySet) *Chunk {
 	b.last = verb
-	b.flight = &Chunk{Verb: verb, Keys: keys, NotAfter: b.versions.newest}
+	b.flight = &Chunk{Verb: verb, Keys: keys, NotAfter: b.versions.accepted}
 	return b.flight
 }
 
@@ -268,7 +277,7 @@ func (b *Batch) Discard(verb audience.Verb, except *audience.KeySet) *audience.K
 // Forget drops all keys: the journal has none of this segment, or none that are
 // this segment's any more.
 func (b *Batch) Forget() {
-	*b = Batch{maxChunk: b.maxChunk, backlog: backlog{counted: true}, versions: versions{newest: b.versions.newest}}
+	*b = Batch{maxChunk: b.maxChunk, backlog: backlog{counted: true}, versions: versions{accepted: b.versions.accepted, shown: b.versions.shown}}
 }
 
 func (c *Chunk) len() int {

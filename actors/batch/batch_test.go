@@ -339,7 +339,7 @@ func (w *world) compare() {
 }
 
 func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
-	b := New(1)
+	b := New(1, 0)
 	b.Apply(audience.Add, slices.Values([]audience.Key{audience.NumericKey(1), audience.NumericKey(2)}), 1, 10)
 	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(3), audience.NumericKey(4)}), 1, 10)
 	var verbs []audience.Verb
@@ -356,7 +356,7 @@ func TestBatchBothVerbsGetTheirTurn(t *testing.T) {
 // it is; one that changed again while in flight is two keys in memory, and one in the
 // journal.
 func TestBatchCountsWhatItHas(t *testing.T) {
-	b := New(4)
+	b := New(4, 0)
 	b.Apply(audience.Add, slices.Values(numbers(6)), 1, 6)
 	b.Apply(audience.Delete, slices.Values([]audience.Key{audience.NumericKey(100)}), 1, 6) // no room
 	b.Cut(audience.Add)

@@ -29,7 +29,7 @@ func TestFullCallsFirst(t *testing.T) {
 		"two full calls alternate":    {adds: most, deletes: most, overdue: time.Hour, last: audience.Delete, want: audience.Add},
 		"a full call that is overdue": {adds: 1, deletes: most, overdue: time.Hour, want: audience.Delete},
 	} {
-		b := New(most)
+		b := New(most, 0)
 		b.last = c.last
 		for n := range c.adds {
 			b.adds.Add(audience.NumericKey(int64(n)))
@@ -70,7 +70,7 @@ func TestWhenDrawnKeysAreDue(t *testing.T) {
 		"dozed, later page":          {before: time.Minute, want: time.Minute},
 		"dozed, later page, overdue": {before: -time.Minute, want: 0},
 	} {
-		b := New(5)
+		b := New(5, 0)
 		if c.before != 0 {
 			b.Restore(0, nil, noon.Add(c.before), noon)
 		}
@@ -86,7 +86,7 @@ func TestWhenDrawnKeysAreDue(t *testing.T) {
 // them; a chunk in flight when it is to be repeated.
 func TestKeysAreDueAnIntervalAfterTheFirst(t *testing.T) {
 	const interval = 10 * time.Second
-	b := New(5)
+	b := New(5, 0)
 	at := func(seconds int) time.Time { return noon.Add(time.Duration(seconds) * time.Second) }
 	accept := func(verb audience.Verb, key int64, seconds, maxHeld int) {
 		b.Apply(verb, slices.Values([]audience.Key{audience.NumericKey(key)}), 1, maxHeld)

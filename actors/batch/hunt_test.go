@@ -22,7 +22,7 @@ type trial struct {
 }
 
 func newTrial(t *testing.T, keys, maxChunk int) *trial {
-	tr := &trial{t: t, batch: New(maxChunk)}
+	tr := &trial{t: t, batch: New(maxChunk, 0)}
 	tr.apply(audience.Add, numbers(keys)...)
 	return tr
 }

@@ -57,7 +57,8 @@ func (b *Batch) Restore(last audience.Verb, r *Remains, due, now time.Time) {
 	if due.IsZero() {
 		b.dues.repeat = now
 	}
-	b.flight, b.adds, b.deletes, b.versions = r.flight, r.adds, r.deletes, r.versions
+	b.flight, b.adds, b.deletes = r.flight, r.adds, r.deletes
+	b.versions.shown, b.versions.exact = r.versions.shown, r.versions.exact
 }
 
 // LastVerb is the verb of the last chunk that was cut; 0: there was none.

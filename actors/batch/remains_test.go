@@ -12,7 +12,7 @@ import (
 // outcome, unchanged, and the newer changes of its keys beside it; the rest is in the
 // journal, and is read from there.
 func TestRemainsAreTheFlight(t *testing.T) {
-	b := New(5)
+	b := New(5, 0)
 	b.Apply(audience.Add, slices.Values(numbers(8)), 1, 10)
 	chunk := b.Cut(audience.Add)
 	again := anyOf(chunk.Keys)
@@ -22,7 +22,7 @@ func TestRemainsAreTheFlight(t *testing.T) {
 	if adds, deletes := kept.Counts(); adds != 5 || deletes != 1 || kept.Weight() != 6 {
 		t.Errorf("%d to add, %d to delete, weight %d; want 5, 1, 6", adds, deletes, kept.Weight())
 	}
-	woken := New(5)
+	woken := New(5, 0)
 	woken.Restore(b.LastVerb(), kept, noon, noon)
 	if woken.Flight() != chunk || woken.HeldOf(audience.Delete) != 1 || woken.HeldOf(audience.Add) != 0 || !woken.HasStored() {
 		t.Errorf("woken with %d adds and %d deletes", woken.HeldOf(audience.Add), woken.HeldOf(audience.Delete))
@@ -38,12 +38,12 @@ func TestRemainsAreTheFlight(t *testing.T) {
 // TestRemainsAreReadWhileTheyWake: the counts of what is kept stay the same while the
 // batch that was made of it takes changes.
 func TestRemainsAreReadWhileTheyWake(t *testing.T) {
-	b := New(5)
+	b := New(5, 0)
 	b.Apply(audience.Add, slices.Values(numbers(5)), 1, 10)
 	b.Cut(audience.Add)
 	b.Apply(audience.Delete, slices.Values(numbers(1)), 1, 10)
 	kept := b.Remains()
-	woken := New(5)
+	woken := New(5, 0)
 	woken.Restore(audience.Add, kept, noon, noon)
 	woken.deletes.Add(audience.NumericKey(10))
 	if adds, deletes := kept.Counts(); adds != 5 || deletes != 1 {
@@ -54,15 +54,15 @@ func TestRemainsAreReadWhileTheyWake(t *testing.T) {
 // TestRestoredWithoutAnEnd: what was paused without an end, and so not due, repeats
 // its call at once when it is woken.
 func TestRestoredWithoutAnEnd(t *testing.T) {
-	b := New(5)
+	b := New(5, 0)
 	b.Apply(audience.Add, slices.Values(numbers(1)), 1, 10)
 	b.Cut(audience.Add)
-	woken := New(5)
+	woken := New(5, 0)
 	woken.Restore(audience.Add, b.Remains(), noon.Add(-1), noon)
 	if !woken.Repeat().Equal(noon.Add(-1)) {
 		t.Errorf("repeated at %v, want when it was due", woken.Repeat())
 	}
-	other := New(5)
+	other := New(5, 0)
 	other.Restore(audience.Add, woken.Remains(), time.Time{}, noon)
 	if !other.Repeat().Equal(noon) {
 		t.Errorf("repeated at %v, want now", other.Repeat())

@@ -10,42 +10,63 @@ import (
 // ownNode is the number of the embedded store's node (journal.Version).
 const ownNode = 0
 
-// versions is how the journal recognises the keys of a batch. Of those that this
-// process accepted it knows every change, so one version covers them all. A key that
-// was drawn with a change of another node has the version that it was drawn with.
+// versions is how the journal recognises the keys of a batch. The batch knows every
+// change of this process up to one version, so that version covers the keys that it
+// holds because of them. A key that was drawn with another node's change, or with one of
+// this process that Apply has not told of yet, is meant as it was drawn.
 type versions struct {
 	audience.Hidden[versions]
-	newest  journal.Version                  // of this node: that was accepted, or drawn
-	foreign map[audience.Key]journal.Version // of keys that were drawn; few, and none where there is one node
+	accepted journal.Version                  // of the last Apply, or of New
+	shown    journal.Version                  // the newest one of this node that a page has shown
+	exact    map[audience.Key]journal.Version // of keys that were drawn so; few, where there is one node
+}
+
+// accept records the version of an Apply, and reports whether a page has shown a change
+// that is as new: then it has shown this one as well, or what came after it.
+func (v *versions) accept(version journal.Version) (late bool) {
+	v.accepted = max(v.accepted, version)
+	return version <= v.shown
+}
+
+// drawnAfter reports whether a key was drawn with a change after that version: a newer
+// one of this node, or one of another node, which was on the disk later.
+func (v *versions) drawnAfter(key audience.Key, version journal.Version) bool {
+	exact, ok := v.exact[key]
+	return ok && exact > version
+}
+
+func (v *versions) show(version journal.Version) {
+	if version.Node() == ownNode {
+		v.shown = max(v.shown, version)
+	}
 }
 
 // drawn records that an entry is held from now on.
 func (v *versions) drawn(entry journal.Entry) {
-	if entry.Version.Node() == ownNode {
-		delete(v.foreign, entry.Key)
+	if v.accepted.Covers(entry.Version) {
+		delete(v.exact, entry.Key)
 		return
 	}
-	if v.foreign == nil {
-		v.foreign = map[audience.Key]journal.Version{}
+	if v.exact == nil {
+		v.exact = map[audience.Key]journal.Version{}
 	}
-	v.foreign[entry.Key] = entry.Version
+	v.exact[entry.Key] = entry.Version
 }
 
-// Newest is the newest version that this process is known to have given a key of the
-// segment.
-func (b *Batch) Newest() journal.Version { return b.versions.newest }
+// Accepted is the version up to which the batch knows all changes of this process.
+func (b *Batch) Accepted() journal.Version { return b.versions.accepted }
 
 // Select names keys that leave the batch for the journal, and forgets their versions.
-// notAfter is Chunk.NotAfter of their chunk, or Newest.
+// notAfter is Chunk.NotAfter of their chunk, or Accepted.
 func (b *Batch) Select(keys *audience.KeySet, notAfter journal.Version) journal.Selection {
-	if len(b.versions.foreign) == 0 {
+	if len(b.versions.exact) == 0 {
 		return journal.Selection{Keys: keys.All(), NotAfter: notAfter}
 	}
 	own, drawn := audience.NewKeySet(keys.Len()), map[audience.Key]journal.Version{}
 	for key := range keys.All() {
-		if version, foreign := b.versions.foreign[key]; foreign {
+		if version, ok := b.versions.exact[key]; ok {
 			drawn[key] = version
-			delete(b.versions.foreign, key)
+			delete(b.versions.exact, key)
 		} else {
 			own.Add(key)
 		}

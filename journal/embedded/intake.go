@@ -20,6 +20,11 @@ func (j *Journal) Append(a journal.Append) journal.Version {
 	return version
 }
 
+// Newest is the version that was given last.
+func (j *Journal) Newest() journal.Version {
+	return journal.MakeVersion(thisNode, j.versions.next.Load())
+}
+
 func (j *Journal) append(a journal.Append, version journal.Version) {
 	work := appending{j: j, version: version, changes: make([]change, len(a.Changes))}
 	var room int64

@@ -150,6 +150,7 @@ func (w *walk) open(db *pebble.DB) {
 func (w *walk) close() {
 	if w.it != nil {
 		_ = w.it.Close()
+		w.it = nil
 	}
 }
 
@@ -196,7 +197,7 @@ const nearby = 8
 
 // seek goes to the key's record or, where there is none, behind its place. Where that
 // passes over other records, the run ends. It reports false where the store cannot be
-// read.
+// read; then nothing is sought any more, as each attempt takes as long as a good one.
 func (w *walk) seek() bool {
 	for step := 0; w.valid && step < nearby && bytes.Compare(w.it.Key(), w.pending) < 0; step++ {
 		w.endRun()
@@ -208,7 +209,11 @@ func (w *walk) seek() bool {
 		w.apart++
 		w.begun, w.valid = true, w.it.SeekGE(w.pending)
 	}
-	return w.it.Error() == nil
+	if w.it.Error() == nil {
+		return true
+	}
+	w.close()
+	return false
 }
 
 // endRun stages the removal of the run.

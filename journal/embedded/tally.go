@@ -138,15 +138,17 @@ func (t *tally) supersede(b *pebble.Batch, db *pebble.DB, id segmentID, keys ite
 	if !it.First() && it.Error() == nil {
 		return
 	}
+	unreadable := false // once is enough: each attempt takes as long as a good one
 	for key := range keys {
 		parked = journal.AppendKey(parked[:headLength], key)
-		found := it.SeekGE(parked) && string(it.Key()) == string(parked)
+		found := !unreadable && it.SeekGE(parked) && string(it.Key()) == string(parked)
 		value, err := []byte(nil), it.Error()
 		if found {
 			value, err = it.ValueAndErr()
 		}
 		switch {
-		case err != nil:
+		case unreadable || err != nil:
+			unreadable = true
 			t.lost()
 			del(b, parked)
 		case found:

@@ -32,7 +32,7 @@ func TestStageOf(t *testing.T) {
 		"sockets":            {"internal/poll.(*FD).Write", "crypto/tls.(*Conn).Write", "net/http.(*conn).serve"},
 		"TLS handshake":      {"crypto/tls.(*serverHandshakeState).run", "crypto/tls.(*Conn).HandshakeContext", "net/http.(*conn).serve"},
 		"TLS records":        {"crypto/tls.(*Conn).Read", "audiences/api.(*workspace).read", "net/http.(*conn).serve"},
-		"journal: hand over": {"crypto/sha256.Sum256", "audiences/journal.(*Journal).Append", "audiences/actors.(*cell).Receive"},
+		"journal: hand over": {"crypto/sha256.Sum256", "audiences/journal/embedded.(*Journal).Append", "audiences/actors.(*tenant).Receive"},
 		"garbage collector":  {"runtime.gcDrain", "runtime.gcAssistAlloc", "audiences/api.(*decoder).decode"},
 		"other":              {"main.main"},
 	} {
