@@ -123,9 +123,6 @@ func (s *Standing) MissingSince() time.Time { return s.missingSince }
 // ParkedKeys is the number of parked keys; an upper bound once AllCounted.
 func (s *Standing) ParkedKeys() int { return s.parkedKeys }
 
-// MayHaveParked reports whether a change may meet a parked key that it supersedes.
-func (s *Standing) MayHaveParked() bool { return s.parkedKeys > 0 || !s.AllCounted() }
-
 // AtRest reports whether all is known that there is to know, and nothing is under way
 // but perhaps a call. A move needs the segment's name in the journal.
 func (s *Standing) AtRest() bool {
