@@ -39,3 +39,32 @@ func TestSteadyTrafficGathers(t *testing.T) {
 		})
 	}
 }
+
+// TestAcceptSeveral: the changes of one post are accepted in their order, all or none,
+// whatever segments they are for; and so they are found after a restart.
+func TestAcceptSeveral(t *testing.T) {
+	for name, then := range map[string]func(*scene){"kept": func(*scene) {}, "restarted": (*scene).restart} {
+		t.Run(name, func(t *testing.T) {
+			play(t, sandbox.Options{}, Options{}, func(s *scene) {
+				s.add("3")
+				change := func(segment string, verb audience.Verb, keys string) audience.Change {
+					return audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", segment), Verb: verb, Keys: audience.KeysOf(keysOf(keys)...)}
+				}
+				reply := make(chan error, 1)
+				s.relay.Accept(reply, change("s", audience.Add, "1 2"), change("t", audience.Add, "5"), change("s", audience.Delete, "2 3"), change("t", audience.Add, "6"))
+				s.must(<-reply)
+				s.faulty.traps[appendKeys].set(0, 1, false)
+				s.relay.Accept(reply, change("s", audience.Add, "8"), change("u", audience.Add, "9"))
+				if err := <-reply; err != ErrCrashed {
+					s.Errorf("answer %v, want %v", err, ErrCrashed)
+				}
+				then(s)
+				s.at(time.Minute)
+				s.expectMembers("1")
+				s.expectMembersOf("token", "t", "5 6")
+				s.expectMembersOf("token", "u", "")
+				s.expectRest()
+			})
+		})
+	}
+}

@@ -124,7 +124,8 @@ func (s *segment) accepted(m *accepted) {
 	if s.heard != nil {
 		s.heard()
 	}
-	maxHeld := min(s.MaxKeysHeld, s.batch.Held()+s.claim(m.keys.Len())) // what is beyond stays in the journal alone
+	held := s.batch.Held()
+	maxHeld := held + s.claim(min(m.keys.Len(), max(0, s.MaxKeysHeld-held))) // what is beyond stays in the journal alone
 	switch {
 	case s.standing.Yielded():
 		maxHeld = 0 // whose it will be is not known yet

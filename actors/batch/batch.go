@@ -71,7 +71,7 @@ func (b *Batch) Apply(verb audience.Verb, keys iter.Seq[audience.Key], version j
 		maxHeld = 0 // a page has shown newer keys: what became of these the journal knows
 	}
 	for key := range keys {
-		if late && b.versions.drawnAfter(key, version) {
+		if late && b.versions.drawnSince(key, version) {
 			continue
 		}
 		delete(b.versions.exact, key)
@@ -261,12 +261,13 @@ func (b *Batch) settle(keys *audience.KeySet) *audience.KeySet {
 }
 
 // Discard takes the held keys of a verb out, to be deleted undelivered, and returns
-// them. Those of except are left in the journal, and are drawn again. Nothing may be
-// in flight.
+// them. Those of except are left in the journal, and are drawn again; so are those that
+// a page has shown with a change that Apply has not told of, which nobody meant. Nothing
+// may be in flight.
 func (b *Batch) Discard(verb audience.Verb, except *audience.KeySet) *audience.KeySet {
 	keys := take(b.set(verb), b.HeldOf(verb))
 	for key := range keys.All() {
-		if except.Has(key) {
+		if except.Has(key) || b.versions.untold(key) {
 			keys.Remove(key)
 			b.Expect(1)
 		}

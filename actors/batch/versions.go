@@ -28,11 +28,17 @@ func (v *versions) accept(version journal.Version) (late bool) {
 	return version <= v.shown
 }
 
-// drawnAfter reports whether a key was drawn with a change after that version: a newer
-// one of this node, or one of another node, which was on the disk later.
-func (v *versions) drawnAfter(key audience.Key, version journal.Version) bool {
+// drawnSince reports whether a key was drawn with the change of that version or a later
+// one: of this node, or of another node, which was on the disk later.
+func (v *versions) drawnSince(key audience.Key, version journal.Version) bool {
 	exact, ok := v.exact[key]
-	return ok && exact > version
+	return ok && exact >= version
+}
+
+// untold reports whether a key was drawn with a change that Apply has not told of yet.
+func (v *versions) untold(key audience.Key) bool {
+	exact, ok := v.exact[key]
+	return ok && exact.Node() == ownNode && exact > v.accepted
 }
 
 func (v *versions) show(version journal.Version) {

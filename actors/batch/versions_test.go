@@ -119,3 +119,24 @@ func TestDrawnBeforeItWasTold(t *testing.T) {
 		t.Errorf("not after %d, %d drawn", selection.NotAfter, len(drawn))
 	}
 }
+
+// TestDiscardSparesTheUntold covers I3: a change came after the operator's wish, and a
+// page shows it before Apply tells of it. It is not discarded with what was meant.
+func TestDiscardSparesTheUntold(t *testing.T) {
+	now, keys := time.Now(), numbers(3)
+	b := New(10, 4)
+	b.Unread(true)
+	b.Draw()
+	b.Drawn(journal.Page{Entries: []journal.Entry{
+		{Key: keys[0], Verb: audience.Add, Version: 4},
+		{Key: keys[1], Verb: audience.Add, Version: 6},
+		{Key: keys[2], Verb: audience.Add, Version: journal.MakeVersion(3, 1)},
+	}}, true, now)
+	if b.HasStored() {
+		t.Fatal("all is drawn")
+	}
+	gone := b.Discard(audience.Add, &audience.KeySet{})
+	if gone.Len() != 2 || gone.Has(keys[1]) || !b.HasStored() {
+		t.Errorf("%d keys are discarded; others are stored: %v", gone.Len(), b.HasStored())
+	}
+}
