@@ -2,10 +2,11 @@ package embedded
 
 import (
 	"context"
-	"github.com/cockroachdb/pebble/v2"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // compactions gives the store leave for its compactions, one at a time, and for

@@ -2,14 +2,15 @@ package embedded
 
 import (
 	"errors"
-	"github.com/cockroachdb/errors/oserror"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/cockroachdb/errors/oserror"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // files is the file system that a journal lies on: the disk, or memory.

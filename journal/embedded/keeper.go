@@ -1,17 +1,19 @@
 package embedded
 
 import (
-	"audiences/audience"
-	"audiences/journal"
 	"context"
 	"crypto/rand"
 	"errors"
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/rs/zerolog"
 	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+
+	"audiences/audience"
+	"audiences/journal"
 )
 
 // lookEvery is how often the disk and the directory are looked at.

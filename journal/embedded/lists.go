@@ -1,11 +1,13 @@
 package embedded
 
 import (
+	"fmt"
+	"iter"
+
+	"github.com/cockroachdb/pebble/v2"
+
 	"audiences/audience"
 	"audiences/journal"
-	"fmt"
-	"github.com/cockroachdb/pebble/v2"
-	"iter"
 )
 
 // Segments lists all described segments as they are at the call's begin, in no

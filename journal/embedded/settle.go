@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
 	"audiences/audience"
 	"audiences/journal"
-	"github.com/cockroachdb/pebble/v2"
-	"time"
 )
 
 // Settle stages the removal of what is pending as selected.

@@ -1,10 +1,12 @@
 package embedded
 
 import (
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
 	"audiences/audience"
 	"audiences/journal"
-	"github.com/cockroachdb/pebble/v2"
-	"slices"
 )
 
 // stepKeys is the most keys that one step of a long operation handles.
