@@ -84,7 +84,10 @@ func TestLateChanges(t *testing.T) {
 		{Key: keys[1], Verb: audience.Delete, Version: 8},
 		{Key: keys[2], Verb: audience.Add, Version: 3},
 	}}, true, now)
-	b.Apply(audience.Add, slices.Values(keys[1:2]), 5, 10)    // was overwritten by the delete
+	b.Apply(audience.Add, slices.Values(keys[1:2]), 5, 10) // was overwritten by the delete
+	if b.HeldOf(audience.Delete) != 1 {
+		t.Error("the older change took the place of the one that was drawn")
+	}
 	b.Apply(audience.Delete, slices.Values(keys[:1]), 6, 10)  // of a key that is held
 	b.Apply(audience.Add, slices.Values(keys[3:4]), 7, 10)    // may be settled by now: the journal knows
 	b.Apply(audience.Delete, slices.Values(keys[1:2]), 8, 10) // what the page has shown
