@@ -31,30 +31,27 @@ func measureIntake(ctx context.Context, h *house, r *report) error {
 		cost := t.spread(relayServer, costInMicros)
 		r.check(what+": CPU a post", "40 us", cost.text("%.0f")+" us", cost.median <= 40, true)
 		r.turns("intake", what, t)
-		if segments == manySegments {
-			if err := measureOpen(ctx, h, r, s); err != nil {
-				return err
-			}
-		}
 		if err := s.finish(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return measureOpen(ctx, h, r)
 }
 
 // measureOpen: posts at a fixed rate. Each turn is a load of its own.
-func measureOpen(ctx context.Context, h *house, r *report, s *ledgered) error {
+func measureOpen(ctx context.Context, h *house, r *report) error {
 	rate := of(h.options, openRate, openRate/4)
+	t, s, err := h.beside(h.ecdsa, manySegments, func(t target) (outcome, error) {
+		return t.openLoop(ctx, openConnections, float64(rate), h.each)
+	})
+	if err != nil {
+		return err
+	}
 	before, err := s.site.relay.Metrics()
 	if err != nil {
 		return err
 	}
-	t := &turns{}
-	t.add(relayServer, func() (outcome, error) {
-		return s.site.target(s.ledger).openLoop(ctx, openConnections, float64(rate), h.each)
-	})
-	if err := t.measure(h.rounds, 0); err != nil {
+	if err := t.measure(h.rounds, 1); err != nil {
 		return err
 	}
 	after, err := s.site.relay.Metrics()
@@ -69,7 +66,7 @@ func measureOpen(ctx context.Context, h *house, r *report, s *ledgered) error {
 	r.check(what+": p50", "2 ms", p50.text("%.2f")+" ms", p50.median < 2 && kept, true)
 	r.check(what+": p99", "10 ms", fmt.Sprintf("%s ms; %.1f %% of commits over 10 ms", p99.text("%.1f"), 100*slow), p99.median < 10 && kept, true)
 	r.turns("intake", what, t)
-	return nil
+	return s.finish(ctx)
 }
 
 // measureHandshakes: a new connection for each post, as the lambda does it.
@@ -125,9 +122,32 @@ func (h *house) beside(key string, segments int, load func(target) (outcome, err
 		t.stop = append(t.stop, child.Kill)
 		t.add(reference.name, func() (outcome, error) { return load(server) })
 	}
+	if h.before != "" {
+		if err := h.addBefore(t, key, segments, load); err != nil {
+			return nil, nil, err
+		}
+	}
 	l := newLedger("", segments)
 	t.add(relayServer, func() (outcome, error) { return load(s.target(l)) })
 	return t, &ledgered{s, l}, nil
+}
+
+// addBefore has another version of the relay measured too.
+func (h *house) addBefore(t *turns, key string, segments int, load func(target) (outcome, error)) error {
+	s, err := h.newSite(key, nil)
+	if err != nil {
+		return err
+	}
+	if s.binary, err = filepath.Abs(h.before); err != nil {
+		return err
+	}
+	if err := s.start(nil); err != nil {
+		return err
+	}
+	l := newLedger("", segments)
+	t.stop = append(t.stop, func() { _ = s.stop() }) // what it accepted is not looked for
+	t.add(beforeServer, func() (outcome, error) { return load(s.target(l)) })
+	return nil
 }
 
 // finish looks for every accepted key and ends the processes.

@@ -62,6 +62,7 @@ func run(ctx context.Context, args []string) error {
 	flags.BoolVar(&o.quick, "quick", false, "short runs, and limits that leave room for a busy machine")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each pair is measured, in turns")
 	flags.DurationVar(&o.each, "each", 4*time.Second, "how long one measurement lasts")
+	flags.StringVar(&o.before, "before", "", "the binary of an earlier version of the relay, which is measured in turns with this one")
 	only := flags.String("only", "", "names of scenarios, with commas: "+names())
 	write := flags.Bool("write", false, "put the tables and the plot into docs/")
 	if err := flags.Parse(args); err != nil {
@@ -102,6 +103,7 @@ type options struct {
 	quick  bool
 	rounds int
 	each   time.Duration
+	before string // the binary of another version of the relay; "": none
 }
 
 // of is the full size, or that of the short form.

@@ -87,10 +87,16 @@ func measureStages(ctx context.Context, h *house, r *report) error {
 	if err != nil {
 		return err
 	}
-	rows := [][]string{{"CPU a post", "keep-alive", "new connection, ECDSA"}}
+	paced, err := h.stageCosts(ctx, func(t target, lasting time.Duration) (outcome, error) {
+		return t.openLoop(ctx, openConnections, openRate, lasting)
+	})
+	if err != nil {
+		return err
+	}
+	rows := [][]string{{"CPU a post", "keep-alive", fmt.Sprintf("keep-alive, %d posts/s", openRate), "new connection, ECDSA"}}
 	for _, name := range append(stageNames(), commitStage) {
-		if kept[name]+fresh[name] != "" {
-			rows = append(rows, []string{name, kept[name], fresh[name]})
+		if kept[name]+paced[name]+fresh[name] != "" {
+			rows = append(rows, []string{name, kept[name], paced[name], fresh[name]})
 		}
 	}
 	r.table("stages", rows)

@@ -21,6 +21,7 @@ const (
 	waitingServer = "bare Echo, 0.5 ms wait"
 	durableServer = "bare log"
 	leanServer    = "lean durable server"
+	beforeServer  = "relay before"
 	relayServer   = "relay"
 )
 
