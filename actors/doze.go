@@ -18,7 +18,7 @@ import (
 func (c *cell) doze(ctx actor.Context) {
 	s := c.segment
 	switch {
-	case c.asleep || s == nil || s.idle():
+	case s == nil || s.idle():
 		c.rest(ctx)
 		return
 	case !s.mayDoze():
@@ -26,7 +26,7 @@ func (c *cell) doze(ctx actor.Context) {
 	}
 	stop(s.timer)
 	s.timer, s.armed = nil, time.Time{}
-	c.dozing = true
+	c.phase = cellDozing
 	ctx.Send(c.pid, &segmentIdle{segment: s.name, generation: c.generation, seen: c.seen, keep: s.remains(time.Now())})
 }
 
@@ -79,7 +79,7 @@ func (s *survivor) inherit(d *dormantSegment) {
 
 // forsake takes the keys off the count of those in memory that go with the segment.
 func (c *cell) forsake() {
-	if c.segment == nil || !c.dozing {
+	if c.phase != cellDozing {
 		return
 	}
 	kept := c.segment.remains(time.Now()).repeat.Weight()
