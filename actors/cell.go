@@ -35,8 +35,8 @@ type cellPhase uint8
 const (
 	cellBorn    cellPhase = iota // what the segment is has to be read from the journal
 	cellAwake                    // the segment is there
-	cellDozing                   // so it is; it has said what is to be kept of it, and its timer is stopped
-	cellAsleep                   // the journal has nothing of it but its name; a million of these may be, and all they cost is their cells
+	cellDozing                   // so it is; it has said what is to be kept of it, and its alarm is cancelled
+	cellAsleep                   // the journal has nothing of it but its name. All it costs is the cell: there may be a million
 	cellCrashed                  // what it knew may be spoilt, and is to be read from the journal again
 )
 
@@ -71,7 +71,7 @@ func (c *cell) Receive(ctx actor.Context) {
 		return
 	case *tick:
 		if c.phase == cellDozing {
-			return // it was on its way when the timer was stopped
+			return // it was on its way when the alarm was cancelled
 		}
 	case fromParent:
 		if c.phase == cellDozing {
@@ -115,7 +115,7 @@ func (c *cell) begin() *segment {
 
 func (c *cell) drop() {
 	if c.segment != nil {
-		stop(c.segment.timer)
+		c.segment.alarm.cancel()
 		c.segment = nil
 	}
 }

@@ -13,8 +13,8 @@ import (
 // that is on its way to an actor is lost (see roster). Who cannot doze now does not
 // answer, and is asked again.
 
-// doze tells the tenant what is to be kept of the segment, and ends its timer: what
-// the tenant decides not to let go, it sends a message that arms it again.
+// doze tells the tenant what is to be kept of the segment, and cancels its alarm:
+// what the tenant decides not to let go, it sends a message that sets it again.
 func (c *cell) doze(ctx actor.Context) {
 	s := c.segment
 	switch {
@@ -24,8 +24,7 @@ func (c *cell) doze(ctx actor.Context) {
 	case !s.mayDoze():
 		return
 	}
-	stop(s.timer)
-	s.timer, s.armed = nil, time.Time{}
+	s.alarm.cancel()
 	c.phase = cellDozing
 	ctx.Send(c.pid, &segmentIdle{segment: s.name, generation: c.generation, seen: c.seen, keep: s.remains(time.Now())})
 }
