@@ -103,7 +103,7 @@ func (c *cell) begin() *segment {
 		// What made it crash may be among its keys: look again, but not at once, and
 		// until then leave everything in the journal.
 		s.batch.Unread(true)
-		s.drawAt = time.Now().Add(pace.Backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+		s.drawAt = time.Now().Add(pace.Backoff(c.failures, c.FirstBackoff, c.MaxBackoff, c.Random))
 	case c.kept != nil:
 		s.wake(c.kept)
 	default:
@@ -141,7 +141,7 @@ func (c *cell) crashed(ctx actor.Context) {
 		return
 	}
 	c.phase = cellCrashed
-	c.crashes++
+	c.failures++
 	c.metrics.crashes.Inc()
 	c.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", c.id).Str("segment", c.name.name).
 		Msg("BUG: a segment's actor crashed; it starts again from the journal")
