@@ -9,28 +9,36 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// cell is the actor of a segment. What the segment knows comes and goes in it:
-//
-//	asleep --any message--> segment --nothing to do, nothing to remember--> asleep
-//	                         |   ^
-//	                   panic |   | next message, backoff
-//	                         v   |
-//	                        crashed
-//
-// Asleep, nothing of it is in the journal but its name, and all it costs is the
-// cell: there may be a million of these. After a crash what it knew may be spoilt,
-// and is read from the journal again.
+// cell is the actor of a segment. What the segment knows comes and goes in it, see
+// cellPhase.
 type cell struct {
 	hidden[cell]
 	*owner
 	name       localName
 	generation uint64
 	survivor
-	asleep  bool
-	dozing  bool            // has said what is to be kept of it, and waits to be let go
-	kept    *dormantSegment // of the one before; nil: it did not doze
-	segment *segment        // nil: asleep, or crashed, or not begun
+	phase   cellPhase
+	kept    *dormantSegment // of the one before, until this one is awake; nil: it did not doze
+	segment *segment        // awake or dozing; else nil
 }
+
+// cellPhase is how much of the segment is there:
+//
+//	born --any message--> awake --nothing to do, nothing to remember--> asleep --any message--> awake
+//	                      awake --doze--> dozing --anything else from the tenant--> awake
+//	(any of these) --panic--> crashed --any message--> awake, which waits for a backoff
+//
+// Rest and doze ask whether the cell may be let go, and wake nobody. It may if it is
+// idle, asleep or dozing.
+type cellPhase uint8
+
+const (
+	cellBorn    cellPhase = iota // what the segment is has to be read from the journal
+	cellAwake                    // the segment is there
+	cellDozing                   // so it is; it has said what is to be kept of it, and its alarm is cancelled
+	cellAsleep                   // the journal has nothing of it but its name. All it costs is the cell: there may be a million
+	cellCrashed                  // what it knew may be spoilt, and is to be read from the journal again
+)
 
 // owner is what all segments of a tenant have in common. It does not change.
 type owner struct {
@@ -62,50 +70,52 @@ func (c *cell) Receive(ctx actor.Context) {
 		c.doze(ctx)
 		return
 	case *tick:
-		if c.dozing {
-			return // it was on its way when the timer was stopped
+		if c.phase == cellDozing {
+			return // it was on its way when the alarm was cancelled
 		}
 	case fromParent:
-		c.dozing = false
+		if c.phase == cellDozing {
+			c.phase = cellAwake
+		}
 	}
 	if c.segment == nil {
 		c.segment = c.begin()
 	}
 	c.segment.receive(ctx)
 	if c.segment.blank() {
-		c.asleep = true
+		c.phase = cellAsleep
 		c.drop()
 	}
 }
 
-// begin makes the segment: as one that was asleep, or else to be read from the
-// journal.
+// begin makes the segment, as one of which nothing is in the journal if it was asleep,
+// else to be read from there.
 func (c *cell) begin() *segment {
 	s := newSegment(c)
 	s.release() // what the one before waited for does not come any more
 	switch {
 	case c.yielded:
 		s.giveUp()
-	case c.asleep:
+	case c.phase == cellAsleep:
 		s.standing.Empty()
 		s.batch.Forget()
-	case c.crashes > 0:
+	case c.phase == cellCrashed:
 		// What made it crash may be among its keys: look again, but not at once, and
 		// until then leave everything in the journal.
 		s.batch.Unread(true)
-		s.drawAt = time.Now().Add(pace.Backoff(c.crashes, c.FirstBackoff, c.MaxBackoff, c.Random))
+		s.drawAt = time.Now().Add(pace.Backoff(c.failures, c.FirstBackoff, c.MaxBackoff, c.Random))
 	case c.kept != nil:
 		s.wake(c.kept)
 	default:
 		s.batch.Unread(c.backlog)
 	}
-	c.asleep, c.kept = false, nil
+	c.phase, c.kept = cellAwake, nil
 	return s
 }
 
 func (c *cell) drop() {
 	if c.segment != nil {
-		stop(c.segment.timer)
+		c.segment.alarm.cancel()
 		c.segment = nil
 	}
 }
@@ -113,10 +123,10 @@ func (c *cell) drop() {
 // rest lets the tenant know if the segment has nothing to do and nothing to
 // remember that the journal does not.
 func (c *cell) rest(ctx actor.Context) {
-	if s := c.segment; c.asleep || s != nil && s.idle() {
+	if s := c.segment; c.phase == cellAsleep || s != nil && s.idle() {
 		ctx.Send(c.pid, &segmentIdle{
 			segment: c.name.of(c.id), generation: c.generation, seen: c.seen,
-			forget: c.asleep || s.standing.Stateless() && !s.standing.Yielded(), // what is in the journal then is not known
+			forget: c.phase == cellAsleep || s.standing.Stateless() && !s.standing.Yielded(), // what is in the journal then is not known
 		})
 	}
 }
@@ -130,7 +140,8 @@ func (c *cell) crashed(ctx actor.Context) {
 	if reason == nil {
 		return
 	}
-	c.crashes++
+	c.phase = cellCrashed
+	c.failures++
 	c.metrics.crashes.Inc()
 	c.Logger.Error().Str("panic", panicText(reason)).Stringer("tenant", c.id).Str("segment", c.name.name).
 		Msg("BUG: a segment's actor crashed; it starts again from the journal")

@@ -13,20 +13,19 @@ import (
 // that is on its way to an actor is lost (see roster). Who cannot doze now does not
 // answer, and is asked again.
 
-// doze tells the tenant what is to be kept of the segment, and ends its timer: what
-// the tenant decides not to let go, it sends a message that arms it again.
+// doze tells the tenant what is to be kept of the segment, and cancels its alarm:
+// what the tenant decides not to let go, it sends a message that sets it again.
 func (c *cell) doze(ctx actor.Context) {
 	s := c.segment
 	switch {
-	case c.asleep || s == nil || s.idle():
+	case s == nil || s.idle():
 		c.rest(ctx)
 		return
 	case !s.mayDoze():
 		return
 	}
-	stop(s.timer)
-	s.timer, s.armed = nil, time.Time{}
-	c.dozing = true
+	s.alarm.cancel()
+	c.phase = cellDozing
 	ctx.Send(c.pid, &segmentIdle{segment: s.name, generation: c.generation, seen: c.seen, keep: s.remains(time.Now())})
 }
 
@@ -79,7 +78,7 @@ func (s *survivor) inherit(d *dormantSegment) {
 
 // forsake takes the keys off the count of those in memory that go with the segment.
 func (c *cell) forsake() {
-	if c.segment == nil || !c.dozing {
+	if c.phase != cellDozing {
 		return
 	}
 	kept := c.segment.remains(time.Now()).repeat.Weight()

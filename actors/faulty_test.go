@@ -52,8 +52,8 @@ type faulty struct {
 	Journal
 	deliver func(context.Context, splitclient.Call) splitclient.Outcome
 	traps   [methods]trap
-	before  func()               // if set: called before each call of the journal
-	noted   func(journal.Append) // if set: told of each that is passed on
+	before  func()                                               // if set: called before each call of the journal
+	append  func(journal.Intake, journal.Append) journal.Version // if set: hands an append to the journal
 }
 
 // trap is what is to happen to the next calls of a method.
@@ -95,11 +95,12 @@ func (f *faulty) Park(p journal.Park)         { _ = f.strike(park); f.Journal.Pa
 func (f *faulty) Forget(s audience.Segment)   { _ = f.strike(forget); f.Journal.Forget(s) }
 
 func (f *faulty) Append(a journal.Append) journal.Version {
-	if err := f.strike(appendKeys); err != nil && a.Done != nil { // and what became of the keys is not known
+	err := f.strike(appendKeys)
+	if err != nil && a.Done != nil { // and what became of the keys is not known
 		a.Done(err)
 		a.Done = nil
-	} else if f.noted != nil {
-		f.noted(a)
+	} else if f.append != nil {
+		return f.append(f.Journal, a)
 	}
 	return f.Journal.Append(a)
 }

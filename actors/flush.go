@@ -131,7 +131,7 @@ func (s *segment) backOff(now time.Time) {
 
 // delivered settles the chunk, and goes on with the hunt, if one is on.
 func (s *segment) delivered(chunk *batch.Chunk, now time.Time, send func(any)) {
-	s.survivor.crashes = 0
+	s.survivor.failures = 0
 	s.metrics.delivered[chunk.Verb].Add(float64(chunk.Keys.Len()))
 	settled, park := s.batch.Delivered()
 	s.settle(settled, chunk.NotAfter, send)

@@ -29,6 +29,10 @@ type house struct {
 	faulty  *faulty
 	faults  []func() // remove them
 
+	elsewhere journal.Intake     // the second writer: another node that shares the journal, past the relay
+	unseen    map[placedKey]bool // last changed from elsewhere, since the relay looked at all places
+	restarts  bool               // what makes it look at rest: a restart, or else an operator
+
 	current map[string]audience.Tenant // of an organisation
 	tokens  int                        // made so far
 	model   map[place]map[string]bool  // the replay of all accepted changes
@@ -50,6 +54,12 @@ type house struct {
 
 // place is a segment as Split has it, whatever token is in use.
 type place struct{ organisation, name string }
+
+// placedKey is a key of a place.
+type placedKey struct {
+	place
+	key string
+}
 
 // change is a change before it knows its tenant.
 type change struct {
@@ -100,6 +110,7 @@ func newHouse(t *rapid.T) *house {
 	h.timeout = rapid.SampledFrom([]time.Duration{5 * time.Second, houseFlush, 15 * time.Second}).Draw(t, "timeout")
 	h.prepare(sandbox.Options{MaxKeys: 3, History: true, Allowed: h.allowed.has}, h.timeout, nil)
 	h.sleepy = rapid.Bool().Draw(t, "sleepy")
+	h.restarts = rapid.Bool().Draw(t, "restarts")
 	for _, organisation := range houseOrganisations {
 		h.newToken(organisation)
 		for _, name := range []string{"sA", "sB"} {
@@ -122,7 +133,8 @@ func (h *house) newToken(organisation string) {
 
 func (h *house) start() {
 	h.open()
-	h.faulty = &faulty{Journal: h.store, deliver: h.client.Do, before: h.lose, noted: h.order.note}
+	h.faulty = &faulty{Journal: h.store, deliver: h.client.Do, before: h.lose, append: h.order.append}
+	h.elsewhere, h.unseen = h.store.Writer(1), map[placedKey]bool{} // the replay looks at all places
 	h.born = time.Now()
 	unproven := 0
 	if h.sleepy {
@@ -207,6 +219,7 @@ func (h *house) note(format string, args ...any) {
 func (h *house) replay(c change) {
 	h.note("accepted %v", c)
 	for _, key := range c.keys {
+		delete(h.unseen, placedKey{c.place, key})
 		if c.verb == audience.Add {
 			h.model[c.place][key] = true
 		} else {
@@ -330,19 +343,35 @@ func (h *house) crash() {
 	h.start()
 }
 
+// retryParked also makes the relay look at all places: a retry reads the journal, whether
+// anything is parked or not.
 func (h *house) retryParked() {
 	for _, at := range h.places() {
 		h.operate(at, false, Retry, time.Time{})
 	}
+	clear(h.unseen)
 }
 
-// settle waits until nothing is pending but the keys of parked segments.
+// look makes the relay see what came from elsewhere, of which nobody tells it. Where
+// nothing did it is left alone: all else it must know by itself.
+func (h *house) look() {
+	switch {
+	case len(h.unseen) == 0:
+	case h.restarts:
+		h.crash()
+	default:
+		h.retryParked()
+	}
+}
+
+// settle waits until nothing is pending but the keys of parked segments, and those of
+// which the relay need not know yet.
 func (h *house) settle() {
 	for waited := time.Duration(0); ; waited += houseFlush {
 		pending := false
 		for listed, err := range h.store.Segments() {
 			h.must(err)
-			pending = pending || listed.Pending && (listed.State.Parked == nil || !h.onlyPoison(listed.Segment))
+			pending = pending || listed.Pending && !h.mayWait(listed)
 		}
 		if !pending {
 			return
@@ -369,10 +398,17 @@ func (h *house) waiting() (lines []string) {
 	return lines
 }
 
-func (h *house) onlyPoison(segment audience.Segment) bool {
-	pending := h.pendingKeys(segment)
-	_, has := pending[poisonKey]
-	return h.poisoned && has && len(pending) == 1
+// mayWait: each pending key of a segment was changed from elsewhere, or is the poisoned
+// one of a parked segment.
+func (h *house) mayWait(listed journal.Listed) bool {
+	poisoned := h.poisoned && listed.State.Parked != nil
+	for key := range h.pendingKeys(listed.Segment) {
+		unseen := func(at place) bool { return h.segment(at) == listed.Segment && h.unseen[placedKey{at, key}] }
+		if !(poisoned && key == poisonKey) && !slices.ContainsFunc(h.places(), unseen) {
+			return false
+		}
+	}
+	return true
 }
 
 func (h *house) pendingKeys(segment audience.Segment) map[string]audience.Verb {

@@ -232,7 +232,7 @@ type (
 	unparked struct {
 		hidden[unparked]
 		by      *segment
-		wish    *operate // nil: a reprieve
+		wish    *operate // nil: it was no operator, see segment.releaseKeys
 		retried bool
 		parked  int // before
 		keys    int // that are not any more

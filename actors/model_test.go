@@ -15,9 +15,9 @@ import (
 )
 
 // TestModel is the heart of the tests (I1 to I6, I9): random histories of
-// changes, waits, faults of Split, panics, passivation, crashes, pauses and
-// rotated tokens; at rest Split has what the accepted changes make, and parked
-// is what Split refuses.
+// changes, of this process and of a second writer, waits, faults of Split, panics,
+// passivation, crashes, pauses and rotated tokens; at rest Split has what the accepted
+// changes make, and parked is what Split refuses.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
@@ -31,6 +31,7 @@ func TestModel(t *testing.T) {
 				"burst": func(t *rapid.T) {
 					h.accept(rapid.SliceOfN(rapid.Custom(h.drawChange), 2, 6).Draw(t, "changes")...)
 				},
+				"elsewhere": func(t *rapid.T) { h.acceptElsewhere(h.drawPosts(t, true)) },
 				"wait": func(t *rapid.T) {
 					time.Sleep(time.Duration(rapid.IntRange(1, 30_000).Draw(t, "ms")) * time.Millisecond)
 				},
@@ -125,6 +126,8 @@ func (h *house) rest() {
 		h.settle()
 		h.retryParked() // a hunt that was on when the fault ended may have blamed its last keys since
 	}
+	h.settle()
+	h.look()
 	h.settle()
 	if h.poisoned {
 		refused := h.refusedKeys()

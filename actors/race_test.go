@@ -27,11 +27,13 @@ type racer struct {
 	run  func() error
 }
 
-// sent is a change that was handed to a relay, and its place in the journal's order.
+// sent is a change that was handed to a relay or to the second writer, and its place in
+// the journal's order.
 type sent struct {
 	change
-	tenant audience.Tenant
-	order  int
+	tenant    audience.Tenant
+	elsewhere bool
+	order     int
 }
 
 // order is the order in which changes came to the journal. Changes of the same content
@@ -51,7 +53,9 @@ func content(segment audience.Segment, verb audience.Verb, keys audience.Keys) s
 	return text
 }
 
-func (o *order) note(a journal.Append) {
+// append notes the changes and hands them to the journal. Nobody else does so between the
+// two: the relay and the second writer would be noted in another order than the journal has.
+func (o *order) append(to journal.Intake, a journal.Append) journal.Version {
 	o.Lock()
 	defer o.Unlock()
 	for _, c := range a.Changes {
@@ -59,6 +63,7 @@ func (o *order) note(a journal.Append) {
 		of := content(c.Segment, c.Verb, c.Keys)
 		o.of[of] = append(o.of[of], o.count)
 	}
+	return to.Append(a)
 }
 
 // take is the place of a change that was answered well.
@@ -123,7 +128,7 @@ func (h *house) race(t *rapid.T) {
 	var all []*sent
 	for range rapid.IntRange(2, 5).Draw(t, "racers") {
 		if rapid.IntRange(0, 2).Draw(t, "posts") > 0 {
-			posts := h.drawPosts(t)
+			posts := h.drawPosts(t, rapid.IntRange(0, 3).Draw(t, "elsewhere") == 0)
 			all = append(all, posts...)
 			racers = append(racers, racer{"post", func() error { return h.send(posts) }})
 		} else {
@@ -148,10 +153,10 @@ func (h *house) drawInstant(t *rapid.T) time.Duration {
 	return max(0, at+rapid.SampledFrom([]time.Duration{0, 0, 0, -1, 1}).Draw(t, "off by"))
 }
 
-func (h *house) drawPosts(t *rapid.T) (posts []*sent) {
+func (h *house) drawPosts(t *rapid.T, elsewhere bool) (posts []*sent) {
 	for range rapid.IntRange(1, 3).Draw(t, "changes") {
 		c := h.drawChange(t)
-		posts = append(posts, &sent{change: c, tenant: h.current[c.organisation]})
+		posts = append(posts, &sent{change: c, tenant: h.current[c.organisation], elsewhere: elsewhere})
 	}
 	return posts
 }
@@ -228,7 +233,11 @@ func (h *house) send(posts []*sent) error {
 		full.Token, full.Segment.Tenant = p.tenant.Token, p.tenant.ID
 		for tries := 0; ; tries++ {
 			reply := make(chan error, 1)
-			h.relay.Accept(reply, full)
+			if p.elsewhere {
+				h.appendElsewhere(reply, p.tenant, full)
+			} else {
+				h.relay.Accept(reply, full)
+			}
 			select {
 			case err := <-reply:
 				if err == nil {
@@ -248,11 +257,33 @@ func (h *house) send(posts []*sent) error {
 	return nil
 }
 
+// acceptElsewhere has the second writer take changes in.
+func (h *house) acceptElsewhere(posts []*sent) {
+	h.note("the second writer")
+	h.must(h.send(posts))
+	h.replayInOrder(posts)
+}
+
+// appendElsewhere appends a change past the relay, as another node does that shares the
+// journal.
+func (h *house) appendElsewhere(reply chan<- error, tenant audience.Tenant, c audience.Change) {
+	h.elsewhere.PutTenant(tenant)
+	h.order.append(h.elsewhere, journal.Append{Tenant: tenant.ID, Done: through(reply), Changes: []journal.Change{
+		{Segment: c.Segment, Verb: c.Verb, Keys: c.Keys, Describe: true},
+	}})
+}
+
 // replayInOrder takes the changes into the model as they came to the journal.
 func (h *house) replayInOrder(all []*sent) {
 	slices.SortFunc(all, func(a, b *sent) int { return cmp.Compare(a.order, b.order) })
 	for _, s := range all {
 		h.replay(s.change)
+		if !s.elsewhere {
+			continue
+		}
+		for _, key := range s.keys {
+			h.unseen[placedKey{s.place, key}] = true
+		}
 	}
 }
 
@@ -279,7 +310,8 @@ func (h *house) raceWithAMove(t *rapid.T, old audience.Tenant, organisation stri
 		for range rapid.IntRange(0, 3).Draw(t, "changes") {
 			h.fresh++
 			at := place{organisation, rapid.SampledFrom([]string{"sA", "sB"}).Draw(t, "segment")}
-			posts = append(posts, &sent{change: change{at, audience.Add, []string{fmt.Sprint("m", h.fresh)}}, tenant: tenant})
+			fresh := change{at, audience.Add, []string{fmt.Sprint("m", h.fresh)}}
+			posts = append(posts, &sent{change: fresh, tenant: tenant, elsewhere: rapid.Bool().Draw(t, "elsewhere")})
 		}
 		all = append(all, posts...)
 		racers = append(racers, racer{"post", func() error { return h.send(posts) }})

@@ -17,14 +17,17 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Errors that Accept answers with. On any of them the change may or may not
-// have become durable (I1): the caller must be told to send it again.
+// Errors that Accept and the operator's methods answer with, beside those of the
+// journal. On any error of Accept the change may or may not have become durable (I1): the
+// caller must be told to send it again.
 var (
-	ErrCrashed   = errors.New("the actor that had the change in hand crashed")
-	errReplaying = errors.New("pending segments are still being read from the journal")
-	errDraining  = errors.New("the relay is stopping")
-	errNotMoved  = errors.New("the move was given up")
+	ErrCrashed  = errors.New("the actor that had the message in hand crashed")
+	errDraining = errors.New("the relay is stopping") // of Ready as well
+	errNotMoved = errors.New("the move was given up") // of MoveTenant alone
 )
+
+// errReplaying is what Ready says at first.
+var errReplaying = errors.New("pending segments are still being read from the journal")
 
 // SegmentView is what one segment shows of itself: counts, never keys.
 type SegmentView struct {

@@ -34,12 +34,11 @@ type segment struct {
 	batch    batch.Batch
 	standing standing.Standing
 	readyAt  time.Time    // when the call that is waited for or under way should have begun
-	drawAt   time.Time    // no draw before: backoff after a crash or a read error
+	drawAt   time.Time    // no draw before: backoff after a crash or a failed read
 	counting *counting    // under way; nil: none is
 	owed     []answerable // messages that were received and are not answered yet
 
-	timer *time.Timer
-	armed time.Time // when the timer fires; zero: not armed
+	alarm alarm // for what is next
 }
 
 func newSegment(c *cell) *segment {
@@ -55,7 +54,7 @@ func (s *segment) receive(ctx actor.Context) {
 	}
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
-		if s.drawAt.IsZero() && !s.standing.Yielded() {
+		if !s.standing.Yielded() {
 			s.draw(ctx)
 		}
 	case *accepted:
@@ -88,7 +87,7 @@ func (s *segment) receive(ctx actor.Context) {
 	case *drain:
 		s.standing.Drain()
 	case *tick:
-		s.armed = time.Time{}
+		s.alarm.fired()
 	default:
 		return
 	}
@@ -136,7 +135,7 @@ func (s *segment) accepted(m *accepted) {
 	s.batch.Apply(m.verb, m.keys.All(), m.version, maxHeld)
 }
 
-// step does what is due and arms the timer for what is next. It runs after
+// step does what is due and sets the alarm for what is next. It runs after
 // every message, so that no handler has to think of what follows.
 func (s *segment) step(ctx actor.Context) {
 	now := time.Now()
@@ -152,8 +151,7 @@ func (s *segment) step(ctx actor.Context) {
 	}
 	s.batch.DeletesOnly(s.standing.DeletesOnly())
 	s.batch.Follow(now, s.FlushInterval)
-	next := earlierOf(s.standing.PausedUntil(), s.drawIfDue(ctx, now), s.askIfDue(ctx, now))
-	s.arm(ctx, next, now)
+	s.alarm.set(ctx, earlierOf(s.standing.PausedUntil(), s.drawIfDue(ctx, now), s.askIfDue(ctx, now)), &tick{})
 	if s.standing.Hurries() && s.standing.Gathering() && s.callAt(now).IsZero() && !s.batch.Drawing() {
 		s.reportDrained()
 	}
@@ -225,19 +223,6 @@ func (s *segment) probeAt(leave standing.Leave, now time.Time) time.Time {
 		return time.Time{}
 	}
 	return s.standing.ProbeAt()
-}
-
-func (s *segment) arm(ctx actor.Context, at, now time.Time) {
-	if at.Equal(s.armed) {
-		return
-	}
-	s.armed = at
-	if at.IsZero() {
-		stop(s.timer)
-		s.timer = nil
-		return
-	}
-	s.timer = wake(ctx, s.timer, at.Sub(now), &tick{})
 }
 
 // idle: there is nothing to do, and no answer to come.

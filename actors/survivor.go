@@ -15,7 +15,7 @@ type survivor struct {
 	uncounted             atomic.Bool  // stored may be less than there is
 	backlog               bool         // the journal had keys when the tenant started the actor
 	seen                  uint64       // messages from the tenant
-	crashes               int          // since the last call that was delivered
+	failures              int          // crashes and failed reads since the last call that was delivered
 	weight                int          // of settings.inMemory, for what the batch has
 	reserved              int          // of it as well, for a page that is being read
 

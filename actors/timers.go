@@ -43,11 +43,17 @@ func (a *alarm) set(ctx actor.Context, at time.Time, message any) {
 	if at.Equal(a.at) {
 		return
 	}
-	if a.at = at; at.IsZero() {
-		stop(a.timer)
+	if at.IsZero() {
+		a.cancel()
 		return
 	}
-	a.timer = wake(ctx, a.timer, time.Until(at), message)
+	a.at, a.timer = at, wake(ctx, a.timer, time.Until(at), message)
+}
+
+// cancel has the message not come. It may be on its way.
+func (a *alarm) cancel() {
+	stop(a.timer)
+	a.timer, a.at = nil, time.Time{}
 }
 
 // fired is to be called when the message has come.

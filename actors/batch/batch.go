@@ -11,8 +11,9 @@
 //	         (journal alone)                     repeated +
 //
 // The files: batch.go has the sets and the chunk in flight, backlog.go the keys that
-// are in the journal alone, versions.go how the journal recognises keys, hunt.go the search for keys that Split refuses, dues.go
-// the times, and remains.go what a caller keeps of a batch that it lets go.
+// are in the journal alone, versions.go how the journal recognises keys, hunt.go the
+// search for keys that Split refuses, dues.go the times, and remains.go what a caller
+// keeps of a batch that it lets go.
 package batch
 
 import (
