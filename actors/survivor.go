@@ -6,18 +6,20 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // survivor is what is left of a segment that sleeps or crashed. The counts are read
 // by the tenant, the rest belongs to the cell alone.
 type survivor struct {
-	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
-	uncounted             atomic.Bool  // stored may be less than there is
-	backlog               bool         // the journal had keys when the tenant started the actor
-	seen                  uint64       // messages from the tenant
-	crashes               int          // since the last call that was delivered
-	weight                int          // of settings.inMemory, for what the batch has
-	reserved              int          // of it as well, for a page that is being read
+	adds, deletes, stored atomic.Int64                 // what the batch has, for the operator
+	uncounted             atomic.Bool                  // stored may be less than there is
+	said                  atomic.Pointer[status.Phase] // what the segment is about; nil: nothing
+	backlog               bool                         // the journal had keys when the tenant started the actor
+	seen                  uint64                       // messages from the tenant
+	crashes               int                          // since the last call that was delivered
+	weight                int                          // of settings.inMemory, for what the batch has
+	reserved              int                          // of it as well, for a page that is being read
 
 	last     splitclient.Reason // of the last call; "" before the first
 	accepted journal.Version    // of the last change that the tenant told of; all older ones are known
@@ -25,8 +27,12 @@ type survivor struct {
 }
 
 func (s *survivor) view(name audience.Segment) SegmentView {
+	phase := status.Phase{Condition: status.Condition{State: status.Idle}}
+	if said := s.said.Load(); said != nil {
+		phase = *said
+	}
 	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()),
-		Stored: int(s.stored.Load()), Uncounted: s.uncounted.Load()}
+		Stored: int(s.stored.Load()), Uncounted: s.uncounted.Load(), Phase: phase}
 }
 
 // publish shows what the batch has.
