@@ -33,7 +33,7 @@ var law = map[string][]string{
 	"audiences/api/connections":         {},
 	"audiences/api/keyfile":             {},
 	"audiences/audience":                {},
-	"audiences/cli":                     {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient"},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/journal":                 {"audience"},
 	"audiences/journal/embedded":        {"audience", "journal", "journal/embedded/damage"},
