@@ -103,7 +103,7 @@ func (c *cell) begin() *segment {
 		// What made it crash may be among its keys: look again, but not at once, and
 		// until then leave everything in the journal.
 		s.batch.Unread(true)
-		s.drawAt = time.Now().Add(pace.Backoff(c.failures, c.FirstBackoff, c.MaxBackoff, c.Random))
+		s.drawAt = time.Now().Add(pace.Backoff(int(c.failures), c.FirstBackoff, c.MaxBackoff, c.Random))
 	case c.kept != nil:
 		s.wake(c.kept)
 	default:

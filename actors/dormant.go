@@ -47,5 +47,5 @@ type dormantSegment struct {
 
 func (d *dormantSegment) view(tenant audience.TenantID) SegmentView {
 	adds, deletes := d.repeat.Counts()
-	return SegmentView{Segment: d.name.of(tenant), Adds: adds, Deletes: deletes, Stored: d.stored, Uncounted: d.more}
+	return SegmentView{Segment: d.name.of(tenant), Adds: adds, Deletes: deletes, Stored: d.stored, Uncounted: d.more, Phase: d.phase()}
 }

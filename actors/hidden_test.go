@@ -38,7 +38,7 @@ var ours = []any{
 	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
 	localName{}, whereabouts{},
 	dormantTenant{}, dormantSegment{}, &notices{},
-	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{},
+	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{}, listedTenant{},
 }
 
 // forOperators are shown to operators, with what Split said.

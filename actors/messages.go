@@ -7,6 +7,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // Messages that travel down, from the door to the registry, a tenant, a segment.
@@ -91,7 +92,7 @@ type (
 	listTenant struct {
 		down
 		answer
-		views *[]SegmentView // are put here
+		listed *listedTenant // is put here
 	}
 	// found tells the registry, at the start, that the journal has keys of a segment
 	// whose tenant has never delivered anything. Where there are many of these it gets
@@ -135,12 +136,21 @@ type surrendering struct {
 }
 
 // listing is what a list leads to: who answers with a tenant's segments, and where.
-// Each view is there when as many answers are.
+// Each tenant has put in its part when as many answers are.
 type listing struct {
 	hidden[listing]
-	views   [][]SegmentView
+	tenants []listedTenant
 	done    <-chan error
 	dormant []dormantSegments
+	address status.AddressGate
+}
+
+// listedTenant is what one tenant lists.
+type listedTenant struct {
+	hidden[listedTenant]
+	id    audience.TenantID
+	gate  status.TenantGate
+	views []SegmentView
 }
 
 // dormantSegments is the segments of a dormant tenant. The registry adds to the

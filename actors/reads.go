@@ -108,7 +108,7 @@ func (s *segment) drawFailed(err error, now time.Time) {
 	s.standing.ReadFailed()
 	s.batch.DrawFailed()
 	s.survivor.failures++
-	s.drawAt = now.Add(pace.Backoff(s.survivor.failures, s.FirstBackoff, s.MaxBackoff, s.Random))
+	s.drawAt = now.Add(pace.Backoff(int(s.survivor.failures), s.FirstBackoff, s.MaxBackoff, s.Random))
 	s.Logger.Error().Err(err).Stringer("tenant", s.name.Tenant).Str("segment", s.name.Name).
 		Msg("damaged journal: stored keys of a segment cannot be read; will try again")
 }

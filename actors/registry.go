@@ -7,6 +7,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -239,12 +240,13 @@ func (r *registry) grant(ctx actor.Context) {
 // list has all tenants list their segments, and lists those of the dormant ones.
 func (r *registry) list(ctx actor.Context, m *list) {
 	done := make(chan error, r.tenants.len()) // room for all: no tenant ever blocks on it
-	views := make([][]SegmentView, r.tenants.len())
-	left := views
+	tenants := make([]listedTenant, r.tenants.len())
+	left := tenants
 	for _, c := range r.tenants.children.All() {
-		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, views: &left[0]})
+		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, listed: &left[0]})
 		left = left[1:]
 	}
-	*m.asked = listing{views: views, done: done, dormant: r.unproven.list()}
+	*m.asked = listing{tenants: tenants, done: done, dormant: r.unproven.list(),
+		address: status.AddressGate{Blocked: r.egress.BlockedUntil(), Waiting: r.turns.Waiting()}}
 	m.give(nil)
 }

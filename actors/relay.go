@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -37,6 +37,8 @@ type SegmentView struct {
 	Stored  int // keys that are in the journal alone; an upper bound once they are counted
 
 	Uncounted bool // they are being counted, after a start: Stored may be less than there is
+
+	Phase status.Phase // what the segment is about
 }
 
 // Relay is the door to the actors.
@@ -117,16 +119,14 @@ func (r *Relay) Ready() error { return *r.ready.Load() }
 // Segments lists what the active segments and the dormant tenants hold, in no order.
 // A segment without pending keys may be missing.
 func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
-	var asked listing
-	if err := r.ask(ctx, func(a answer) any { return &list{answer: a, asked: &asked} }); err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
+	asked, err := r.list(ctx)
+	if err != nil {
+		return nil, err
 	}
-	for range asked.views {
-		if err := await(ctx, asked.done); err != nil {
-			return nil, fmt.Errorf("list segments: %w", err)
-		}
+	var all []SegmentView
+	for _, l := range asked.tenants {
+		all = append(all, l.views...)
 	}
-	all := slices.Concat(asked.views...)
 	for _, d := range asked.dormant {
 		for i := range d.segments {
 			all = append(all, d.segments[i].view(d.tenant))

@@ -93,6 +93,7 @@ func (s *segment) receive(ctx actor.Context) {
 	}
 	s.step(ctx)
 	s.publish()
+	s.say(time.Now())
 	s.explain()
 	s.owed = slices.DeleteFunc(s.owed, answerable.answered)
 }

@@ -6,27 +6,33 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // survivor is what is left of a segment that sleeps or crashed. The counts are read
 // by the tenant, the rest belongs to the cell alone.
 type survivor struct {
-	adds, deletes, stored atomic.Int64 // what the batch has, for the operator
-	uncounted             atomic.Bool  // stored may be less than there is
-	backlog               bool         // the journal had keys when the tenant started the actor
-	seen                  uint64       // messages from the tenant
-	failures              int          // crashes and failed reads since the last call that was delivered
-	weight                int          // of settings.inMemory, for what the batch has
-	reserved              int          // of it as well, for a page that is being read
+	adds, deletes, stored atomic.Int64                 // what the batch has, for the operator
+	said                  atomic.Pointer[status.Phase] // what the segment is about, for the operator as well; nil: nothing
+	uncounted             atomic.Bool                  // stored may be less than there is
+	failures              int32                        // crashes and failed reads since the last call that was delivered
+	backlog               bool                         // the journal had keys when the tenant started the actor
+	yielded               bool                         // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
+	seen                  uint64                       // messages from the tenant
+	weight                int                          // of settings.inMemory, for what the batch has
+	reserved              int                          // of it as well, for a page that is being read
 
 	last     splitclient.Reason // of the last call; "" before the first
 	accepted journal.Version    // of the last change that the tenant told of; all older ones are known
-	yielded  bool               // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
 }
 
 func (s *survivor) view(name audience.Segment) SegmentView {
+	phase := status.Phase{Condition: status.Condition{State: status.Idle}}
+	if said := s.said.Load(); said != nil {
+		phase = *said
+	}
 	return SegmentView{Segment: name, Adds: int(s.adds.Load()), Deletes: int(s.deletes.Load()),
-		Stored: int(s.stored.Load()), Uncounted: s.uncounted.Load()}
+		Stored: int(s.stored.Load()), Uncounted: s.uncounted.Load(), Phase: phase}
 }
 
 // publish shows what the batch has.

@@ -118,7 +118,7 @@ func (t *tenant) receive(ctx actor.Context) {
 			endIfAlone(ctx)
 		}
 	case *listTenant:
-		*m.views = t.list()
+		*m.listed = listedTenant{id: t.id, gate: t.gate(time.Now()), views: t.list()}
 		m.give(nil)
 	case *drain:
 		t.drain(ctx, m)

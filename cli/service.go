@@ -150,7 +150,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
 	event := s.logger.Info().EmbedObject(s.process.build).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
-		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
+		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Status: s.relay.Status, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}

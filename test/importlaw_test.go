@@ -24,16 +24,16 @@ const module = "audiences"
 // the law, so that a new one has to be thought about.
 var law = map[string][]string{
 	"audiences":                         {"cli"},
-	"audiences/actors":                  {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient"},
+	"audiences/actors":                  {"actors/batch", "actors/pace", "actors/standing", "audience", "journal", "splitclient", "status"},
 	"audiences/actors/batch":            {"audience", "journal"}, // pure: the plain types of the journal
 	"audiences/actors/pace":             {"audience", "splitclient"},
 	"audiences/actors/standing":         {"audience", "journal", "splitclient"}, // pure as well
 	"audiences/api":                     {"actors", "api/connections", "audience"},
-	"audiences/api/admin":               {"actors", "api/connections", "audience"},
+	"audiences/api/admin":               {"actors", "api/connections", "audience", "status"},
 	"audiences/api/connections":         {},
 	"audiences/api/keyfile":             {},
 	"audiences/audience":                {},
-	"audiences/cli":                     {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient"},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/journal":                 {"audience"},
 	"audiences/journal/embedded":        {"audience", "journal", "journal/embedded/damage"},
@@ -42,6 +42,7 @@ var law = map[string][]string{
 	"audiences/memory":                  {},
 	"audiences/sandbox":                 {"audience"},
 	"audiences/splitclient":             {"audience"},
+	"audiences/status":                  {},
 	"audiences/test":                    {},
 	"audiences/test/bench":              {"sandbox", "test/harness"}, // starts the relay as a process
 	"audiences/test/e2e":                {},

@@ -19,7 +19,8 @@ type Calls struct {
 	limiter     Limiter
 	paused      bool // by an operator
 	pausedUntil time.Time
-	refused     int // 401s in a row; while there are any, one call at a time tries the token
+	refused     int       // 401s in a row; while there are any, one call at a time tries the token
+	refusedAt   time.Time // the first of them
 	waiting     Waitlist
 	underway    map[audience.Segment]struct{}
 	requeue     map[audience.Segment]time.Time // asked for another permit while its call is under way
@@ -28,8 +29,9 @@ type Calls struct {
 
 // Kept is what outlives the actor of a tenant that is let go with keys pending.
 type Kept struct {
-	Refused int       // 401s in a row
-	Blocked time.Time // no call before
+	Refused   int       // 401s in a row
+	RefusedAt time.Time // the first of them
+	Blocked   time.Time // no call before
 }
 
 // Waits says how long a tenant waits after what Split answers.
@@ -53,12 +55,14 @@ const (
 // NewCalls makes the calls of a tenant with this ceiling, in calls per second; 0:
 // no ceiling.
 func NewCalls(rate float64, kept Kept) Calls {
-	return Calls{limiter: Limiter{Rate: rate, blocked: kept.Blocked}, refused: kept.Refused}
+	return Calls{limiter: Limiter{Rate: rate, blocked: kept.Blocked}, refused: kept.Refused, refusedAt: kept.RefusedAt}
 }
 
 // Keep is what NewCalls needs to go on where these calls are, of which none may be
 // under way.
-func (c *Calls) Keep() Kept { return Kept{Refused: c.refused, Blocked: c.limiter.blocked} }
+func (c *Calls) Keep() Kept {
+	return Kept{Refused: c.refused, RefusedAt: c.refusedAt, Blocked: c.limiter.blocked}
+}
 
 // Pause lets no call begin until then; zero: until Resume.
 func (c *Calls) Pause(until time.Time) { c.paused, c.pausedUntil = true, until }
@@ -150,6 +154,7 @@ func (c *Calls) tokenRefused(now time.Time, w *Waits) TokenNews {
 	c.refused++
 	c.limiter.block(now.Add(Backoff(c.refused, w.Token, w.Probe, w.Random)))
 	if c.refused == 1 {
+		c.refusedAt = now
 		return TokenRefused
 	}
 	return NoNews
@@ -171,6 +176,29 @@ func (c *Calls) Underway() int { return len(c.underway) }
 func (c *Calls) Barred(now time.Time) bool {
 	paused := c.paused && (c.pausedUntil.IsZero() || c.pausedUntil.After(now))
 	return paused || c.limiter.Blocked(now)
+}
+
+// Gate is what keeps all segments of the tenant from calling. Times are zero where they
+// do not apply.
+type Gate struct {
+	Paused       bool
+	PausedUntil  time.Time // zero: until Resume
+	Refused      bool      // Split refuses the token
+	RefusedSince time.Time
+	Blocked      time.Time // no call before, by Split's word; in the past: now
+	Waiting      int       // segments that want a call
+}
+
+// Gate is that of now.
+func (c *Calls) Gate(now time.Time) Gate {
+	g := Gate{Refused: c.refused > 0, Blocked: c.limiter.blocked, Waiting: c.waiting.Len()}
+	if g.Paused = c.paused && (c.pausedUntil.IsZero() || c.pausedUntil.After(now)); g.Paused {
+		g.PausedUntil = c.pausedUntil
+	}
+	if g.Refused {
+		g.RefusedSince = c.refusedAt
+	}
+	return g
 }
 
 // Idle reports whether there is nothing under way, and nothing to remember that the

@@ -62,6 +62,10 @@ func (l *Limiter) Wait(now time.Time) time.Duration {
 // rate.
 func (l *Limiter) Blocked(now time.Time) bool { return l.blocked.After(now) }
 
+// BlockedUntil is when Split's word no longer keeps calls from beginning; in the past:
+// now.
+func (l *Limiter) BlockedUntil() time.Time { return l.blocked }
+
 // Underway is the number of calls that have begun and not ended.
 func (l *Limiter) Underway() int { return l.underway }
 

@@ -249,6 +249,16 @@ func (t *Turns) forget(w *turn) {
 // Busy reports whether a tenant waits for a slot or holds one.
 func (t *Turns) Busy(id audience.TenantID) bool { return t.tenants.Get(id) != nil }
 
+// Waiting is the number of tenants that wait for a slot.
+func (t *Turns) Waiting() (n int) {
+	for _, line := range t.lines {
+		for _, q := range line {
+			n += len(q.items)
+		}
+	}
+	return n
+}
+
 // Held is how many slots a tenant holds.
 func (t *Turns) Held(id audience.TenantID) int {
 	if w := t.tenants.Get(id); w != nil {

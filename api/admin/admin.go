@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"audiences/api/connections"
+	"audiences/status"
 )
 
 // Options say what a Server shows.
@@ -30,6 +31,8 @@ type Options struct {
 	Ready func() error
 	// Gatherer is what /metrics shows. nil: nothing.
 	Gatherer prometheus.Gatherer
+	// Status is what the JSON API tells of; nil: there is no JSON API.
+	Status func(context.Context) ([]status.Tenant, error)
 	// MaxConnections is how many connections may be open at once; beyond it the
 	// one whose last request is longest ago is let go. 0: 64.
 	MaxConnections int
@@ -82,6 +85,11 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{}))
+	if s.options.Status != nil {
+		mux.HandleFunc("GET "+apiPath+"/summary", s.summary)
+		mux.HandleFunc("GET "+apiPath+"/tenants", s.listTenants)
+		mux.HandleFunc("GET "+apiPath+"/segments", s.listSegments)
+	}
 	return mux
 }
 

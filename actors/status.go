@@ -1,0 +1,147 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"audiences/audience"
+	"audiences/splitclient"
+	"audiences/status"
+)
+
+// What the relay says of itself: a segment publishes its phase where its tenant can
+// read it, the tenant and the registry add what keeps all segments from calling, and
+// package status makes conditions and sentences of the three.
+
+// Status is the state of every tenant with its segments, the tenants by fingerprint and
+// the segments by their names. A segment that was let go with nothing pending is missing.
+func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
+	asked, err := r.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	var all []status.Tenant
+	for _, l := range asked.tenants {
+		all = append(all, describe(l.id, l.gate, asked.address, l.views, now))
+	}
+	for _, d := range asked.dormant {
+		views := make([]SegmentView, 0, len(d.segments))
+		for i := range d.segments {
+			views = append(views, d.segments[i].view(d.tenant))
+		}
+		all = append(all, describe(d.tenant, status.TenantGate{}, asked.address, views, now))
+	}
+	slices.SortFunc(all, func(a, b status.Tenant) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return all, nil
+}
+
+func describe(id audience.TenantID, gate status.TenantGate, address status.AddressGate, views []SegmentView, now time.Time) status.Tenant {
+	segments := make([]status.Segment, 0, len(views))
+	for _, v := range views {
+		counts := status.Counts{Pending: v.Adds + v.Deletes + v.Stored, More: v.Uncounted, Parked: v.Phase.Parked}
+		condition := status.Resolve(v.Phase, gate, address, counts.Pending, now)
+		segments = append(segments, status.Segment{
+			Workspace: v.Segment.Workspace, Environment: v.Segment.Environment, TrafficType: v.Segment.TrafficType, Segment: v.Segment.Name,
+			Condition: condition, Counts: counts, Sentence: status.Sentence(condition, counts, now),
+		})
+	}
+	return status.NewTenant(id.String(), gate, segments, now)
+}
+
+// list asks the registry and all tenants.
+func (r *Relay) list(ctx context.Context) (*listing, error) {
+	var asked listing
+	if err := r.ask(ctx, func(a answer) any { return &list{answer: a, asked: &asked} }); err != nil {
+		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	for range asked.tenants {
+		if err := await(ctx, asked.done); err != nil {
+			return nil, fmt.Errorf("list segments: %w", err)
+		}
+	}
+	return &asked, nil
+}
+
+// say publishes what the segment is about, where that has changed. Who is idle says
+// nothing: there may be a million of these.
+func (s *segment) say(now time.Time) {
+	next, before := s.phase(now), s.survivor.said.Load()
+	if next.State == status.Idle && next.Parked == 0 {
+		if before != nil {
+			s.survivor.said.Store(nil)
+		}
+		return
+	}
+	if next.Since.IsZero() && next.State != status.Idle {
+		next.Since = now
+		if before != nil && before.State == next.State {
+			next.Since = before.Since
+		}
+	}
+	if before == nil || *before != next {
+		s.survivor.said.Store(&next)
+	}
+}
+
+// phase is what the segment knows of itself.
+func (s *segment) phase(now time.Time) status.Phase {
+	b, st := &s.batch, &s.standing
+	asked := st.Waiting()
+	of := func(c status.Condition) status.Phase {
+		return status.Phase{Condition: c, Asked: asked, Parked: st.ParkedKeys()}
+	}
+	switch flight := b.Flight(); {
+	case st.Calling():
+		return of(status.Condition{State: status.Calling})
+	case st.Paused():
+		return of(status.Condition{State: status.Paused, Until: st.PausedUntil()})
+	case st.Fetching(), !st.Known(), b.Drawing() && b.Held() == 0:
+		return of(status.Condition{State: status.Reading})
+	case st.ParkedSegment():
+		why := st.Record().Parked
+		return of(status.Condition{State: status.Parked, Since: why.At, Until: st.ProbeAt(), Reason: why.Reason, OnlyAdds: st.DeletesOnly()})
+	case b.Pending() == 0:
+		return of(status.Condition{State: status.Idle})
+	case flight != nil && flight.Attempts > 0 && !s.tenantWaits():
+		return of(status.Condition{State: status.Repeating, Until: b.Repeat(), Attempts: flight.Attempts, Reason: string(s.survivor.last)})
+	case asked:
+		return of(status.Condition{State: status.Waiting})
+	case b.Held() == 0:
+		return of(status.Condition{State: status.Waiting, WaitsFor: status.ForInterval, Until: s.callAt(now)})
+	}
+	return of(status.Condition{State: status.Gathering, Until: s.callAt(now)})
+}
+
+// tenantWaits: what became of the last call concerns the tenant, which waits for it.
+func (s *segment) tenantWaits() bool {
+	switch s.survivor.last {
+	case splitclient.ThrottledIP, splitclient.ThrottledOrg, splitclient.ThrottledUnsaid, splitclient.Unauthorized:
+		return true
+	}
+	return false
+}
+
+// phase is what is known of a segment without an actor.
+func (d *dormantSegment) phase() status.Phase {
+	switch {
+	case !d.probeAt.IsZero():
+		return status.Phase{Condition: status.Condition{State: status.Parked, Until: d.probeAt, Reason: string(d.last)}}
+	case d.repeat != nil:
+		return status.Phase{Condition: status.Condition{State: status.Repeating, Until: d.due, Reason: string(d.last)}, Asked: true}
+	}
+	return status.Phase{Condition: status.Condition{State: status.Waiting, Until: d.due}, Asked: true}
+}
+
+// gate is what keeps all segments of the tenant from calling.
+func (t *tenant) gate(now time.Time) status.TenantGate {
+	g := t.calls.Gate(now)
+	return status.TenantGate{
+		Paused: g.Paused, PausedUntil: g.PausedUntil,
+		Refused: g.Refused, RefusedAt: g.RefusedSince, RefusedTry: g.Blocked,
+		Blocked: g.Blocked, Waiting: g.Waiting,
+	}
+}

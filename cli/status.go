@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"audiences/api/admin"
+	"audiences/status"
+)
+
+func statusCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "say how the relay is, and which tenants need somebody",
+		Long: `Asks a relay that runs how it is: a verdict in a line, then each tenant with its
+state, how many of its keys are pending and parked, and what comes next. A tenant is
+known by the fingerprint of its apiToken. The one that needs somebody most is first.
+
+  audiences status
+  docker exec audiences /audiences status
+  audiences status --address 10.0.0.7:3010 --json
+
+Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
+`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var sum admin.Summary
+			if done, err := a.get(cmd.Context(), "summary", nil, &sum); done || err != nil {
+				return err
+			}
+			var list admin.TenantList
+			if _, err := a.get(cmd.Context(), "tenants", nil, &list); err != nil {
+				return err
+			}
+			return a.showStatus(sum, list.Tenants)
+		},
+	}
+	a.bind(cmd)
+	return cmd
+}
+
+func (a *adminClient) showStatus(sum admin.Summary, tenants []status.Tenant) error {
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(out, "%s\nIntake: %s.\n", sum.Verdict, sum.Ready)
+	if len(tenants) > 0 {
+		_, _ = fmt.Fprint(out, "\nTENANT\tSTATE\tSEGMENTS\tPENDING\tPARKED\t\n")
+	}
+	for _, t := range tenants {
+		segments := 0
+		for _, n := range t.States {
+			segments += n
+		}
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Tenant, t.State, status.Number(segments), pendingText(t.Counts), status.Number(t.Parked), t.Sentence)
+	}
+	return out.Flush()
+}
+
+func pendingText(n status.Counts) string {
+	if n.More {
+		return status.Number(n.Pending) + "+"
+	}
+	return status.Number(n.Pending)
+}
+
+func segmentsCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	var tenant, state, search, cursor string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "segments",
+		Short: "list segments, the ones that need somebody first",
+		Long: `Asks a relay that runs for its segments: the state of each, how many of its keys are
+pending and parked, and what comes next. Those that need somebody most are first. One
+that was let go with nothing pending is not listed.
+
+States: ` + stateNames() + `.
+
+  audiences segments --state parked
+  audiences segments --tenant 7f3a --search Newsletter
+
+Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
+`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			for name, value := range map[string]string{"tenant": tenant, "state": state, "search": search, "cursor": cursor} {
+				if value != "" {
+					query.Set(name, value)
+				}
+			}
+			var list admin.SegmentList
+			if done, err := a.get(cmd.Context(), "segments", query, &list); done || err != nil {
+				return err
+			}
+			return a.showSegments(list)
+		},
+	}
+	a.bind(cmd)
+	cmd.Flags().StringVar(&tenant, "tenant", "", "only of this tenant: its `fingerprint`, or how that begins")
+	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
+	cmd.Flags().StringVar(&search, "search", "", "only where the segment's or the environment's name has this `text` in it")
+	cmd.Flags().IntVar(&limit, "limit", 100, "so many at most, up to 1,000")
+	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list says that there are more")
+	return cmd
+}
+
+func (a *adminClient) showSegments(list admin.SegmentList) error {
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	if len(list.Segments) > 0 {
+		_, _ = fmt.Fprint(out, "TENANT\tENVIRONMENT/SEGMENT\tSTATE\tPENDING\tPARKED\t\n")
+	}
+	for _, s := range list.Segments {
+		_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\t%s\t%s\t%s\n", s.Tenant, s.Environment, s.Segment.Segment, s.State, pendingText(s.Counts), status.Number(s.Parked), s.Sentence)
+	}
+	_, _ = fmt.Fprintf(out, "%s of %s segments.\n", status.Number(len(list.Segments)), status.Number(list.Matching))
+	if list.Next != "" {
+		_, _ = fmt.Fprintf(out, "There are more: --cursor %s\n", list.Next)
+	}
+	return out.Flush()
+}
+
+func stateNames() (names string) {
+	for i, s := range status.States() {
+		if i > 0 {
+			names += ", "
+		}
+		names += string(s)
+	}
+	return names
+}

@@ -1,0 +1,62 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+)
+
+// troubles are the states that a verdict speaks of, with what it says of one tenant and
+// of several.
+var troubles = []struct {
+	state        State
+	one, several string
+}{
+	{TokenRefused, "its token is refused", "their tokens are refused"},
+	{Parked, "Split refuses a segment of it", "Split refuses segments of them"},
+	{Repeating, "calls for it fail and are repeated", "calls for them fail and are repeated"},
+	{Paused, "it is paused, or a segment of it", "they are paused, or segments of them"},
+}
+
+// Verdict says in a line how the relay is. Tenants are those of Relay.Status.
+func Verdict(tenants []Tenant) string {
+	var all Counts
+	segments, by := 0, map[State][]Tenant{}
+	for _, t := range tenants {
+		all = all.Plus(t.Counts)
+		by[t.State] = append(by[t.State], t)
+		for _, n := range t.States {
+			segments += n
+		}
+	}
+	var said []string
+	for _, trouble := range troubles {
+		switch some := by[trouble.state]; len(some) {
+		case 0:
+		case 1:
+			said = append(said, fmt.Sprintf("Tenant %s: %s, %s kept.", some[0].Tenant, trouble.one, pending(some[0].Counts)))
+		default:
+			said = append(said, fmt.Sprintf("%s tenants: %s, %s kept.", Number(len(some)), trouble.several, pending(sum(some))))
+		}
+	}
+	if all.Parked > 0 {
+		said = append(said, capital(are(keys(all.Parked), all.Parked))+" parked.")
+	}
+	if len(said) == 0 {
+		return fmt.Sprintf("Healthy. %s, %s, %s pending.", count(len(tenants), "tenant"), count(segments, "segment"), pending(all))
+	}
+	return strings.Join(said, " ")
+}
+
+func sum(tenants []Tenant) (all Counts) {
+	for _, t := range tenants {
+		all = all.Plus(t.Counts)
+	}
+	return all
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return Number(n) + " " + what + "s"
+}

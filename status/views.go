@@ -1,0 +1,54 @@
+package status
+
+import "time"
+
+// Segment is one segment of a tenant.
+type Segment struct {
+	Workspace   string `json:"workspace"`
+	Environment string `json:"environment"`
+	TrafficType string `json:"trafficType"`
+	Segment     string `json:"segment"`
+	Condition
+	Counts
+	Sentence string `json:"sentence"`
+}
+
+// Tenant is one tenant with its segments. Its condition is that of the segment that
+// needs an operator most, or what concerns all of them.
+type Tenant struct {
+	Tenant string `json:"tenant"` // the fingerprint of its apiToken
+	Condition
+	Counts
+	Sentence string        `json:"sentence"`
+	States   map[State]int `json:"states"` // how many segments are in each state
+	Segments []Segment     `json:"segments,omitempty"`
+}
+
+// NewTenant sums up what its segments say.
+func NewTenant(fingerprint string, gate TenantGate, segments []Segment, now time.Time) Tenant {
+	t := Tenant{Tenant: fingerprint, States: map[State]int{}, Segments: segments}
+	worst := Condition{State: Idle}
+	for _, s := range segments {
+		t.States[s.State]++
+		t.Counts = t.Plus(s.Counts)
+		if s.State.Rank() < worst.State.Rank() {
+			worst = s.Condition
+		}
+	}
+	if whole := Resolve(Phase{Condition: Condition{State: Idle}}, gate, AddressGate{}, t.Pending, now); whole.State != Idle {
+		worst = whole
+	}
+	t.Condition = worst
+	t.Sentence = Sentence(t.Condition, t.Counts, now)
+	return t
+}
+
+// Rank is the place of a state among States: the one that needs an operator most is 0.
+func (s State) Rank() int {
+	for i, state := range States() {
+		if s == state {
+			return i
+		}
+	}
+	return len(States())
+}

@@ -1,0 +1,75 @@
+package status
+
+import (
+	"testing"
+	"time"
+)
+
+func segmentIn(state State, pending, parked int) Segment {
+	c := Condition{State: state, Since: now.Add(-time.Minute)}
+	return Segment{Segment: "s", Condition: c, Counts: Counts{Pending: pending, Parked: parked}}
+}
+
+// TestTenantShowsTheWorst of what its segments say, and what concerns all of them.
+func TestTenantShowsTheWorst(t *testing.T) {
+	for what, c := range map[string]struct {
+		gate     TenantGate
+		segments []Segment
+		state    State
+		counts   Counts
+	}{
+		"none":             {TenantGate{}, nil, Idle, Counts{}},
+		"all well":         {TenantGate{}, []Segment{segmentIn(Idle, 0, 0), segmentIn(Calling, 3, 0), segmentIn(Gathering, 2, 0)}, Calling, Counts{Pending: 5}},
+		"one parked":       {TenantGate{}, []Segment{segmentIn(Repeating, 7, 0), segmentIn(Parked, 1, 4)}, Parked, Counts{Pending: 8, Parked: 4}},
+		"token refused":    {TenantGate{Refused: true}, []Segment{segmentIn(TokenRefused, 2, 0), segmentIn(Parked, 1, 0)}, TokenRefused, Counts{Pending: 3}},
+		"refused, nothing": {TenantGate{Refused: true}, []Segment{segmentIn(Idle, 0, 0)}, Idle, Counts{}},
+		"paused":           {TenantGate{Paused: true}, []Segment{segmentIn(Paused, 2, 0)}, Paused, Counts{Pending: 2}},
+		"paused, nothing":  {TenantGate{Paused: true}, nil, Paused, Counts{}},
+	} {
+		got := NewTenant("f", c.gate, c.segments, now)
+		if got.State != c.state || got.Counts != c.counts || len(got.Segments) != len(c.segments) {
+			t.Errorf("%s: %+v", what, got)
+		}
+		n := 0
+		for _, of := range got.States {
+			n += of
+		}
+		if n != len(c.segments) || got.Sentence != Sentence(got.Condition, got.Counts, now) {
+			t.Errorf("%s: %d of %d segments are counted; %s", what, n, len(c.segments), got.Sentence)
+		}
+	}
+}
+
+// TestVerdict: one line that names who is in trouble and says that their keys are safe.
+func TestVerdict(t *testing.T) {
+	tenant := func(fingerprint string, gate TenantGate, segments ...Segment) Tenant {
+		return NewTenant(fingerprint, gate, segments, now)
+	}
+	well := tenant("aa", TenantGate{}, segmentIn(Gathering, 1200, 0), segmentIn(Idle, 0, 0))
+	refused := tenant("bb", TenantGate{Refused: true}, segmentIn(TokenRefused, 8120, 0))
+	parked := tenant("cc", TenantGate{}, segmentIn(Parked, 1, 0), segmentIn(Calling, 1, 0))
+	for want, tenants := range map[string][]Tenant{
+		"Healthy. 0 tenants, 0 segments, 0 keys are pending.":                                                                   nil,
+		"Healthy. 1 tenant, 2 segments, 1,200 keys are pending.":                                                                {well},
+		"Tenant bb: its token is refused, 8,120 keys are kept.":                                                                 {well, refused},
+		"2 tenants: their tokens are refused, 16,240 keys are kept. Tenant cc: Split refuses a segment of it, 2 keys are kept.": {parked, refused, well, refused},
+		"Tenant dd: it is paused, or a segment of it, 0 keys are kept.":                                                         {tenant("dd", TenantGate{Paused: true}), well},
+		"Tenant ee: calls for it fail and are repeated, 1 key is kept. 3 keys are parked.":                                      {tenant("ee", TenantGate{}, segmentIn(Repeating, 1, 3))},
+	} {
+		if got := Verdict(tenants); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+// TestEveryStateHasARank of its own.
+func TestEveryStateHasARank(t *testing.T) {
+	for rank, state := range States() {
+		if state.Rank() != rank {
+			t.Errorf("%s: %d, want %d", state, state.Rank(), rank)
+		}
+	}
+	if State("other").Rank() != len(States()) {
+		t.Error("an unknown state has a place")
+	}
+}
