@@ -143,12 +143,12 @@ func (t *tidy) begin(ctx context.Context, urgent bool) {
 		t.run(ctx)
 		t.after.Store(time.Now().Add(5 * time.Since(began)).UnixNano())
 		t.busy.Store(false)
-		t.j.room.signal()
+		t.j.room.Signal()
 	})
 }
 
 func (t *tidy) run(ctx context.Context) {
-	if t.j.compactions.begin(); t.j.room.stuck.Load() {
+	if t.j.compactions.begin(); t.j.room.Stuck() {
 		t.written.Add(1) // it may do more the next time
 	}
 	for _, part := range parts() {
@@ -160,9 +160,9 @@ func (t *tidy) run(ctx context.Context) {
 			t.j.log.Error().Err(err).Msg("the journal's store cannot be compacted")
 		}
 	}
-	if t.j.room.look() == nil {
-		t.j.room.stuck.Store(true) // unless it fits now
-		t.j.room.setMark(t.j.tables())
+	if t.j.room.Look() == nil {
+		t.j.room.SetStuck(true) // unless it fits now
+		t.j.room.SetMark(t.j.tables())
 	}
 }
 

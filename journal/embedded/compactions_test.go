@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"audiences/audience"
+	"audiences/journal/embedded/disk"
 )
 
 // heldUp is a file system on which no compaction gets its first table written
@@ -41,8 +42,8 @@ func TestOpenWaitsForNoCompaction(t *testing.T) {
 		}
 		add(t, j, seg, audience.Add, numbers(tables, 100)...)
 
-		disk := heldUp{memory.CrashClone(nil).fs, release}
-		again := open(t, Options{Dir: "j", files: files{disk}}) // never returns if it waits
+		held := heldUp{memory.CrashClone(nil).fs, release}
+		again := open(t, Options{Dir: "j", files: disk.Files{FS: held}}) // never returns if it waits
 		time.Sleep(compactAfter - 1)
 		synctest.Wait()
 		if n := again.db.Metrics().Compact.NumInProgress; n != 0 {

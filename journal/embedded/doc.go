@@ -5,13 +5,9 @@
 //	open.go         what Open does, and the file FORMAT
 //	setaside.go     opening the store, and setting a damaged one aside (I8)
 //	inspect.go      what an Open would find
-//	files.go        the file system: disk, or memory for tests
-//	storefiles.go   the file system as the store sees it
-//	home.go         where the files have to be found
 //	pebble.go       the store's options, events and log
 //	compactions.go  when the store compacts
-//	room.go         what is left of the disk, and who may have it
-//	keeper.go       looks at disk and directory; the ballast
+//	keeper.go       looks at disk and directory
 //	vault.go        encrypts apiTokens
 //
 //	keyspace.go     the records
@@ -30,7 +26,8 @@
 //	tally.go        how much is parked and paused; tallyscan.go counts it at the start
 //	metrics.go      the other series
 //
-// What tells damage from a torn end is in package damage.
+// The disk, its room and where the files have to be found are in package disk. What tells
+// damage from a torn end is in package damage.
 //
 // # Goroutines
 //
@@ -63,14 +60,14 @@
 // the queue, but it is read after the fsync of the group that it arrived with.
 //
 // What an fsync has made durable must also be found: before the answers the paths are
-// looked up again, see home.
+// looked up again, see disk.Home.
 //
 // # Room
 //
 // Deleting takes room before it gives any. So changes are refused while there is still
 // room to settle and compact what is there, settles wait while a compaction needs what
-// is left, and compactions leave the log its room: see room. Each file of the store tells
-// what it writes and whether that failed, see storeFiles.
+// is left, and compactions leave the log its room: see disk.Room. Each file of the store tells
+// what it writes and whether that failed, see disk.StoreFiles.
 //
 // # Damage
 //
@@ -89,5 +86,5 @@
 // Blocks of tables are checked when they are read: a bad one is an error of the
 // pages and listings that need it, and everything else goes on.
 //
-// This package and damage alone import Pebble; no type of it shows in their users' API.
+// This package, disk and damage alone import Pebble; no type of it shows in their users' API.
 package embedded

@@ -37,7 +37,7 @@ func (j *Journal) append(a journal.Append, version journal.Version) {
 		durable: true,
 		size:    int(room / 2),
 		done: func(err error) {
-			j.room.promises.release(room)
+			j.room.Release(room)
 			if a.Done != nil {
 				a.Done(err)
 			}
@@ -181,4 +181,17 @@ func (o ordered) all() iter.Seq[audience.Key] {
 			}
 		}
 	}
+}
+
+// roomFor is what a change takes of the disk: its records in the log, and as much
+// again for the table that they come into and that has to be compacted.
+func roomFor(keys audience.Keys) (size int64) {
+	for key := range keys.All() {
+		encoded := 9
+		if _, numeric := key.Numeric(); !numeric {
+			encoded = 1 + len(key.Text())
+		}
+		size += int64(2 * (headLength + encoded + 12)) // kind, two lengths, verb, version
+	}
+	return size
 }

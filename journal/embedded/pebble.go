@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"audiences/journal/embedded/damage"
+	"audiences/journal/embedded/disk"
 )
 
 // defaultCacheBytes is small: pending keys are read once, when a segment wakes.
@@ -20,7 +21,7 @@ const defaultOpenTables = 190
 
 // memTable is the size of a memtable: as large as the disk has room for, or as there
 // is memory for.
-func (j *Journal) memTable() int64 { return min(j.room.unit, j.options.MemTableBytes) }
+func (j *Journal) memTable() int64 { return min(j.room.Unit(), j.options.MemTableBytes) }
 
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
@@ -32,7 +33,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	comparer := *pebble.DefaultComparer
 	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
 	options := &pebble.Options{
-		FS:                          storeFiles{j.files, &damage.LogCheck{}, j},
+		FS:                          disk.StoreFiles{Files: j.files, Logs: &damage.LogCheck{}, Room: j.room, Home: j.home, Opened: &j.opened, Fail: j.fail},
 		Comparer:                    &comparer,
 		FormatMajorVersion:          storeFormat,
 		ErrorIfNotExists:            mustExist,
@@ -46,7 +47,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
 		L0StopWritesThreshold: 1 << 20,
 	}
-	if j.room.unit < largestUnit { // a small disk has no room for so many logs
+	if j.room.Unit() < disk.LargestUnit { // a small disk has no room for so many logs
 		options.MemTableStopWritesThreshold = 2
 	}
 	return options
@@ -54,13 +55,13 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 
 func (j *Journal) storeEvents() *pebble.EventListener {
 	return &pebble.EventListener{
-		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
+		CompactionBegin: func(info pebble.CompactionInfo) { j.room.Compacting(inputSize(info)) },
 		CompactionEnd: func(info pebble.CompactionInfo) {
 			j.compactions.failed.Store(info.Err != nil)
-			if errors.Is(info.Err, errNoRoom) {
-				j.room.stuck.Store(true) // the store waits for half a minute
+			if errors.Is(info.Err, disk.ErrNoRoom) {
+				j.room.SetStuck(true) // the store waits for half a minute
 			}
-			j.room.compacting(0)
+			j.room.Compacting(0)
 		},
 		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },
 		BackgroundError: func(err error) {

@@ -19,7 +19,7 @@ func TestStoreShowsNoKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shows := (&Journal{room: &room{unit: largestUnit}}).storeOptions(true).Comparer.FormatKey
+	shows := open(t, inMemory()).storeOptions(true).Comparer.FormatKey
 	for _, key := range []audience.Key{number, text} {
 		encoded := journal.AppendKey(nil, key)
 		record := append(head(prefixPending, id), encoded...)

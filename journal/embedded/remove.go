@@ -41,7 +41,7 @@ func (j *Journal) flushRanges() {
 		return
 	}
 	j.ranges = 0
-	_, _ = j.db.AsyncFlush() // a log that cannot be begun ends the journal, see storeFiles
+	_, _ = j.db.AsyncFlush() // a log that cannot be begun ends the journal, see disk.StoreFiles
 }
 
 func (j *Journal) removing(segment audience.Segment, s journal.Selection) *removal {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"audiences/audience"
+	"audiences/journal/embedded/disk"
 )
 
 // vault encrypts apiTokens for the disk (I7) with AES-256-GCM. The tenant id is
@@ -65,8 +66,8 @@ func (v vault) open(id audience.TenantID, record []byte) (audience.Tenant, error
 }
 
 // readKey reads the token key; an absent file is an error that is fs.ErrNotExist.
-func readKey(files files, path string) (vault, error) {
-	text, err := files.read(path)
+func readKey(files disk.Files, path string) (vault, error) {
+	text, err := files.Read(path)
 	if err != nil {
 		return vault{}, fmt.Errorf("read journal key: %w", err)
 	}
@@ -78,14 +79,14 @@ func readKey(files files, path string) (vault, error) {
 }
 
 // readOrMakeKey is for a new journal: only there may a key be made up.
-func readOrMakeKey(files files, path string) (vault, error) {
+func readOrMakeKey(files disk.Files, path string) (vault, error) {
 	v, err := readKey(files, path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return v, err
 	}
 	var key [keyLength]byte
 	_, _ = rand.Read(key[:])
-	if err := files.replace(path, []byte(hex.EncodeToString(key[:])+"\n")); err != nil {
+	if err := files.Replace(path, []byte(hex.EncodeToString(key[:])+"\n")); err != nil {
 		return vault{}, fmt.Errorf("create journal key: %w", err)
 	}
 	return newVault(key), nil
