@@ -1,33 +1,29 @@
 // Package embedded is the journal on this machine's disk: the roles of package journal
 // over a store of records (Pebble), with one writer, the committer.
 //
-//	journal.go      the Journal, its options, its end
-//	open.go         what Open does, and the file FORMAT
-//	setaside.go     opening the store, and setting a damaged one aside (I8)
-//	inspect.go      what an Open would find
-//	pebble.go       the store's options, events and log
-//	compactions.go  when the store compacts
-//	keeper.go       looks at disk and directory
-//	vault.go        encrypts apiTokens
+//	journal.go    the Journal, its options, its end; the disk or memory that it lies on
+//	open.go       what Open does, and the file FORMAT
+//	setaside.go   opening the store, and setting a damaged one aside (I8)
+//	inspect.go    what an Open would find
+//	pebble.go     the store's options, events and log, and when it compacts
+//	keeper.go     looks at disk and directory, and makes room
+//	metrics.go    the series, and what the log says of parked keys at the start
 //
-//	keyspace.go     the records
-//	queue.go        where operations wait
-//	committer.go    writes them in groups, one fsync each
-//	pace.go         how far fsyncs are apart
-//	intake.go       Append, PutTenant
-//	settle.go       Settle, Park, states, Forget
-//	remove.go       what a Settle and a Park take out of the pending keys, by version
-//	versions.go     gives versions and knows their times
-//	steps.go        Unpark, MoveTenant: operations in many steps
-//	reads.go        Load, Parked, Count
-//	lists.go        Segments, Tenants, Proven
-//	iterate.go      ways through the records
-//	hints.go        what saves the committer a look into the store
-//	tally.go        how much is parked and paused; tallyscan.go counts it at the start
-//	metrics.go      the other series
+//	keyspace.go   the records and their order
+//	queue.go      where operations wait, and how long for others to share an fsync with
+//	committer.go  writes them in groups, one fsync each
+//	intake.go     what is accepted: Append; PutTenant, Prove
+//	settle.go     Settle, Park, states, Forget; which segments may have parked keys
+//	remove.go     what a Settle and a Park take out of the pending keys, by version
+//	versions.go   gives versions and knows their times
+//	steps.go      Unpark, MoveTenant: operations in many steps
+//	reads.go      Load, Parked, Count, and the lists: Segments, Tenants, Proven
+//	iterate.go    ways through the records
+//	tally.go      how much is parked and paused, also from before the start
 //
-// The disk, its room and where the files have to be found are in package disk. What tells
-// damage from a torn end is in package damage.
+// Below it are packages that know nothing of the records: disk (the files, the room for
+// them, where they have to be found), vault (encrypts apiTokens) and damage (tells it from
+// a torn end).
 //
 // # Goroutines
 //

@@ -18,6 +18,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/journal/embedded/disk"
+	"audiences/journal/embedded/vault"
 )
 
 // Options of Open. Dir is required; the zero value of all else has a meaning.
@@ -52,7 +53,7 @@ type Journal struct {
 	files            disk.Files
 	lock             io.Closer
 	db               *pebble.DB
-	vault            vault
+	vault            vault.Vault
 	parked           *parkedSet
 	newest           *newest
 	ranges           int // deleted since the last flush for their sake; belongs to the committer

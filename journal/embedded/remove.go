@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"encoding/binary"
 	"iter"
 	"slices"
 
@@ -230,4 +231,24 @@ func (w *walk) endRun() {
 		}
 	}
 	w.run.records, w.run.ends = w.run.records[:0], w.run.ends[:0]
+}
+
+// newest knows, for the segments that share a slot, the newest version that keys were
+// written with since the start. Where a Selection covers that, none of its keys can be
+// newer, and they need not be looked up. It belongs to the committer.
+type newest struct {
+	slots [1 << 16]journal.Version
+	start journal.Version // no key from before the start is newer than this
+	many  bool            // keys of another node have been there: a version covers nothing
+}
+
+func (n *newest) wrote(id segmentID, version journal.Version) {
+	slot := &n.slots[binary.BigEndian.Uint16(id[:])]
+	*slot = max(*slot, version)
+	n.many = n.many || version.Node() != thisNode
+}
+
+// covered reports that no key of the segment is newer than the version.
+func (n *newest) covered(id segmentID, by journal.Version) bool {
+	return !n.many && by.Covers(max(n.start, n.slots[binary.BigEndian.Uint16(id[:])]))
 }

@@ -126,7 +126,7 @@ func (r *Room) Mark() int64 { return r.mark.Load() }
 func (r *Room) Limited() bool { return r.usage != nil }
 func (r *Room) floor() int64  { return floorUnits * r.unit }
 
-// Look asks the disk. What does not tell leaves the account as it is.
+// Look asks the disk. One that does not tell is an error and leaves the account as it is.
 func (r *Room) Look() error {
 	if !r.Limited() {
 		return nil
@@ -139,7 +139,7 @@ func (r *Room) Look() error {
 	return nil
 }
 
-// SetMark follows the size of the tables.
+// SetMark follows the size of the tables, in bytes.
 func (r *Room) SetMark(tables int64) {
 	r.tables.Store(tables)
 	r.mark.Store(max(r.least, markUnits*r.unit+r.toCompact()))
@@ -151,11 +151,12 @@ func (r *Room) SetMark(tables int64) {
 // toCompact is the most that the next compaction may write.
 func (r *Room) toCompact() int64 { return min(r.tables.Load(), compactUnits*r.unit) }
 
-// ForChanges is what changes may use down to the mark.
+// ForChanges is how many bytes changes may use down to the mark; negative: too many are used.
 func (r *Room) ForChanges() int64 { return r.free.Load() + r.written.Load() - r.mark.Load() }
 
-// Admit takes the room for a change of this many bytes until release, or for two
-// looks at least: an actor that fails may never hand it in.
+// Admit takes the room for a change of this many bytes until Release, or for two
+// looks at least: an actor that fails may never hand it in. It is journal.ErrDiskFull where
+// there is too little.
 func (r *Room) Admit(size int64) error {
 	if r.Limited() && !r.promises.take(size, r.ForChanges()) {
 		return journal.ErrDiskFull
@@ -211,7 +212,7 @@ func (r *Room) fitsBeside(n, compaction int64) bool {
 // Dry reports that there is too little for n bytes even without a compaction.
 func (r *Room) Dry(n int64) bool { return r.free.Load()-n < r.floor() }
 
-// Wrote takes note of what went to the disk.
+// Wrote takes note of the bytes that went to the disk.
 func (r *Room) Wrote(n int64) { r.free.Add(-n) }
 
 // compact is asked before a compaction writes n bytes.

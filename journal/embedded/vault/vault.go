@@ -1,4 +1,6 @@
-package embedded
+// Package vault encrypts the apiTokens that the journal keeps on disk (I7), and reads the
+// key for that from its file.
+package vault
 
 import (
 	"crypto/aes"
@@ -16,17 +18,22 @@ import (
 	"audiences/journal/embedded/disk"
 )
 
-// vault encrypts apiTokens for the disk (I7) with AES-256-GCM. The tenant id is
-// authenticated with each, so that no record passes for another tenant's (I9).
-type vault struct {
+// Vault encrypts apiTokens with AES-256-GCM. The tenant id is authenticated with each, so
+// that no record passes for another tenant's (I9).
+type Vault struct {
 	aead  cipher.AEAD
-	check string // tells whether a journal was written with this key
+	check string
 }
+
+// Check tells whether a journal was written with this key: its text is the same for the
+// same key, and says nothing of it.
+func (v Vault) Check() string { return v.check }
 
 // keyLength is the length of the token key in bytes.
 const keyLength = 32
 
-func newVault(key [keyLength]byte) vault {
+// of makes the vault of a key.
+func of(key [keyLength]byte) Vault {
 	block, err := aes.NewCipher(key[:])
 	if err != nil {
 		panic(err) // the length is right
@@ -37,18 +44,18 @@ func newVault(key [keyLength]byte) vault {
 	}
 	mac := hmac.New(sha256.New, key[:])
 	mac.Write([]byte("audiences journal key check"))
-	return vault{aead: aead, check: hex.EncodeToString(mac.Sum(nil)[:16])}
+	return Vault{aead: aead, check: hex.EncodeToString(mac.Sum(nil)[:16])}
 }
 
-// seal makes a tenant record: nonce, then the encrypted token.
-func (v vault) seal(tenant audience.Tenant) []byte {
+// Seal makes a tenant record: nonce, then the encrypted token.
+func (v Vault) Seal(tenant audience.Tenant) []byte {
 	nonce := make([]byte, v.aead.NonceSize(), 128)
 	_, _ = rand.Read(nonce) // never fails, by its contract
 	return v.aead.Seal(nonce, nonce, []byte(tenant.Token.Reveal()), tenant.ID[:])
 }
 
-// open reads a tenant record. Its errors say nothing of the token.
-func (v vault) open(id audience.TenantID, record []byte) (audience.Tenant, error) {
+// Open reads a tenant record. Its errors say nothing of the token.
+func (v Vault) Open(id audience.TenantID, record []byte) (audience.Tenant, error) {
 	damaged := fmt.Errorf("token of tenant %s cannot be decrypted: its record is damaged", id)
 	if len(record) < v.aead.NonceSize() {
 		return audience.Tenant{}, damaged
@@ -65,29 +72,29 @@ func (v vault) open(id audience.TenantID, record []byte) (audience.Tenant, error
 	return audience.NewTenant(token), nil
 }
 
-// readKey reads the token key; an absent file is an error that is fs.ErrNotExist.
-func readKey(files disk.Files, path string) (vault, error) {
+// Read reads the key, 64 hexadecimal digits; an absent file is an error that is fs.ErrNotExist.
+func Read(files disk.Files, path string) (Vault, error) {
 	text, err := files.Read(path)
 	if err != nil {
-		return vault{}, fmt.Errorf("read journal key: %w", err)
+		return Vault{}, fmt.Errorf("read journal key: %w", err)
 	}
 	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(raw) != keyLength { // the cause would quote the key
-		return vault{}, fmt.Errorf("read journal key: %s does not hold 64 hexadecimal digits", path)
+		return Vault{}, fmt.Errorf("read journal key: %s does not hold 64 hexadecimal digits", path)
 	}
-	return newVault([keyLength]byte(raw)), nil
+	return of([keyLength]byte(raw)), nil
 }
 
-// readOrMakeKey is for a new journal: only there may a key be made up.
-func readOrMakeKey(files disk.Files, path string) (vault, error) {
-	v, err := readKey(files, path)
+// ReadOrMake is for a new journal: only there may a key be made up.
+func ReadOrMake(files disk.Files, path string) (Vault, error) {
+	v, err := Read(files, path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return v, err
 	}
 	var key [keyLength]byte
 	_, _ = rand.Read(key[:])
 	if err := files.Replace(path, []byte(hex.EncodeToString(key[:])+"\n")); err != nil {
-		return vault{}, fmt.Errorf("create journal key: %w", err)
+		return Vault{}, fmt.Errorf("create journal key: %w", err)
 	}
-	return newVault(key), nil
+	return of(key), nil
 }
