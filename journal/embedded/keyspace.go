@@ -29,7 +29,8 @@ import (
 //	'k' segment id, encoded key   pending key: its verb (one byte), and its version as a uvarint; none: 0
 //	'p' segment id, encoded key   parked key: parkedRecord as JSON
 //	'v' node (4 bytes)            uvarint: the node has given no version with a counter beyond it
-//	'w' minute since 1970 (8 b.)  uvarint: the first version of that minute
+//	'W' second since 1970 (8 b.)  uvarint: the first version that was written in that second
+//	'w' minute since 1970 (8 b.)  the same of a minute; written by earlier programs, read and thinned
 //
 // "The last verb wins" (I2) is an overwrite of the 'k' record.
 const (
@@ -41,6 +42,7 @@ const (
 	prefixPending      = 'k'
 	prefixParked       = 'p'
 	prefixReserve      = 'v'
+	prefixSecond       = 'W'
 	prefixMinute       = 'w'
 )
 
