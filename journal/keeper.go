@@ -40,8 +40,9 @@ type Keeper interface {
 	// becomes durable with the next durable write.
 	Prove(audience.TenantID)
 
-	// Since is when a version was given, to within a minute, or within an hour for one
-	// that is older than a day; ok is false where the journal does not know.
+	// Since is when a version was given, to within a second; to within a minute for one that
+	// is older than ten minutes, an hour for one that is older than a day. ok is false
+	// where the journal does not know, as of one that is older than 60 days.
 	Since(Version) (at time.Time, ok bool)
 
 	// Proven lists the tenants that Prove was called for, also those whose token was

@@ -36,8 +36,10 @@ var law = map[string][]string{
 	"audiences/cli":                     {"actors", "api", "api/admin", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/journal":                 {"audience"},
-	"audiences/journal/embedded":        {"audience", "journal", "journal/embedded/damage"},
+	"audiences/journal/embedded":        {"audience", "journal", "journal/embedded/damage", "journal/embedded/disk", "journal/embedded/vault"},
 	"audiences/journal/embedded/damage": {},
+	"audiences/journal/embedded/disk":   {"journal", "journal/embedded/damage"},
+	"audiences/journal/embedded/vault":  {"audience", "journal/embedded/disk"},
 	"audiences/logging":                 {},
 	"audiences/memory":                  {},
 	"audiences/sandbox":                 {"audience"},
@@ -62,7 +64,7 @@ var inTests = map[string][]string{
 var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"audiences/actors"},                                             // and so in none of the packages below it
 	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
-	"github.com/cockroachdb/pebble":     {"audiences/journal/embedded", "audiences/journal/embedded/damage"},
+	"github.com/cockroachdb/pebble":     {"audiences/journal/embedded", "audiences/journal/embedded/damage", "audiences/journal/embedded/disk"},
 	"github.com/spf13/cobra":            {"audiences/cli"},
 }
 
@@ -117,6 +119,7 @@ func TestImportLawCatches(t *testing.T) {
 		{ImportPath: "audiences/actors", Imports: []string{"audiences/journal/embedded"}},
 		{ImportPath: "audiences/journal", Imports: []string{pebble}},
 		{ImportPath: "audiences/journal", Imports: []string{"audiences/journal/embedded"}},
+		{ImportPath: "audiences/journal/embedded/disk", Imports: []string{"audiences/journal/embedded"}},
 		{ImportPath: "audiences/journal", TestImports: []string{"audiences/sandbox"}},
 		{ImportPath: "audiences/journal", XTestImports: []string{"audiences/config"}},
 		{ImportPath: "audiences/test", TestImports: []string{"audiences/journal"}},

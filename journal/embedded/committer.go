@@ -258,7 +258,7 @@ func (c *committer) apply(durability *pebble.WriteOptions) {
 // answer nil: callers look at ended.
 func (c *committer) write(durability *pebble.WriteOptions) {
 	size := int64(c.batch.Len())
-	c.given = c.given || !c.j.room.await(size, func() bool { return c.j.keeper.relieve(size) })
+	c.given = c.given || !c.j.room.Await(size, func() bool { return c.j.keeper.relieve(size) })
 	if !c.ended() {
 		c.j.keeper.tidy.written.Add(size)
 		if err := c.j.db.Apply(c.batch, durability); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
 )
 
 // TestAnsweredMeansDurable: whatever was answered before the power went is there
@@ -84,7 +85,7 @@ func checkAnswered(t *testing.T, got map[string]audience.Verb, n int64) {
 
 // cutPower is a file system whose power goes at the n-th call that writes; cut is what
 // that left, nil before. The store makes such calls in several goroutines at once.
-func cutPower(memory *Memory, n int, random *rand.Rand) (cutting files, cut func() *Memory) {
+func cutPower(memory *Memory, n int, random *rand.Rand) (cutting disk.Files, cut func() *Memory) {
 	var mu sync.Mutex
 	var left *Memory
 	calls := 0
@@ -99,7 +100,7 @@ func cutPower(memory *Memory, n int, random *rand.Rand) (cutting files, cut func
 		}
 		return nil
 	})
-	return files{errorfs.Wrap(memory.fs, injector)}, func() *Memory {
+	return disk.Files{FS: errorfs.Wrap(memory.fs, injector)}, func() *Memory {
 		mu.Lock()
 		defer mu.Unlock()
 		return left
@@ -157,7 +158,7 @@ func TestFailedFsync(t *testing.T) {
 	fatal := make(chan error, 10)
 	j, err := Open(Options{
 		Dir:   "j",
-		files: files{errorfs.Wrap(vfs.NewMem(), injector)},
+		files: disk.Files{FS: errorfs.Wrap(vfs.NewMem(), injector)},
 		Fatal: func(err error) { fatal <- err },
 	})
 	if err != nil {

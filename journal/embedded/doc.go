@@ -1,36 +1,29 @@
 // Package embedded is the journal on this machine's disk: the roles of package journal
 // over a store of records (Pebble), with one writer, the committer.
 //
-//	journal.go      the Journal, its options, its end
-//	open.go         what Open does, and the file FORMAT
-//	setaside.go     opening the store, and setting a damaged one aside (I8)
-//	inspect.go      what an Open would find
-//	files.go        the file system: disk, or memory for tests
-//	storefiles.go   the file system as the store sees it
-//	home.go         where the files have to be found
-//	pebble.go       the store's options, events and log
-//	compactions.go  when the store compacts
-//	room.go         what is left of the disk, and who may have it
-//	keeper.go       looks at disk and directory; the ballast
-//	vault.go        encrypts apiTokens
+//	journal.go    the Journal, its options, its end; the disk or memory that it lies on
+//	open.go       what Open does, and the file FORMAT
+//	setaside.go   opening the store, and setting a damaged one aside (I8)
+//	inspect.go    what an Open would find
+//	pebble.go     the store's options, events and log, and when it compacts
+//	keeper.go     looks at disk and directory, and makes room
+//	metrics.go    the series, and what the log says of parked keys at the start
 //
-//	keyspace.go     the records
-//	queue.go        where operations wait
-//	committer.go    writes them in groups, one fsync each
-//	pace.go         how far fsyncs are apart
-//	intake.go       Append, PutTenant
-//	settle.go       Settle, Park, states, Forget
-//	remove.go       what a Settle and a Park take out of the pending keys, by version
-//	versions.go     gives versions and knows their times
-//	steps.go        Unpark, MoveTenant: operations in many steps
-//	reads.go        Load, Parked, Count
-//	lists.go        Segments, Tenants, Proven
-//	iterate.go      ways through the records
-//	hints.go        what saves the committer a look into the store
-//	tally.go        how much is parked and paused; tallyscan.go counts it at the start
-//	metrics.go      the other series
+//	keyspace.go   the records and their order
+//	queue.go      where operations wait, and how long for others to share an fsync with
+//	committer.go  writes them in groups, one fsync each
+//	intake.go     what is accepted: Append; PutTenant, Prove
+//	settle.go     Settle, Park, states, Forget; which segments may have parked keys
+//	remove.go     what a Settle and a Park take out of the pending keys, by version
+//	versions.go   gives versions and knows their times
+//	steps.go      Unpark, MoveTenant: operations in many steps
+//	reads.go      Load, Parked, Count, and the lists: Segments, Tenants, Proven
+//	iterate.go    ways through the records
+//	tally.go      how much is parked and paused, also from before the start
 //
-// What tells damage from a torn end is in package damage.
+// Below it are packages that know nothing of the records: disk (the files, the room for
+// them, where they have to be found), vault (encrypts apiTokens) and damage (tells it from
+// a torn end).
 //
 // # Goroutines
 //
@@ -63,14 +56,14 @@
 // the queue, but it is read after the fsync of the group that it arrived with.
 //
 // What an fsync has made durable must also be found: before the answers the paths are
-// looked up again, see home.
+// looked up again, see disk.Home.
 //
 // # Room
 //
 // Deleting takes room before it gives any. So changes are refused while there is still
 // room to settle and compact what is there, settles wait while a compaction needs what
-// is left, and compactions leave the log its room: see room. Each file of the store tells
-// what it writes and whether that failed, see storeFiles.
+// is left, and compactions leave the log its room: see disk.Room. Each file of the store tells
+// what it writes and whether that failed, see disk.StoreFiles.
 //
 // # Damage
 //
@@ -89,5 +82,5 @@
 // Blocks of tables are checked when they are read: a bad one is an error of the
 // pages and listings that need it, and everything else goes on.
 //
-// This package and damage alone import Pebble; no type of it shows in their users' API.
+// This package, disk and damage alone import Pebble; no type of it shows in their users' API.
 package embedded

@@ -10,6 +10,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
 )
 
 // TestEachAnswerIsDurable: what any operation but Settle answered is there after a power
@@ -154,7 +155,7 @@ func TestUnreadableListsAreReported(t *testing.T) {
 		return nil
 	})}
 	toggle.On()
-	j = open(t, Options{Dir: "j", files: files{errorfs.Wrap(memory.fs, &toggle)}})
+	j = open(t, Options{Dir: "j", files: disk.Files{FS: errorfs.Wrap(memory.fs, &toggle)}})
 	if listed, errs := collect(j.Segments()); len(errs) == 0 {
 		t.Errorf("segments: %d, and no error", len(listed))
 	}

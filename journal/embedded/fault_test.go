@@ -15,11 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
 )
 
 var faults = flag.Int("journal.faults", 2, "faults of each kind of file operation in TestEveryFault")
@@ -154,8 +154,8 @@ func underFault(t *testing.T, place string) {
 		}
 		return nil
 	})
-	disk := newSmallDisk(onDisk{vfs.Default}, 60<<20, 64<<20)
-	j, err := Open(Options{Dir: dir, files: files{errorfs.Wrap(disk, injector)}, Fatal: func(err error) {
+	small := newSmallDisk(disk.Default, 60<<20, 64<<20)
+	j, err := Open(Options{Dir: dir, files: disk.Files{FS: errorfs.Wrap(small, injector)}, Fatal: func(err error) {
 		fmt.Println("FATAL", err)
 		os.Exit(exitOfFatal)
 	}})

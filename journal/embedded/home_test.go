@@ -96,7 +96,7 @@ func TestMovedDirectory(t *testing.T) {
 func BenchmarkHome(b *testing.B) {
 	j := open(b, Options{Dir: b.TempDir()})
 	for b.Loop() {
-		if err := j.home.check(); err != nil {
+		if err := j.home.Check(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,8 +6,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"strings"
 	"syscall"
+
+	"audiences/journal/embedded/disk"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -30,18 +31,18 @@ type Inspection struct {
 // not for the process that has the journal open: it would lose its lock.
 func Inspect(options Options) (found Inspection) {
 	options.Fatal = func(err error) { panic(err) }
-	options.CacheBytes, options.MemTableBytes = defaultCacheBytes, largestUnit
+	options.CacheBytes, options.MemTableBytes = defaultCacheBytes, disk.LargestUnit
 	place, dir, err := place(options)
 	if err != nil {
 		return Inspection{Faults: []error{fmt.Errorf("open journal: %w", err)}}
 	}
 	options.Dir = dir
-	j := &Journal{options: options, log: options.Logger, files: files{readOnly{FS: place.FS}}}
+	j := &Journal{options: options, log: options.Logger, files: disk.Files{FS: disk.ReadOnly{FS: place.FS}}}
 	j.inspectPlace(&found)
 	found.Holder, err = holder(place.PathJoin(dir, "LOCK"))
 	found.add(err)
 	known, err := j.checkIn()
-	if errors.Is(err, errWouldWrite) {
+	if errors.Is(err, disk.ErrWouldWrite) {
 		found.New = true
 		return found
 	}
@@ -66,7 +67,7 @@ func (j *Journal) inspectPlace(found *Inspection) {
 	dir := j.options.Dir
 	for there := false; ; dir = j.files.PathDir(dir) {
 		var err error
-		if there, err = j.files.exists(dir); err != nil && !errors.Is(err, syscall.ENOTDIR) {
+		if there, err = j.files.Exists(dir); err != nil && !errors.Is(err, syscall.ENOTDIR) {
 			found.add(fmt.Errorf("look at journal directory: %w", err))
 			return
 		}
@@ -87,14 +88,14 @@ func (j *Journal) inspectPlace(found *Inspection) {
 // inspectRoom is the part of open that sees to the room.
 func (j *Journal) inspectRoom(dir string, found *Inspection) error {
 	usage := func() (vfs.DiskUsage, error) { return j.files.GetDiskUsage(dir) }
-	room, err := newRoom(usage, j.options.MinFreeBytes)
+	room, err := disk.NewRoom(usage, j.options.MinFreeBytes)
 	if err != nil {
 		return err
 	}
-	j.room, found.Room = room, room.warning
-	free, least := room.free.Load(), openUnits*room.unit
-	if ballast := newBallast(j.files, j.options.Dir, room.unit); ballast.there.Load() {
-		free += ballast.size
+	j.room, found.Room = room, room.Warning()
+	free, least := room.Free(), openUnits*room.Unit()
+	if ballast := disk.NewBallast(j.files, j.options.Dir, room.Unit()); ballast.There() {
+		free += ballast.Size()
 	}
 	if found.Free = uint64(free); free < least {
 		return fmt.Errorf("the disk of %s has %d KiB left, and opening needs %d KiB", dir, free>>10, least>>10)
@@ -145,9 +146,9 @@ func holder(path string) (pid int, err error) {
 // inspectStore opens the store for reading.
 func (j *Journal) inspectStore(mustExist bool, found *Inspection) error {
 	err := j.checkStore()
-	if errors.Is(err, errWouldWrite) { // it would set the options aside
+	if errors.Is(err, disk.ErrWouldWrite) { // it would set the options aside
 		found.Lesser = errors.New("the options file of the journal's store is damaged")
-		j.files = files{readOnly{FS: j.files.FS.(readOnly).FS, noOptions: true}}
+		j.files = disk.Files{FS: disk.ReadOnly{FS: j.files.FS.(disk.ReadOnly).FS, NoOptions: true}}
 		err = j.checkStore()
 	}
 	if err == nil {
@@ -177,47 +178,4 @@ func (j *Journal) openAndClose() (err error) {
 		return fmt.Errorf("open store: %w", err)
 	}
 	return db.Close()
-}
-
-// errWouldWrite ends what would change a file.
-var errWouldWrite = errors.New("a look changes nothing")
-
-// readOnly is a file system that nothing is changed in.
-type readOnly struct {
-	vfs.FS
-	noOptions bool // the store's OPTIONS files are out of sight
-}
-
-func (readOnly) Create(string, vfs.DiskWriteCategory) (vfs.File, error) { return nil, errWouldWrite }
-func (readOnly) Link(_, _ string) error                                 { return errWouldWrite }
-func (readOnly) Remove(string) error                                    { return errWouldWrite }
-func (readOnly) RemoveAll(string) error                                 { return errWouldWrite }
-func (readOnly) Rename(_, _ string) error                               { return errWouldWrite }
-func (readOnly) MkdirAll(string, os.FileMode) error                     { return errWouldWrite }
-func (readOnly) OpenReadWrite(string, vfs.DiskWriteCategory, ...vfs.OpenOption) (vfs.File, error) {
-	return nil, errWouldWrite
-}
-func (readOnly) ReuseForWrite(_, _ string, _ vfs.DiskWriteCategory) (vfs.File, error) {
-	return nil, errWouldWrite
-}
-
-// Lock gives a lock that holds nothing off: nobody else has the journal open, and
-// nothing is written.
-func (readOnly) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-
-// Unwrap keeps whoever looks for a disk below from finding one to write to.
-func (readOnly) Unwrap() vfs.FS { return nil }
-
-func (f readOnly) List(dir string) ([]string, error) {
-	names, err := f.FS.List(dir)
-	if !f.noOptions {
-		return names, err
-	}
-	var seen []string
-	for _, name := range names {
-		if !strings.HasPrefix(name, "OPTIONS-") {
-			seen = append(seen, name)
-		}
-	}
-	return seen, err
 }

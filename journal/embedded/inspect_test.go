@@ -119,7 +119,7 @@ func TestInspectForetellsOpen(t *testing.T) {
 // TestInspectKeysAndPlaces: the key and the directory, in every state that Open
 // treats in its own way.
 func TestInspectKeysAndPlaces(t *testing.T) {
-	own, other := strings.Repeat("0a", keyLength)+"\n", strings.Repeat("0b", keyLength)
+	own, other := strings.Repeat("0a", 32)+"\n", strings.Repeat("0b", 32)
 	for _, c := range []struct {
 		what    string
 		key     string // content of Options.KeyFile; "": none is named

@@ -1,10 +1,8 @@
 package embedded
 
 import (
-	"cmp"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -37,7 +35,7 @@ func (j *Journal) append(a journal.Append, version journal.Version) {
 		durable: true,
 		size:    int(room / 2),
 		done: func(err error) {
-			j.room.promises.release(room)
+			j.room.Release(room)
 			if a.Done != nil {
 				a.Done(err)
 			}
@@ -109,12 +107,53 @@ func (w *appending) each() map[segmentID]*audience.KeySet {
 // PutTenant keeps the tenant's token, encrypted. It becomes durable with the
 // next durable write, at the latest: hand it in before the tenant's first Append.
 func (j *Journal) PutTenant(tenant audience.Tenant) {
-	record := j.vault.seal(tenant)
+	record := j.vault.Seal(tenant)
 	j.submit(operation{
 		tenants: tenantOnly(tenant.ID),
 		done:    ignore,
 		stage:   func(b *pebble.Batch) { set(b, head(prefixTenant, tenant.ID), record) },
 	})
+}
+
+// Prove keeps that Split took keys of a tenant: it is known not to be made up. It
+// becomes durable with the next durable write. It never waits.
+func (j *Journal) Prove(id audience.TenantID) {
+	j.submit(operation{
+		tenants: tenantOnly(id),
+		done:    ignore,
+		stage:   func(b *pebble.Batch) { set(b, head(prefixProven, id), nil) },
+	})
+}
+
+// forgetIdleTenants removes, at Open, the tenants that have neither a segment nor
+// a state: their tokens are of no more use. Where a record cannot be read it
+// removes nobody.
+func (j *Journal) forgetIdleTenants() error {
+	used := map[audience.TenantID]bool{}
+	for item, err := range records(j.db, prefixDescriptor) {
+		if err != nil {
+			return nil // reported by Segments
+		}
+		segment, err := decodeDescriptor(item.id, item.value)
+		if err != nil {
+			return nil
+		}
+		used[segment.Tenant] = true
+	}
+	for item, err := range records(j.db, prefixTenantState) {
+		if err != nil {
+			return nil
+		}
+		used[item.id] = true
+	}
+	batch := j.db.NewBatch()
+	defer func() { _ = batch.Close() }()
+	for item, err := range records(j.db, prefixTenant) {
+		if err == nil && !used[item.id] {
+			del(batch, head(prefixTenant, item.id))
+		}
+	}
+	return j.db.Apply(batch, pebble.NoSync)
 }
 
 // manyKeys is how many keys of one append are put in order first. The store sorts
@@ -131,54 +170,15 @@ func inOrder(keys audience.Keys) iter.Seq[audience.Key] {
 	return order(keys.All()).all()
 }
 
-// ordered is keys in the order that their records have in the store: numbers by value,
-// then texts by their bytes.
-type ordered struct {
-	numbers []int64
-	texts   []audience.Key
-}
-
-func order(keys iter.Seq[audience.Key]) (o ordered) {
-	for key := range keys {
-		if n, ok := key.Numeric(); ok {
-			o.numbers = append(o.numbers, n)
-		} else {
-			o.texts = append(o.texts, key)
+// roomFor is what a change takes of the disk: its records in the log, and as much
+// again for the table that they come into and that has to be compacted.
+func roomFor(keys audience.Keys) (size int64) {
+	for key := range keys.All() {
+		encoded := 9
+		if _, numeric := key.Numeric(); !numeric {
+			encoded = 1 + len(key.Text())
 		}
+		size += int64(2 * (headLength + encoded + 12)) // kind, two lengths, verb, version
 	}
-	slices.Sort(o.numbers)
-	slices.SortFunc(o.texts, compareKeys)
-	return o
-}
-
-// compareKeys puts keys in the order of their records.
-func compareKeys(a, b audience.Key) int {
-	n, aNumeric := a.Numeric()
-	m, bNumeric := b.Numeric()
-	switch {
-	case aNumeric && bNumeric:
-		return cmp.Compare(n, m)
-	case aNumeric != bNumeric && aNumeric:
-		return -1
-	case aNumeric != bNumeric:
-		return 1
-	}
-	return strings.Compare(a.Text(), b.Text())
-}
-
-func (o ordered) len() int { return len(o.numbers) + len(o.texts) }
-
-func (o ordered) all() iter.Seq[audience.Key] {
-	return func(yield func(audience.Key) bool) {
-		for _, n := range o.numbers {
-			if !yield(audience.NumericKey(n)) {
-				return
-			}
-		}
-		for _, text := range o.texts {
-			if !yield(text) {
-				return
-			}
-		}
-	}
+	return size
 }

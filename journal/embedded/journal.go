@@ -4,16 +4,21 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
+	"audiences/journal/embedded/vault"
 )
 
 // Options of Open. Dir is required; the zero value of all else has a meaning.
@@ -36,7 +41,7 @@ type Options struct {
 	// enough for the tables of some tens of millions of keys.
 	OpenTables int
 
-	files files // in place of the disk or Memory; for tests of this package
+	files disk.Files // in place of the disk or Memory; for tests of this package
 }
 
 // Journal is the store of what is accepted and not settled. Its methods may be
@@ -45,10 +50,10 @@ type Options struct {
 type Journal struct {
 	options          Options
 	log              zerolog.Logger
-	files            files
+	files            disk.Files
 	lock             io.Closer
 	db               *pebble.DB
-	vault            vault
+	vault            vault.Vault
 	parked           *parkedSet
 	newest           *newest
 	ranges           int // deleted since the last flush for their sake; belongs to the committer
@@ -68,9 +73,9 @@ type Journal struct {
 	quiet   quiet // limits how often the store may repeat itself in the log
 	running sync.WaitGroup
 
-	room    *room
-	ballast *ballast
-	home    *home // nil in memory
+	room    *disk.Room
+	ballast *disk.Ballast
+	home    *disk.Home // nil in memory
 	keeper  *keeper
 	opened  atomic.Bool        // a write that fails from here on is the end
 	unkeep  context.CancelFunc // ends the keeper
@@ -117,7 +122,7 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	j.closed = true
-	close(j.room.ended)
+	j.room.Close()
 	j.compactions.end()
 	j.unkeep()
 	j.queue.close() // the committer closes the others when it ends
@@ -174,4 +179,36 @@ func orIgnore(done func(error)) func(error) {
 // tenantOnly is the scope of an operation on one tenant.
 func tenantOnly(id audience.TenantID) [2]audience.TenantID {
 	return [2]audience.TenantID{id, id}
+}
+
+// place resolves the directory and its file system. A relative path on disk is
+// made absolute: the lock is known by its name within one process.
+func place(o Options) (disk.Files, string, error) {
+	switch {
+	case o.files.FS != nil:
+		return o.files, o.Dir, nil
+	case o.Memory != nil:
+		return disk.Files{FS: o.Memory.fs}, o.Dir, nil
+	}
+	dir, err := filepath.Abs(o.Dir)
+	return disk.Default, dir, err
+}
+
+// Memory is a file system in memory that can lose its power, for tests. A
+// journal on it makes no blocking system call: it can be opened, used and
+// closed within a testing/synctest bubble.
+type Memory struct{ fs *vfs.MemFS }
+
+// NewMemory returns an empty one.
+func NewMemory() *Memory { return &Memory{fs: vfs.NewCrashableMem()} }
+
+// CrashClone is what is found after a power loss at this moment: all that was
+// synced, and a random part of what was not (random nil: nothing of it). The
+// journal on m may still be open, and stays unaffected.
+func (m *Memory) CrashClone(random *rand.Rand) *Memory {
+	config := vfs.CrashCloneCfg{}
+	if random != nil {
+		config = vfs.CrashCloneCfg{UnsyncedDataPercent: random.IntN(101), RNG: random}
+	}
+	return &Memory{fs: m.fs.CrashClone(config)}
 }

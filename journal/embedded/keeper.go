@@ -2,14 +2,9 @@ package embedded
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
-	"io/fs"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rs/zerolog"
 
 	"audiences/audience"
@@ -53,12 +48,12 @@ func (j *Journal) Admit(keys audience.Keys) error {
 	if err := j.Refuse(); err != nil {
 		return err
 	}
-	return j.room.admit(roomFor(keys))
+	return j.room.Admit(roomFor(keys))
 }
 
 // run looks until ctx ends. A journal in memory has neither a disk nor a directory.
 func (k *keeper) run(ctx context.Context) {
-	if !k.j.room.limited() && k.j.home == nil {
+	if !k.j.room.Limited() && k.j.home == nil {
 		return
 	}
 	ticker := time.NewTicker(lookEvery)
@@ -71,7 +66,7 @@ func (k *keeper) run(ctx context.Context) {
 		case <-k.urgent:
 			short = true
 		case <-ticker.C:
-			k.j.room.promises.age()
+			k.j.room.Age()
 		}
 		k.look()
 		if k.full || short {
@@ -83,7 +78,7 @@ func (k *keeper) run(ctx context.Context) {
 // look takes in what there is, and decides.
 func (k *keeper) look() {
 	k.lookAtDisk()
-	moved := k.j.home.check()
+	moved := k.j.home.Check()
 	switch {
 	case moved != nil:
 		k.refusal.Store(&errMoved)
@@ -109,28 +104,28 @@ var errDiskFull, errMoved = journal.ErrDiskFull, journal.ErrMoved
 // does not tell is no reason to refuse, nor to take again: the last answer stands.
 func (k *keeper) lookAtDisk() {
 	room := k.j.room
-	if !room.limited() {
+	if !room.Limited() {
 		return
 	}
-	err := room.look()
+	err := room.Look()
 	if err != nil && !k.blind {
 		k.log.Warn().Err(err).Msg("the journal's disk does not tell how much is free")
 	}
 	if k.blind = err != nil; k.blind {
 		return
 	}
-	room.setMark(k.j.tables())
+	room.SetMark(k.j.tables())
 	k.makeBallast()
-	k.j.metrics.free.Set(float64(room.free.Load()))
-	spare, mark := room.forChanges(), room.mark.Load()
+	k.j.metrics.free.Set(float64(room.Free()))
+	spare, mark := room.ForChanges(), room.Mark()
 	full := spare < 0 || k.full && spare < mark/20 // at 5 % more it takes changes again
 	if full == k.full {
 		return
 	}
 	if k.full = full; full {
-		k.log.Error().Int64("free", room.free.Load()).Int64("least", mark).Msg("disk nearly full: changes are refused until there is room again; deliveries go on")
+		k.log.Error().Int64("free", room.Free()).Int64("least", mark).Msg("disk nearly full: changes are refused until there is room again; deliveries go on")
 	} else {
-		k.log.Info().Int64("free", room.free.Load()).Int64("least", mark).Msg("the disk has room again: changes are taken")
+		k.log.Info().Int64("free", room.Free()).Int64("least", mark).Msg("the disk has room again: changes are taken")
 	}
 }
 
@@ -138,22 +133,22 @@ func (k *keeper) lookAtDisk() {
 // as there are file systems where it takes a second.
 func (k *keeper) makeBallast() {
 	room, ballast := k.j.room, k.j.ballast
-	if !k.j.opened.Load() || ballast.there.Load() || room.forChanges() < ballast.size+room.unit {
+	if !k.j.opened.Load() || ballast.There() || room.ForChanges() < ballast.Size()+room.Unit() {
 		return
 	}
-	if err := ballast.make(); err != nil {
+	if err := ballast.Make(); err != nil {
 		if k.j.quiet.allows() {
 			k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
 		}
 		return
 	}
-	room.wrote(ballast.size)
+	room.Wrote(ballast.Size())
 }
 
 // found is nil while what was made durable is where the next start will look for it.
 // It is called by the committer.
 func (k *keeper) found() error {
-	err := k.j.home.check()
+	err := k.j.home.Check()
 	if err != nil {
 		k.refusal.Store(&errMoved) // callers need not wait for the next look
 	}
@@ -168,73 +163,71 @@ func (k *keeper) relieve(n int64) bool {
 	default:
 	}
 	room := k.j.room
-	if !room.stuck.Load() && !room.dry(n) || !k.j.ballast.giveUp() {
+	if !room.Stuck() && !room.Dry(n) || !k.j.ballast.GiveUp() {
 		return false
 	}
 	k.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for what is settled")
-	_ = room.look() // where that fails, the next one tells
-	room.stuck.Store(false)
+	_ = room.Look() // where that fails, the next one tells
+	room.SetStuck(false)
 	return true
 }
 
-// ballast is a file that holds nothing but room. It is given up where a start or a
-// settlement finds too little, and made anew when there is more than enough: what
-// filled the disk, the relay or somebody else, cannot take what is allocated already.
-type ballast struct {
-	files files
-	path  string
-	size  int64
-	there atomic.Bool
-	mu    sync.Mutex // held while the file is made or removed
+// tidy has the store compact all that it has. By itself the store would leave some of
+// what was settled until more comes, and changes could be refused for good.
+type tidy struct {
+	j       *Journal
+	written atomic.Int64 // bytes of records handed to the store since the last one began
+	busy    atomic.Bool
+	after   atomic.Int64 // not before this time, unless settles wait for it
 }
 
-func newBallast(files files, dir string, unit int64) *ballast {
-	b := &ballast{files: files, path: files.PathJoin(dir, "ballast"), size: ballastUnits * unit}
-	info, err := files.Stat(b.path)
-	b.there.Store(err == nil && info.Size() == b.size)
-	return b
+// tidyParts is into how many parts of the range of segments the work is cut: what a part
+// needs is a part of all, as soon as tables no longer reach from end to end.
+const tidyParts = 16
+
+// begin starts it, where anything was written since, and returns at once. Unless settles
+// wait for it (urgent), it takes a sixth of the time at most.
+func (t *tidy) begin(ctx context.Context, urgent bool) {
+	if t.written.Load() == 0 || !urgent && time.Now().UnixNano() < t.after.Load() || t.busy.Swap(true) {
+		return
+	}
+	t.written.Store(0)
+	t.j.running.Go(func() { // ends with ctx, which Close ends
+		began := time.Now()
+		t.run(ctx)
+		t.after.Store(time.Now().Add(5 * time.Since(began)).UnixNano())
+		t.busy.Store(false)
+		t.j.room.Signal()
+	})
 }
 
-// giveUp makes room; it is false when there was nothing to give.
-func (b *ballast) giveUp() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.there.Store(false)
-	return b.files.Remove(b.path) == nil
-}
-
-// make allocates the file. Where the file system cannot allocate without writing,
-// it is written, with bytes that no file system can compress or share.
-func (b *ballast) make() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if err := b.files.Remove(b.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+func (t *tidy) run(ctx context.Context) {
+	if t.j.compactions.begin(); t.j.room.Stuck() {
+		t.written.Add(1) // it may do more the next time
 	}
-	file, err := b.files.Create(b.path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	if err = file.Preallocate(0, b.size); err == nil {
-		_, err = file.WriteAt([]byte{0}, b.size-1) // its length says that it is whole
-	} else {
-		err = fillRandom(file, b.size)
-	}
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, b.files.Remove(b.path))
-	}
-	b.there.Store(true)
-	return nil
-}
-
-func fillRandom(file vfs.File, size int64) error {
-	block := make([]byte, 1<<20)
-	for ; size > 0; size -= int64(len(block)) {
-		block = block[:min(int64(len(block)), size)]
-		_, _ = rand.Read(block) // never fails, by its contract
-		if _, err := file.Write(block); err != nil {
-			return err
+	for _, part := range parts() {
+		err := t.j.db.Compact(ctx, part[0], part[1], false)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && t.j.quiet.allows() {
+			t.j.log.Error().Err(err).Msg("the journal's store cannot be compacted")
 		}
 	}
-	return nil
+	if t.j.room.Look() == nil {
+		t.j.room.SetStuck(true) // unless it fits now
+		t.j.room.SetMark(t.j.tables())
+	}
+}
+
+// parts are the parts of the keyspace: the pending keys by their segment, and what lies
+// in front of them and behind.
+func parts() (parts [][2][]byte) {
+	from := []byte{0}
+	for n := range tidyParts {
+		to := []byte{prefixPending, byte(n * 256 / tidyParts)}
+		parts = append(parts, [2][]byte{from, to})
+		from = to
+	}
+	return append(parts, [2][]byte{from, {0xff}})
 }

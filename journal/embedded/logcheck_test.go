@@ -14,12 +14,13 @@ import (
 
 	"audiences/audience"
 	"audiences/journal/embedded/damage"
+	"audiences/journal/embedded/disk"
 )
 
 // newestLog is the live WAL file of a journal on m.
 func newestLog(t testing.TB, m *Memory) (path string, f damage.Log) {
 	t.Helper()
-	on := files{m.fs}
+	on := disk.Files{FS: m.fs}
 	names, err := on.List("j/store")
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +30,7 @@ func newestLog(t testing.TB, m *Memory) (path string, f damage.Log) {
 			path, f.Number = on.PathJoin("j/store", name), uint32(number)
 		}
 	}
-	if f.Content, err = on.read(path); err != nil {
+	if f.Content, err = on.Read(path); err != nil {
 		t.Fatal(err)
 	}
 	return path, f
@@ -162,7 +163,7 @@ func flipEverywhere(t *testing.T, m *Memory, seg audience.Segment, all, least in
 func openFlipped(t *testing.T, m *Memory, path string, flipped damage.Log, seg audience.Segment, damaged bool, all, least int) {
 	t.Helper()
 	m = m.CrashClone(nil)
-	if err := (files{m.fs}).replace(path, flipped.Content); err != nil {
+	if err := (disk.Files{FS: m.fs}).Replace(path, flipped.Content); err != nil {
 		t.Fatal(err)
 	}
 	j, err := Open(Options{Dir: "j", Memory: m})
@@ -195,13 +196,13 @@ func TestTwoLogs(t *testing.T) {
 	if first == second {
 		t.Fatal("there is one log only")
 	}
-	if err := (files{both.fs}).replace(second, log.Content); err != nil {
+	if err := (disk.Files{FS: both.fs}).Replace(second, log.Content); err != nil {
 		t.Fatal(err)
 	}
 	if got := open(t, Options{Dir: "j", Memory: both.CrashClone(nil)}); got.SetAside() != "" || len(pending(t, got, seg)) != 2 {
 		t.Errorf("two sound logs: %v, set aside %q", pending(t, got, seg), got.SetAside())
 	}
-	content, err := (files{both.fs}).read(first)
+	content, err := (disk.Files{FS: both.fs}).Read(first)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func TestTwoLogs(t *testing.T) {
 	number, _, _ := wal.ParseLogFilename(strings.TrimPrefix(first, "j/store/"))
 	old.Number = uint32(number)
 	binary.LittleEndian.PutUint32(content[lastRecord(old)+numberAt:], old.Number+1) // how a log says that it ended
-	if err := (files{both.fs}).replace(first, content); err != nil {
+	if err := (disk.Files{FS: both.fs}).Replace(first, content); err != nil {
 		t.Fatal(err)
 	}
 	if got := open(t, Options{Dir: "j", Memory: both}); got.SetAside() == "" {

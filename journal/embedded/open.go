@@ -13,6 +13,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
+	"audiences/journal/embedded/vault"
 )
 
 // Open opens the journal in Options.Dir, or makes a new one. It refuses, and
@@ -24,7 +26,7 @@ func Open(options Options) (*Journal, error) {
 		options.Fatal = func(err error) { panic(err) }
 	}
 	options.CacheBytes = cmp.Or(options.CacheBytes, defaultCacheBytes)
-	options.MemTableBytes = cmp.Or(options.MemTableBytes, largestUnit)
+	options.MemTableBytes = cmp.Or(options.MemTableBytes, disk.LargestUnit)
 	options.OpenTables = cmp.Or(options.OpenTables, defaultOpenTables)
 	files, dir, err := place(options)
 	if err != nil {
@@ -33,7 +35,7 @@ func Open(options Options) (*Journal, error) {
 	options.Dir = dir
 	j := &Journal{options: options, log: options.Logger, files: files, metrics: newMetrics(options.Registerer),
 		tally: newTally(options.Reasons, options.Registerer)}
-	if err := files.makeDir(dir); err != nil {
+	if err := files.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("create journal directory: %w", err)
 	}
 	if j.lock, err = lock(files, dir); err != nil {
@@ -48,7 +50,7 @@ func Open(options Options) (*Journal, error) {
 	return j, nil
 }
 
-func lock(f files, dir string) (closer interface{ Close() error }, err error) {
+func lock(f disk.Files, dir string) (closer interface{ Close() error }, err error) {
 	closer, err = f.Lock(f.PathJoin(dir, "LOCK"))
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -114,21 +116,21 @@ const openUnits = 2
 func (j *Journal) makeRoom() (err error) {
 	dir := j.options.Dir
 	usage := func() (vfs.DiskUsage, error) { return j.files.GetDiskUsage(dir) }
-	if j.room, err = newRoom(usage, j.options.MinFreeBytes); err != nil {
+	if j.room, err = disk.NewRoom(usage, j.options.MinFreeBytes); err != nil {
 		return fmt.Errorf("open journal in %s: %w", dir, err)
 	}
-	if j.room.warning != "" {
-		j.log.Warn().Msg(j.room.warning)
+	if j.room.Warning() != "" {
+		j.log.Warn().Msg(j.room.Warning())
 	}
-	j.ballast = newBallast(j.files, dir, j.room.unit)
-	least := openUnits * j.room.unit
-	if j.room.free.Load() < least+j.logSize() && j.ballast.giveUp() {
+	j.ballast = disk.NewBallast(j.files, dir, j.room.Unit())
+	least := openUnits * j.room.Unit()
+	if j.room.Free() < least+j.logSize() && j.ballast.GiveUp() {
 		j.log.Warn().Msg("the journal's disk is nearly full: the journal's ballast was given up for the start")
-		if err := j.room.look(); err != nil {
+		if err := j.room.Look(); err != nil {
 			return err
 		}
 	}
-	if free := j.room.free.Load(); free < least {
+	if free := j.room.Free(); free < least {
 		return fmt.Errorf("open journal in %s: its disk has %d KiB left, and opening needs %d KiB", dir, free>>10, least>>10)
 	}
 	return nil
@@ -160,26 +162,26 @@ func (j *Journal) checkIn() (format, error) {
 		keyFile = j.files.PathJoin(dir, "journal.key")
 	}
 	if found {
-		if j.vault, err = readKey(j.files, keyFile); errors.Is(err, fs.ErrNotExist) {
+		if j.vault, err = vault.Read(j.files, keyFile); errors.Is(err, fs.ErrNotExist) {
 			return format{}, fmt.Errorf("open journal in %s: the key file %s that it was written with is missing", dir, keyFile)
 		}
-		if err == nil && j.vault.check != known.KeyCheck {
+		if err == nil && j.vault.Check() != known.KeyCheck {
 			err = fmt.Errorf("open journal in %s: the key in %s is not the one that this journal was written with", dir, keyFile)
 		}
 		return known, err
 	}
-	if exists, err := j.files.exists(j.storeDir()); err != nil || exists {
+	if exists, err := j.files.Exists(j.storeDir()); err != nil || exists {
 		return format{}, errors.Join(fmt.Errorf("open journal in %s: there is a store but no FORMAT file; nothing was changed", dir), err)
 	}
 	if own {
-		j.vault, err = readOrMakeKey(j.files, keyFile)
+		j.vault, err = vault.ReadOrMake(j.files, keyFile)
 	} else {
-		j.vault, err = readKey(j.files, keyFile)
+		j.vault, err = vault.Read(j.files, keyFile)
 	}
 	if err != nil {
 		return format{}, err
 	}
-	known = format{Format: formatVersion, Created: time.Now().UTC(), KeyCheck: j.vault.check}
+	known = format{Format: formatVersion, Created: time.Now().UTC(), KeyCheck: j.vault.Check()}
 	return known, writeFormat(j.files, dir, known)
 }
 
@@ -199,8 +201,8 @@ type format struct {
 }
 
 // readFormat returns false when there is no file yet.
-func readFormat(f files, dir string) (format, bool, error) {
-	text, err := f.read(f.PathJoin(dir, "FORMAT"))
+func readFormat(f disk.Files, dir string) (format, bool, error) {
+	text, err := f.Read(f.PathJoin(dir, "FORMAT"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return format{}, false, nil
 	}
@@ -222,8 +224,8 @@ func readFormat(f files, dir string) (format, bool, error) {
 	return known, true, nil
 }
 
-func writeFormat(f files, dir string, known format) error {
-	if err := f.replace(f.PathJoin(dir, "FORMAT"), append(encodeJSON(known), '\n')); err != nil {
+func writeFormat(f disk.Files, dir string, known format) error {
+	if err := f.Replace(f.PathJoin(dir, "FORMAT"), append(encodeJSON(known), '\n')); err != nil {
 		return fmt.Errorf("write format of journal: %w", err)
 	}
 	return nil

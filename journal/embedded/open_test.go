@@ -49,7 +49,7 @@ func written(t testing.TB, options Options) audience.Segment {
 // TestRefusals: what Open refuses it leaves as it is, byte for byte.
 func TestRefusals(t *testing.T) {
 	otherKey := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(otherKey, []byte(strings.Repeat("ab", keyLength)), 0o600); err != nil {
+	if err := os.WriteFile(otherKey, []byte(strings.Repeat("ab", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"audiences/journal/embedded/damage"
+	"audiences/journal/embedded/disk"
 )
 
 // defaultCacheBytes is small: pending keys are read once, when a segment wakes.
@@ -20,7 +22,7 @@ const defaultOpenTables = 190
 
 // memTable is the size of a memtable: as large as the disk has room for, or as there
 // is memory for.
-func (j *Journal) memTable() int64 { return min(j.room.unit, j.options.MemTableBytes) }
+func (j *Journal) memTable() int64 { return min(j.room.Unit(), j.options.MemTableBytes) }
 
 // storeFormat is pinned, so that a new version of Pebble does not lock an older
 // program out by itself. It has the WAL's sync offsets, by which Pebble tells some
@@ -32,7 +34,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 	comparer := *pebble.DefaultComparer
 	comparer.FormatKey = func(key []byte) fmt.Formatter { return hiddenKey(key) }
 	options := &pebble.Options{
-		FS:                          storeFiles{j.files, &damage.LogCheck{}, j},
+		FS:                          disk.StoreFiles{Files: j.files, Logs: &damage.LogCheck{}, Room: j.room, Home: j.home, Opened: &j.opened, Fail: j.fail},
 		Comparer:                    &comparer,
 		FormatMajorVersion:          storeFormat,
 		ErrorIfNotExists:            mustExist,
@@ -46,7 +48,7 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 		// compactions out of L0 would fail, L0 grow, and writes stall at this mark.
 		L0StopWritesThreshold: 1 << 20,
 	}
-	if j.room.unit < largestUnit { // a small disk has no room for so many logs
+	if j.room.Unit() < disk.LargestUnit { // a small disk has no room for so many logs
 		options.MemTableStopWritesThreshold = 2
 	}
 	return options
@@ -54,13 +56,13 @@ func (j *Journal) storeOptions(mustExist bool) *pebble.Options {
 
 func (j *Journal) storeEvents() *pebble.EventListener {
 	return &pebble.EventListener{
-		CompactionBegin: func(info pebble.CompactionInfo) { j.room.compacting(inputSize(info)) },
+		CompactionBegin: func(info pebble.CompactionInfo) { j.room.Compacting(inputSize(info)) },
 		CompactionEnd: func(info pebble.CompactionInfo) {
 			j.compactions.failed.Store(info.Err != nil)
-			if errors.Is(info.Err, errNoRoom) {
-				j.room.stuck.Store(true) // the store waits for half a minute
+			if errors.Is(info.Err, disk.ErrNoRoom) {
+				j.room.SetStuck(true) // the store waits for half a minute
 			}
-			j.room.compacting(0)
+			j.room.Compacting(0)
 		},
 		FlushEnd: func(info pebble.FlushInfo) { j.flushed(info.Err) },
 		BackgroundError: func(err error) {
@@ -131,3 +133,112 @@ func (q *quiet) allows() bool {
 	now, last := time.Now().UnixNano(), q.last.Load()
 	return now-last >= int64(time.Minute) && q.last.CompareAndSwap(last, now)
 }
+
+// compactions gives the store leave for its compactions, one at a time, and for
+// none before begin. Without it the store's opening, which flushes what the log
+// holds, sets off a compaction and then waits for its end: seconds for every start
+// after a kill, while nobody is answered. And what comes next, reading the first
+// keys of each segment, would share the processors with it.
+//
+// The store's own scheduler also looks for work ten times a second. With a limit
+// that never changes there is nothing to find: what was refused is waiting when
+// begin or Done looks. The clock in a synctest bubble would have to jump over days
+// in such steps.
+type compactions struct {
+	db pebble.DBForCompaction // set once, before any other call
+
+	// grants is held while the store is asked for what waits, which takes the store's
+	// lock. TrySchedule is called with that lock held, so it must not take grants.
+	grants sync.Mutex
+	ended  bool // guarded by grants: the store is closing and must not be called
+
+	begun  sync.Once
+	failed atomic.Bool // the compaction under way has failed
+
+	mu   sync.Mutex
+	busy bool // guarded by mu: a compaction is under way, or none may be yet
+}
+
+func newCompactions() *compactions { return &compactions{busy: true} }
+
+// begin lets compactions run; the store must be open. The second time it does nothing.
+func (c *compactions) begin() { c.begun.Do(c.next) }
+
+// afterFailedCompaction is how long there is none after one that failed: the store would
+// try again at once, a thousand times a second.
+const afterFailedCompaction = time.Second
+
+// Register is called by the store, with its lock held.
+func (c *compactions) Register(_ int, db pebble.DBForCompaction) { c.db = db }
+
+// Unregister is called by the store when it closes, and waits until none of its
+// methods is being called. A compaction under way goes on.
+func (c *compactions) Unregister() { c.end() }
+
+// end lets no more run. It must come before the context of a pending DB.Compact ends:
+// the store keeps in mind what it has picked, and panics where that is granted and gone.
+func (c *compactions) end() {
+	c.grants.Lock()
+	defer c.grants.Unlock()
+	c.ended = true
+	c.take() // for good
+}
+
+// TrySchedule is called by the store, with its lock held, for a compaction that it
+// would like to run. It remembers one that is refused.
+func (c *compactions) TrySchedule() (bool, pebble.CompactionGrantHandle) {
+	if !c.take() {
+		return false, nil
+	}
+	return true, c
+}
+
+// Done is called by the store at the end of a compaction, without its lock.
+func (c *compactions) Done() {
+	if c.failed.Swap(false) {
+		time.AfterFunc(afterFailedCompaction, c.next)
+		return
+	}
+	c.next()
+}
+
+// next lets another one run.
+func (c *compactions) next() {
+	c.grants.Lock()
+	defer c.grants.Unlock()
+	if c.ended {
+		return
+	}
+	c.leave()
+	// Again where the store does not want any more what it said waits: another one
+	// may have been refused in between, and nobody else would come back to it.
+	for c.waits() && c.take() && !c.db.Schedule(c) {
+		c.leave()
+	}
+}
+
+func (c *compactions) waits() bool {
+	waits, _ := c.db.GetWaitingCompaction()
+	return waits
+}
+
+func (c *compactions) take() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	free := !c.busy
+	c.busy = true
+	return free
+}
+
+func (c *compactions) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.busy = false
+}
+
+// What else the store reports is of use to schedulers with a limit that changes.
+
+func (c *compactions) UpdateGetAllowedWithoutPermission()                {}
+func (c *compactions) Started()                                          {}
+func (c *compactions) MeasureCPU(pebble.CompactionGoroutineKind)         {}
+func (c *compactions) CumulativeStats(pebble.CompactionGrantHandleStats) {}

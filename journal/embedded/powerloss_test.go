@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"audiences/audience"
+	"audiences/journal/embedded/disk"
 )
 
 var powerLossSeeds = flag.Int("powerloss.seeds", 17, "histories in which the power is lost, with up to 60 losses each")
@@ -58,7 +59,7 @@ func losePower(t *testing.T, seed uint64, most int) (losses int) {
 		}
 		return nil
 	})
-	j := open(t, Options{Dir: "j", files: files{errorfs.Wrap(memory.fs, injector)}})
+	j := open(t, Options{Dir: "j", files: disk.Files{FS: errorfs.Wrap(memory.fs, injector)}})
 	for n := int64(1); n <= 60; n++ {
 		add(t, j, seg, audience.Add, numbers(int(n)*10_000, groupSize(random))...)
 		answered.Store(n)

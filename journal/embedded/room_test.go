@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
 )
 
 // smallDisk is a file system that a test fills.
@@ -49,28 +49,31 @@ func TestFullDisk(t *testing.T) {
 		want        string
 	}{
 		{openUnits<<20 - 1, 64 << 20, "its disk has 2047 KiB left, and opening needs 2048 KiB"},
-		{leastDisk - 1, leastDisk - 1, "it needs 32 MiB at least"},
+		{32<<20 - 1, 32<<20 - 1, "it needs 32 MiB at least"},
 	} {
 		for _, dir := range []string{"j", "new"} {
-			_, err := Open(Options{Dir: dir, files: files{newSmallDisk(memory.fs, c.left, c.total)}})
+			_, err := Open(Options{Dir: dir, files: disk.Files{FS: newSmallDisk(memory.fs, c.left, c.total)}})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want %q", dir, err, c.want)
 			}
 		}
 	}
-	if made, err := (files{memory.fs}).exists("new/FORMAT"); made || err != nil {
+	if made, err := (disk.Files{FS: memory.fs}).Exists("new/FORMAT"); made || err != nil {
 		t.Errorf("something was written: %v", err)
 	}
-	j := open(t, Options{Dir: "j", files: files{newSmallDisk(memory.fs, openUnits<<20, 64<<20)}})
+	j := open(t, Options{Dir: "j", files: disk.Files{FS: newSmallDisk(memory.fs, openUnits<<20, 64<<20)}})
 	if len(pending(t, j, seg)) != 1 || j.SetAside() != "" {
 		t.Error("the journal is not what it was")
 	}
 }
 
+// floor is kept for the log and for flushes on a disk of 64 MiB, whose unit is one.
+const floor = 3 << 20 // bytes
+
 // onSmallDisk opens a journal in memory on a disk of 64 MiB that a test fills.
 func onSmallDisk(t *testing.T, left uint64) (*Journal, smallDisk) {
 	d := newSmallDisk(NewMemory().fs, left, 64<<20)
-	return open(t, Options{Dir: "j", files: files{d}, Logger: zerolog.Nop()}), d
+	return open(t, Options{Dir: "j", files: disk.Files{FS: d}, Logger: zerolog.Nop()}), d
 }
 
 // TestMark: changes are refused from the first look that finds too little room for
@@ -82,8 +85,8 @@ func TestMark(t *testing.T) {
 		if !errors.Is(j.Refuse(), journal.ErrDiskFull) {
 			t.Error("a disk that is full at the start is not noticed")
 		}
-		mark := uint64(j.room.mark.Load())
-		if want := uint64(markUnits<<20 + j.tables()); mark != want {
+		mark := uint64(j.room.Mark())
+		if want := uint64(12<<20 + j.tables()); mark != want {
 			t.Errorf("the mark is at %d, want %d", mark, want)
 		}
 		for _, step := range []struct {
@@ -114,28 +117,6 @@ func TestMark(t *testing.T) {
 	})
 }
 
-// TestLeast: the operator's wish is the mark where it is more than the journal needs,
-// and not where the disk could never have as much.
-func TestLeast(t *testing.T) {
-	for _, c := range []struct{ total, wanted, least int64 }{
-		{64 << 20, 0, 0},
-		{64 << 20, 40 << 20, 40 << 20},
-		{64 << 20, 64 << 20, 8 << 20},
-		{64 << 20, 512 << 20, 8 << 20},
-		{1 << 40, 512 << 20, 512 << 20},
-	} {
-		r, err := newRoom(func() (vfs.DiskUsage, error) {
-			return vfs.DiskUsage{AvailBytes: uint64(c.total), TotalBytes: uint64(c.total)}, nil
-		}, c.wanted)
-		if err != nil || r.least != c.least {
-			t.Errorf("%d of %d: %d, %v; want %d", c.wanted, c.total, r.least, err, c.least)
-		}
-		if r.setMark(0); r.mark.Load() != max(c.least, markUnits*r.unit) {
-			t.Errorf("%d of %d: the mark is at %d", c.wanted, c.total, r.mark.Load())
-		}
-	}
-}
-
 // TestChangesCannotOverrunTheMark however fast they come: what is let in between two
 // looks is counted until it is answered, or for two looks where it never is.
 func TestChangesCannotOverrunTheMark(t *testing.T) {
@@ -143,7 +124,7 @@ func TestChangesCannotOverrunTheMark(t *testing.T) {
 		j, d := onSmallDisk(t, 60<<20)
 		many, spare := audience.KeysOf(numbers(0, 1000)...), int64(1<<20)
 		time.Sleep(lookEvery)
-		d.left.Store(uint64(j.room.mark.Load() + spare))
+		d.left.Store(uint64(j.room.Mark() + spare))
 		time.Sleep(lookEvery)
 		synctest.Wait()
 		fill := func() (n int64) {
@@ -186,8 +167,8 @@ func TestSettlesWaitForRoom(t *testing.T) {
 		seg := segment(tenant("a"), "s")
 		add(t, j, seg, audience.Add, numbers(0, 100)...)
 		full := func() {
-			d.left.Store(uint64(j.room.floor()) - 1)
-			if err := j.room.look(); err != nil {
+			d.left.Store(floor - 1)
+			if err := j.room.Look(); err != nil {
 				t.Error(err)
 			}
 		}
@@ -220,43 +201,6 @@ func TestSettlesWaitForRoom(t *testing.T) {
 	})
 }
 
-// TestSettlesLeaveTheRoomOfACompaction, unless compacting has turned out not to help.
-func TestSettlesLeaveTheRoomOfACompaction(t *testing.T) {
-	r, err := newRoom(newSmallDisk(nil, 20<<20, 64<<20).usage, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		tables, owed int64
-		stuck, fits  bool
-	}{
-		{tables: 17 << 20, fits: true},
-		{tables: 17<<20 + 1},
-		{tables: 17<<20 + 1, stuck: true, fits: true},
-		{owed: 17 << 20, fits: true},
-		{owed: 17<<20 + 1},
-		{owed: 17<<20 + 1, stuck: true},
-	} {
-		r.tables.Store(c.tables)
-		r.owed.Store(c.owed)
-		if r.stuck.Store(c.stuck); r.fits(0) != c.fits {
-			t.Errorf("%+v: fits is %v", c, r.fits(0))
-		}
-	}
-	r.compacting(1 << 20)
-	if err := r.compact(17 << 20); err != nil || r.owed.Load() != 0 || r.written.Load() != 17<<20 {
-		t.Errorf("a compaction that leaves the floor: %v", err)
-	}
-	if err := r.compact(17<<20 + 1); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("a compaction that would take the floor: %v", err)
-	}
-	if r.compacting(0); r.written.Load() != 0 {
-		t.Error("what an ended compaction has written still counts")
-	}
-}
-
-func (d smallDisk) usage() (vfs.DiskUsage, error) { return d.GetDiskUsage("") }
-
 // TestBallast is made where there is room, given up for a start or a settlement that
 // finds too little, and made anew.
 func TestBallast(t *testing.T) {
@@ -265,9 +209,9 @@ func TestBallast(t *testing.T) {
 		d := newSmallDisk(memory.fs, 5<<20, 64<<20)
 		there := func() bool {
 			info, err := memory.fs.Stat("j/ballast")
-			return err == nil && info.Size() == ballastUnits<<20
+			return err == nil && info.Size() == 8<<20
 		}
-		options := Options{Dir: "j", files: files{d}}
+		options := Options{Dir: "j", files: disk.Files{FS: d}}
 		j := open(t, options)
 		if there() {
 			t.Error("it is made on a full disk")
@@ -278,8 +222,8 @@ func TestBallast(t *testing.T) {
 		if !there() {
 			t.Fatal("it is not made where there is room")
 		}
-		d.left.Store(uint64(j.room.floor()) - 1)
-		if err := j.room.look(); err != nil {
+		d.left.Store(floor - 1)
+		if err := j.room.Look(); err != nil {
 			t.Fatal(err)
 		}
 		settled := make(chan error, 1)
@@ -302,19 +246,4 @@ func TestBallast(t *testing.T) {
 			t.Error("it is kept while a start finds too little")
 		}
 	})
-}
-
-// TestPromisesAreForgotten after two looks: what never came does not count for ever.
-func TestPromisesAreForgotten(t *testing.T) {
-	var p promises
-	for look, free := range []bool{false, false, true} {
-		if look == 0 {
-			p.take(10, 10)
-		} else {
-			p.age()
-		}
-		if p.take(1, 10) != free {
-			t.Errorf("after %d looks: room is %v, want %v", look, !free, free)
-		}
-	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"audiences/journal/embedded/damage"
+	"audiences/journal/embedded/disk"
 )
 
 // openStore opens the store, and sets it aside when that fails through damage.
@@ -71,14 +72,14 @@ func (j *Journal) callStore(mustExist bool) (err error) {
 }
 
 // newHome is nil but on disk.
-func (j *Journal) newHome() (*home, error) {
+func (j *Journal) newHome() (*disk.Home, error) {
 	if j.options.Memory != nil || j.options.files.FS != nil {
 		return nil, nil
 	}
-	if err := j.files.makeDir(j.storeDir()); err != nil {
+	if err := j.files.MakeDir(j.storeDir()); err != nil {
 		return nil, fmt.Errorf("create journal's store: %w", err)
 	}
-	return newHome(j.storeDir())
+	return disk.NewHome(j.storeDir())
 }
 
 // checkStore looks at what Pebble would not report: a version that is newer than
@@ -95,7 +96,7 @@ func (j *Journal) checkStore() error {
 	if err := j.checkOptions(found.OptionsFilename); err != nil {
 		return err
 	}
-	manifest, err := j.files.read(found.ManifestFilename)
+	manifest, err := j.files.Read(found.ManifestFilename)
 	if err != nil {
 		return nil
 	}
@@ -106,7 +107,7 @@ func (j *Journal) checkStore() error {
 // the store was opened last, which is fixed by our format number, so it is not
 // worth giving up the store; Pebble would refuse to start.
 func (j *Journal) checkOptions(path string) error {
-	text, err := j.files.read(path)
+	text, err := j.files.Read(path)
 	if err != nil {
 		return nil
 	}
@@ -125,7 +126,7 @@ func (j *Journal) checkOptions(path string) error {
 	if err := j.files.Rename(path, aside); err != nil {
 		return err
 	}
-	return errors.Join(j.files.syncDir(j.storeDir()), j.files.syncDir(j.options.Dir))
+	return errors.Join(j.files.SyncDir(j.storeDir()), j.files.SyncDir(j.options.Dir))
 }
 
 var errNewerStore = errors.New("open store: it was written by a newer program")
@@ -152,17 +153,17 @@ func (j *Journal) moveAside() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	present, err := j.files.exists(j.storeDir())
+	present, err := j.files.Exists(j.storeDir())
 	if err != nil {
 		return "", err
 	}
 	if !present { // vanished: an empty directory stands for it
-		return aside, j.files.makeDir(aside)
+		return aside, j.files.MakeDir(aside)
 	}
 	if err := j.files.Rename(j.storeDir(), aside); err != nil {
 		return "", err
 	}
-	return aside, j.files.syncDir(j.options.Dir)
+	return aside, j.files.SyncDir(j.options.Dir)
 }
 
 // freeName is a path damaged-TIME that nothing has yet.
@@ -170,7 +171,7 @@ func (j *Journal) freeName() (string, error) {
 	stamp := j.files.PathJoin(j.options.Dir, setAsidePrefix+time.Now().UTC().Format("20060102T150405Z"))
 	name := stamp
 	for n := 2; ; n++ {
-		taken, err := j.files.exists(name)
+		taken, err := j.files.Exists(name)
 		if err != nil || !taken {
 			return name, err
 		}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"iter"
 	"sync"
 	"time"
@@ -188,74 +189,90 @@ func replaced[S any](t *tally, db *pebble.DB, key []byte, count func(S, int)) {
 	}
 }
 
-// Describe implements prometheus.Collector.
-func (t *tally) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{keysParkedDesc, segmentsParkedDesc, segmentsPausedDesc, tenantsPausedDesc, uncountedDesc} {
-		descs <- desc
-	}
-}
-
-var (
-	keysParkedDesc     = prometheus.NewDesc("audiences_keys_parked", "Keys that are parked, by reason.", []string{"reason"}, nil)
-	segmentsParkedDesc = prometheus.NewDesc("audiences_segments_parked", "Segments that are parked, by reason.", []string{"reason"}, nil)
-	segmentsPausedDesc = prometheus.NewDesc("audiences_segments_paused", "Segments that an operator has paused.", nil, nil)
-	tenantsPausedDesc  = prometheus.NewDesc("audiences_tenants_paused", "Tenants that an operator has paused.", nil, nil)
-	uncountedDesc      = prometheus.NewDesc("audiences_journal_uncounted", "1 while what was parked and paused before the start is not counted, or could not be read; else 0.", nil, nil)
-)
-
-// Collect implements prometheus.Collector.
-func (t *tally) Collect(metrics chan<- prometheus.Metric) {
-	now, missing := t.now()
-	gauge := func(desc *prometheus.Desc, n int, labels ...string) {
-		// Until the scan's end a change may take away what is not counted yet.
-		metrics <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(max(n, 0)), labels...)
-	}
-	for desc, sum := range map[*prometheus.Desc]map[string]int{keysParkedDesc: now.keys, segmentsParkedDesc: now.segments} {
-		for reason, n := range t.byReason(sum) {
-			gauge(desc, n, reason)
+// scanTally counts what was parked and paused when the journal was opened. It is
+// called before anything is written, and comes back at once: a million parked
+// records take the counter about a second, and the start does not wait for it.
+func (j *Journal) scanTally() {
+	snapshot := j.db.NewSnapshot()
+	j.counts.put(func() {
+		defer func() { _ = snapshot.Close() }()
+		s := tallyScan{j: j, from: snapshot, found: newSums()}
+		if s.run() {
+			j.tally.scanned(s.found, s.errs > 0)
+			s.report()
 		}
-	}
-	gauge(segmentsPausedDesc, inForce(now.paused))
-	gauge(tenantsPausedDesc, inForce(now.tenants))
-	uncounted := 0
-	if missing {
-		uncounted = 1
-	}
-	gauge(uncountedDesc, uncounted)
+	})
 }
 
-// now is a copy of the sums.
-func (t *tally) now() (copied sums, missing bool) {
+// scanned adds what the scan found.
+func (t *tally) scanned(found sums, incomplete bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	copied = newSums()
-	copied.add(t.sums)
-	return copied, t.missing
+	t.sums.add(found)
+	t.missing = incomplete
 }
 
-// otherReason stands for all reasons that this program does not know, so that the
-// series stay few.
-const otherReason = "other"
-
-func (t *tally) byReason(sum map[string]int) map[string]int {
-	out := map[string]int{otherReason: 0}
-	for _, reason := range t.reasons {
-		out[reason] = sum[reason]
-	}
-	for reason, n := range sum {
-		if _, known := out[reason]; !known || reason == otherReason {
-			out[otherReason] += n
-		}
-	}
-	return out
+// tallyScan is one run over the store.
+type tallyScan struct {
+	j      *Journal
+	from   *pebble.Snapshot
+	found  sums
+	within int // segments that have parked keys
+	errs   int // places that could not be read
 }
 
-// inForce leaves out the pauses that have ended by themselves.
-func inForce(pauses map[time.Time]int) (n int) {
-	for until, some := range pauses {
-		if until.IsZero() || until.After(time.Now()) {
-			n += some
+// run reports false when the journal was closed meanwhile.
+func (s *tallyScan) run() bool { return s.keys() && s.segments() && s.tenants() }
+
+// keys decodes a record only where it differs from the one before: those of one
+// refusal are the same.
+func (s *tallyScan) keys() bool {
+	var last record
+	var reason string
+	first := true
+	return s.each(prefixParked, func(r record) {
+		if first || r.id != last.id {
+			s.within++
 		}
+		if first || !bytes.Equal(r.value, last.value) {
+			reason = reasonOf(r.value)
+		}
+		first, last = false, r
+		s.found.keys[reason]++
+	})
+}
+
+func (s *tallyScan) segments() bool {
+	return s.each(prefixSegmentState, func(r record) {
+		var state journal.SegmentState
+		if decodeJSON(r.value, &state) == nil { // else reported by Segments
+			s.found.segment(state, +1)
+		}
+	})
+}
+
+func (s *tallyScan) tenants() bool {
+	return s.each(prefixTenantState, func(r record) {
+		var state journal.TenantState
+		if decodeJSON(r.value, &state) == nil { // else reported by Tenants
+			s.found.tenant(state, +1)
+		}
+	})
+}
+
+// each walks over the records under a prefix, while no read waits for a reader.
+func (s *tallyScan) each(prefix byte, count func(record)) bool {
+	n := 0
+	for r, err := range records(s.from, prefix) {
+		if n%countStep == 0 && !s.j.reads.idle() {
+			return false
+		}
+		n++
+		if err != nil {
+			s.errs++
+			continue
+		}
+		count(r)
 	}
-	return n
+	return true
 }

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -24,13 +25,14 @@ type versions struct {
 	before   map[uint32]uint64 // the same at the start; does not change
 
 	mu    sync.RWMutex
-	since []minute // oldest first
+	since []moment // oldest first
 }
 
-// minute is the first version that was given in a minute.
-type minute struct {
-	at      int64 // minutes since 1970
+// moment is the first version that was written in a second, or that is known of a minute.
+type moment struct {
+	at      int64 // seconds since 1970
 	version journal.Version
+	prefix  byte // of its record: prefixSecond or prefixMinute
 }
 
 // reserveStep is how many versions are reserved at once.
@@ -59,7 +61,7 @@ func readVersions(db *pebble.DB) (*versions, error) {
 	}
 	v.next.Store(v.reserves[thisNode])
 	v.before = maps.Clone(v.reserves)
-	return v, errorsOf("read versions of journal", err, v.readMinutes(db))
+	return v, errorsOf("read versions of journal", err, v.readMoments(db))
 }
 
 func errorsOf(what string, errs ...error) error {
@@ -71,15 +73,26 @@ func errorsOf(what string, errs ...error) error {
 	return nil
 }
 
-func (v *versions) readMinutes(db *pebble.DB) error {
-	return scan(db, []byte{prefixMinute}, journal.Cursor{}, func(at, value []byte) (bool, error) {
-		version, n := binary.Uvarint(value)
-		if len(at) != 8 || n != len(value) {
-			return false, errBadRecord
+// readMoments reads the times of versions: by the second, and by the minute those that an
+// earlier program wrote.
+func (v *versions) readMoments(db *pebble.DB) error {
+	defer func() {
+		slices.SortFunc(v.since, func(a, b moment) int { return cmp.Compare(a.version, b.version) })
+	}()
+	for prefix, unit := range secondsIn {
+		err := scan(db, []byte{prefix}, journal.Cursor{}, func(at, value []byte) (bool, error) {
+			version, n := binary.Uvarint(value)
+			if len(at) != 8 || n != len(value) {
+				return false, errBadRecord
+			}
+			v.since = append(v.since, moment{at: unit * int64(binary.BigEndian.Uint64(at)), version: journal.Version(version), prefix: prefix})
+			return true, nil
+		})
+		if err != nil {
+			return err
 		}
-		v.since = append(v.since, minute{at: int64(binary.BigEndian.Uint64(at)), version: journal.Version(version)})
-		return true, nil
-	})
+	}
+	return nil
 }
 
 // stamp stages what has to be on disk together with a record of that version.
@@ -90,8 +103,10 @@ func (v *versions) stamp(b *pebble.Batch, version journal.Version) {
 		key := binary.BigEndian.AppendUint32([]byte{prefixReserve}, node)
 		set(b, key, binary.AppendUvarint(nil, v.reserves[node]))
 	}
-	if now := time.Now().Unix() / 60; node == thisNode && now > v.newest() {
-		v.begin(b, minute{at: now, version: version})
+	// A long operation stamps a version that is older than others by then: its time is known.
+	now, last := time.Now().Unix(), v.newest()
+	if node == thisNode && now > last.at && version > last.version {
+		v.begin(b, moment{at: now, version: version, prefix: prefixSecond})
 	}
 }
 
@@ -99,44 +114,74 @@ func (v *versions) stamp(b *pebble.Batch, version journal.Version) {
 // written: the next one does it again.
 func (v *versions) dropped() { clear(v.reserves) }
 
-// newest is the minute that was begun last.
-func (v *versions) newest() int64 {
-	if len(v.since) == 0 { // the committer alone changes it, and needs no lock to read
-		return 0
+// newest is the moment that was begun last.
+func (v *versions) newest() (last moment) {
+	if len(v.since) > 0 { // the committer alone changes it, and needs no lock to read
+		last = v.since[len(v.since)-1]
 	}
-	return v.since[len(v.since)-1].at
+	return last
 }
 
+// secondsIn is the unit of the times in the records of a kind.
+var secondsIn = map[byte]int64{prefixSecond: 1, prefixMinute: 60}
+
+// What is known of a time, in seconds: each second of the last ten minutes, each minute of
+// the last day and each hour of the last 60 days. These are 3,540 records at most, so what
+// thinning needs once a minute is bounded too.
 const (
-	fineMinutes   = 24 * 60      // that each have their record
-	coarseMinutes = 60 * 24 * 60 // older ones, of which each hour has one; there are no others
+	minuteLong = 60
+	hourLong   = 60 * minuteLong
+	fineFor    = 10 * minuteLong
+	minutesFor = 24 * hourLong
+	hoursFor   = 60 * 24 * hourLong
 )
 
-// begin stages the record of a minute, and the removal of those that are too many.
-func (v *versions) begin(b *pebble.Batch, now minute) {
+// spacing is how far apart moments of this age are kept, in seconds; 0: not at all.
+func spacing(age int64) int64 {
+	switch {
+	case age <= fineFor:
+		return 1
+	case age <= minutesFor:
+		return minuteLong
+	case age <= hoursFor:
+		return hourLong
+	}
+	return 0
+}
+
+// begin stages the record of a second, and once a minute the removal of those that are
+// too many. In between it costs the same however many there are.
+func (v *versions) begin(b *pebble.Batch, now moment) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	hour := int64(-1)
-	v.since = slices.DeleteFunc(v.since, func(m minute) bool {
-		first := m.at/60 != hour
-		hour = m.at / 60
-		age := now.at - m.at
-		if age <= fineMinutes || first && age <= coarseMinutes {
+	if now.at/minuteLong != v.newest().at/minuteLong {
+		v.thin(b, now.at)
+	}
+	v.since = append(v.since, now)
+	set(b, now.key(), binary.AppendUvarint(nil, uint64(now.version)))
+}
+
+// thin keeps the first moment of each second, minute or hour, as their age wants it.
+func (v *versions) thin(b *pebble.Batch, now int64) {
+	kept := int64(-1) // the last moment that stays
+	v.since = slices.DeleteFunc(v.since, func(m moment) bool {
+		apart := spacing(now - m.at)
+		if apart > 0 && (kept < 0 || m.at/apart != kept/apart) {
+			kept = m.at
 			return false
 		}
-		del(b, minuteKey(m.at))
+		del(b, m.key())
 		return true
 	})
-	v.since = append(v.since, now)
-	set(b, minuteKey(now.at), binary.AppendUvarint(nil, uint64(now.version)))
 }
 
-func minuteKey(at int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{prefixMinute}, uint64(at))
+func (m moment) key() []byte {
+	return binary.BigEndian.AppendUint64([]byte{m.prefix}, uint64(m.at/secondsIn[m.prefix]))
 }
 
-// Since is when a version was given: the minute in which it was, or a minute of the
-// same hour where that is more than a day ago. It knows of 60 days.
+// Since is when a version was given: the second in which the next one before it that is
+// known was written. Moments are kept for each second of ten minutes, for each minute of a
+// day and for each hour of 60 days; it knows of no more.
 func (j *Journal) Since(version journal.Version) (at time.Time, ok bool) {
 	v := j.versions
 	v.mu.RLock()
@@ -144,13 +189,13 @@ func (j *Journal) Since(version journal.Version) (at time.Time, ok bool) {
 	if version.Node() != thisNode {
 		return time.Time{}, false
 	}
-	behind, _ := slices.BinarySearchFunc(v.since, version+1, func(m minute, other journal.Version) int {
-		return int(int64(m.version) - int64(other))
+	behind, _ := slices.BinarySearchFunc(v.since, version+1, func(m moment, other journal.Version) int {
+		return cmp.Compare(m.version, other)
 	})
 	if behind == 0 {
 		return time.Time{}, false
 	}
-	return time.Unix(v.since[behind-1].at*60, 0), true
+	return time.Unix(v.since[behind-1].at, 0), true
 }
 
 // Writer is an intake that gives the versions of another node, as one does that

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/binary"
 	"iter"
 	"maps"
 	"os"
@@ -273,35 +274,38 @@ func afterAll(t testing.TB, j *Journal) *Journal {
 	return j
 }
 
-// TestSince: the time of a version is known to a minute for a day, to an hour
-// after that, also after a restart, and the records of it are few.
+// TestSince: the time of a version is known to the second for ten minutes, to the minute
+// for a day and to the hour for 60 days, also after a restart, and the records are few.
 func TestSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		options, seg := inMemory(), segment(tenant("a"), "s")
 		j := open(t, options)
-		type given struct {
-			version journal.Version
-			at      time.Time
+		all := map[journal.Version]time.Time{}
+		give := func(n int, every time.Duration) {
+			for range n {
+				all[put(t, j, seg, audience.Add, keys(1)...)] = time.Now()
+				time.Sleep(every)
+			}
 		}
-		var all []given
-		for range 40 * 24 * 2 { // 40 days
-			all = append(all, given{put(t, j, seg, audience.Add, keys(1)...), time.Now()})
-			time.Sleep(30 * time.Minute)
-		}
-		if err := j.Close(); err != nil {
-			t.Fatal(err)
-		}
-		j = open(t, options)
-		for _, g := range all {
-			limit := time.Hour
-			if time.Since(g.at) < 23*time.Hour {
+		give(61*24, time.Hour-time.Second)
+		give(24*60, time.Minute+time.Second)
+		give(1300, time.Second/2+time.Millisecond)
+		j = reopen(t, j, options)
+		for version, given := range all {
+			age, limit := time.Since(given), time.Hour
+			switch {
+			case age <= 10*time.Minute:
+				limit = time.Second
+			case age <= 23*time.Hour:
 				limit = time.Minute
+			case age > 59*24*time.Hour:
+				continue // some of these are gone
 			}
-			if at, ok := j.Since(g.version); !ok || g.at.Sub(at) < 0 || g.at.Sub(at) > limit {
-				t.Fatalf("%v, %v; it was %v", at, ok, g.at)
+			if at, ok := j.Since(version); !ok || given.Before(at) || given.Sub(at) >= limit {
+				t.Fatalf("%v, %v; it was %v, %v ago", at, ok, given, age)
 			}
 		}
-		if n := len(j.versions.since); n > 41*24+48 {
+		if n := len(j.versions.since); n > 660+24*60+60*24 {
 			t.Errorf("%d records", n)
 		}
 		if _, ok := j.Since(journal.MakeVersion(3, 1)); ok {
@@ -309,6 +313,66 @@ func TestSince(t *testing.T) {
 		}
 		if _, ok := j.Since(0); ok {
 			t.Error("nor that of a key without one")
+		}
+	})
+}
+
+// TestSinceByTheMinute: records of minutes, which an earlier program wrote, are read, go on
+// beside those of seconds, and go when they are too many.
+func TestSinceByTheMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		options, seg := inMemory(), segment(tenant("a"), "s")
+		j := open(t, options)
+		began := time.Now().Truncate(time.Minute)
+		old := journal.Version(1000)
+		for n := range 3 {
+			m := moment{at: began.Unix() + int64(n*minuteLong), version: old + journal.Version(n), prefix: prefixMinute}
+			if err := j.db.Set(m.key(), binary.AppendUvarint(nil, uint64(m.version)), pebble.Sync); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.db.Set([]byte{prefixReserve, 0, 0, 0, thisNode}, binary.AppendUvarint(nil, 2000), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		j = reopen(t, j, options)
+		for range 2 {
+			for n := range 3 {
+				if at, ok := j.Since(old + journal.Version(n)); !ok || !at.Equal(began.Add(time.Duration(n)*time.Minute)) {
+					t.Errorf("minute %d: %v, %v", n, at, ok)
+				}
+			}
+			given := time.Now()
+			if at, ok := j.Since(put(t, j, seg, audience.Add, keys(1)...)); !ok || !at.Equal(given.Truncate(time.Second)) {
+				t.Errorf("%v, %v; it was %v", at, ok, given)
+			}
+			j = reopen(t, j, options)
+		}
+		time.Sleep(61 * 24 * time.Hour)
+		put(t, j, seg, audience.Add, keys(1)...)
+		if j = reopen(t, j, options); len(j.versions.since) != 1 {
+			t.Errorf("after two months there are %d records", len(j.versions.since))
+		}
+	})
+}
+
+// TestSinceOfALongOperation: a version that is written after newer ones leaves their times
+// as they are.
+func TestSinceOfALongOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, seg := open(t, inMemory()), segment(tenant("a"), "s")
+		late := j.versions.give()
+		given := time.Now().Truncate(time.Second)
+		newer := put(t, j, seg, audience.Add, keys(1)...)
+		time.Sleep(time.Minute)
+		b := j.db.NewBatch()
+		defer b.Close()
+		j.versions.stamp(b, late)
+		if at, ok := j.Since(newer); !ok || !at.Equal(given) {
+			t.Errorf("%v, %v; it was %v", at, ok, given)
+		}
+		if n := len(j.versions.since); n != 1 {
+			t.Errorf("%d records", n)
 		}
 	})
 }

@@ -55,7 +55,7 @@ func TestStatesSurvive(t *testing.T) {
 	j.Forget(seg)
 	reopen()
 	none := func(record, _ []byte) (bool, error) {
-		if record[0] == prefixReserve || record[0] == prefixMinute {
+		if record[0] == prefixReserve || record[0] == prefixSecond {
 			return true, nil
 		}
 		return false, fmt.Errorf("record %q is left", record)

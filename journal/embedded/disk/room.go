@@ -1,4 +1,4 @@
-package embedded
+package disk
 
 import (
 	"errors"
@@ -11,13 +11,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"audiences/audience"
 	"audiences/journal"
 )
 
-// errNoRoom ends a compaction that would take the room of the log and of flushes.
+// ErrNoRoom ends a compaction that would take the room of the log and of flushes.
 // The store gives up what the compaction has written, and tries it again later.
-var errNoRoom = fmt.Errorf("what is left is kept for the log: %w", syscall.ENOSPC)
+var ErrNoRoom = fmt.Errorf("what is left is kept for the log: %w", syscall.ENOSPC)
 
 // The shares of the disk, in units. A unit is the size of a memtable, and so the
 // most that one flush writes; the log takes a tenth more.
@@ -30,7 +29,6 @@ var errNoRoom = fmt.Errorf("what is left is kept for the log: %w", syscall.ENOSP
 // what is left, and a compaction stops where the log and one flush would run dry.
 const (
 	smallestUnit = 1 << 20  // bytes
-	largestUnit  = 16 << 20 // bytes
 	unitsInDisk  = 64       // a unit is this part of a disk between those
 	floorUnits   = 3        // kept for the log and for flushes: a new log, and the memtables that may wait
 	markUnits    = 12       // room for changes ends here: the floor, all logs, and tables of settles until they are compacted
@@ -39,10 +37,13 @@ const (
 	leastDisk    = 32 << 20 // bytes; in less, log and ballast leave no room for keys
 )
 
-// room keeps account of what is left of the journal's disk. Looking costs a system
+// LargestUnit is the unit, in bytes, of a large disk and of one that does not tell its size.
+const LargestUnit = 16 << 20
+
+// Room keeps account of what is left of the journal's disk. Looking costs a system
 // call, which may hang where the disk does, so it is done once a second and where the
 // account says that it matters; in between the files of the store tell what they write.
-type room struct {
+type Room struct {
 	usage func() (vfs.DiskUsage, error)
 	unit  int64 // bytes
 	least int64 // bytes: what the operator wants to be left
@@ -64,10 +65,11 @@ type room struct {
 	ended    chan struct{} // closed by Close: nobody waits any more
 }
 
-// newRoom looks at the disk for the first time. A file system that cannot tell, as
-// one in memory, has no limit.
-func newRoom(usage func() (vfs.DiskUsage, error), least int64) (*room, error) {
-	r := &room{usage: usage, unit: largestUnit, least: least, changed: make(chan struct{}, 1), ended: make(chan struct{})}
+// NewRoom looks at the disk for the first time; least is how many bytes of it the operator
+// wants to be left. A file system that cannot tell, as one in memory, has no limit. It is an
+// error when the disk is too small for a journal, or cannot be asked.
+func NewRoom(usage func() (vfs.DiskUsage, error), least int64) (*Room, error) {
+	r := &Room{usage: usage, unit: LargestUnit, least: least, changed: make(chan struct{}, 1), ended: make(chan struct{})}
 	r.free.Store(math.MaxInt64 / 2)
 	now, err := usage()
 	switch {
@@ -81,11 +83,11 @@ func newRoom(usage func() (vfs.DiskUsage, error), least int64) (*room, error) {
 	}
 	r.unit = unitOf(now)
 	r.least, r.warning = leastOf(now, least), diskWarning(now, least)
-	return r, r.look()
+	return r, r.Look()
 }
 
 func unitOf(disk vfs.DiskUsage) int64 {
-	return int64(min(max(disk.TotalBytes/unitsInDisk, smallestUnit), largestUnit))
+	return int64(min(max(disk.TotalBytes/unitsInDisk, smallestUnit), LargestUnit))
 }
 
 // leastOf is what the operator wants to be left, or a part of the disk where that
@@ -108,12 +110,25 @@ func diskWarning(disk vfs.DiskUsage, wanted int64) string {
 	return ""
 }
 
-func (r *room) limited() bool { return r.usage != nil }
-func (r *room) floor() int64  { return floorUnits * r.unit }
+// Unit is the size in bytes that the shares of the disk are counted in.
+func (r *Room) Unit() int64 { return r.unit }
 
-// look asks the disk. What does not tell leaves the account as it is.
-func (r *room) look() error {
-	if !r.limited() {
+// Warning is what an operator should know of the disk; "": nothing.
+func (r *Room) Warning() string { return r.warning }
+
+// Free is how many bytes are left, by the account.
+func (r *Room) Free() int64 { return r.free.Load() }
+
+// Mark is how many bytes have to be left where a change is taken.
+func (r *Room) Mark() int64 { return r.mark.Load() }
+
+// Limited reports whether the disk tells how much is left.
+func (r *Room) Limited() bool { return r.usage != nil }
+func (r *Room) floor() int64  { return floorUnits * r.unit }
+
+// Look asks the disk. One that does not tell is an error and leaves the account as it is.
+func (r *Room) Look() error {
+	if !r.Limited() {
 		return nil
 	}
 	now, err := r.usage()
@@ -124,8 +139,8 @@ func (r *room) look() error {
 	return nil
 }
 
-// setMark follows the size of the tables.
-func (r *room) setMark(tables int64) {
+// SetMark follows the size of the tables, in bytes.
+func (r *Room) SetMark(tables int64) {
 	r.tables.Store(tables)
 	r.mark.Store(max(r.least, markUnits*r.unit+r.toCompact()))
 	if r.fitsBeside(0, r.toCompact()) {
@@ -134,25 +149,41 @@ func (r *room) setMark(tables int64) {
 }
 
 // toCompact is the most that the next compaction may write.
-func (r *room) toCompact() int64 { return min(r.tables.Load(), compactUnits*r.unit) }
+func (r *Room) toCompact() int64 { return min(r.tables.Load(), compactUnits*r.unit) }
 
-// forChanges is what changes may use down to the mark.
-func (r *room) forChanges() int64 { return r.free.Load() + r.written.Load() - r.mark.Load() }
+// ForChanges is how many bytes changes may use down to the mark; negative: too many are used.
+func (r *Room) ForChanges() int64 { return r.free.Load() + r.written.Load() - r.mark.Load() }
 
-// admit takes the room for a change of this many bytes until release, or for two
-// looks at least: an actor that fails may never hand it in.
-func (r *room) admit(size int64) error {
-	if r.limited() && !r.promises.take(size, r.forChanges()) {
+// Admit takes the room for a change of this many bytes until Release, or for two
+// looks at least: an actor that fails may never hand it in. It is journal.ErrDiskFull where
+// there is too little.
+func (r *Room) Admit(size int64) error {
+	if r.Limited() && !r.promises.take(size, r.ForChanges()) {
 		return journal.ErrDiskFull
 	}
 	return nil
 }
 
-// await returns when n bytes may be written to the log; false: the journal closes,
+// Release ends the promise of Admit: the change is written, or never will be.
+func (r *Room) Release(size int64) { r.promises.release(size) }
+
+// Age is called at each look, and forgets the promises from before the last one.
+func (r *Room) Age() { r.promises.age() }
+
+// Stuck reports whether compacting did not make the room that it needs itself.
+func (r *Room) Stuck() bool { return r.stuck.Load() }
+
+// SetStuck keeps what Stuck reports.
+func (r *Room) SetStuck(stuck bool) { r.stuck.Store(stuck) }
+
+// Close ends every wait for room.
+func (r *Room) Close() { close(r.ended) }
+
+// Await returns when n bytes may be written to the log; false: the journal closes,
 // and they may not. relieve is called where there is too little; true: look again.
-func (r *room) await(n int64, relieve func() bool) bool {
+func (r *Room) Await(n int64, relieve func() bool) bool {
 	for {
-		if r.fits(n) || r.look() != nil || r.fits(n) { // one that does not tell limits nothing
+		if r.fits(n) || r.Look() != nil || r.fits(n) { // one that does not tell limits nothing
 			return true
 		}
 		if relieve() {
@@ -170,24 +201,24 @@ func (r *room) await(n int64, relieve func() bool) bool {
 // fits reports whether n bytes leave the room for a compaction, the one under way or
 // the next. Where compacting has not helped, as others have filled the disk, what is
 // there goes into settling.
-func (r *room) fits(n int64) bool {
+func (r *Room) fits(n int64) bool {
 	return r.fitsBeside(n, r.toCompact()) || r.stuck.Load() && r.fitsBeside(n, 0)
 }
 
-func (r *room) fitsBeside(n, compaction int64) bool {
+func (r *Room) fitsBeside(n, compaction int64) bool {
 	return r.free.Load()-n >= r.floor()+max(r.owed.Load(), compaction)
 }
 
-// dry reports that there is too little for n bytes even without a compaction.
-func (r *room) dry(n int64) bool { return r.free.Load()-n < r.floor() }
+// Dry reports that there is too little for n bytes even without a compaction.
+func (r *Room) Dry(n int64) bool { return r.free.Load()-n < r.floor() }
 
-// wrote takes note of what went to the disk.
-func (r *room) wrote(n int64) { r.free.Add(-n) }
+// Wrote takes note of the bytes that went to the disk.
+func (r *Room) Wrote(n int64) { r.free.Add(-n) }
 
 // compact is asked before a compaction writes n bytes.
-func (r *room) compact(n int64) error {
-	if r.dry(n) && r.look() == nil && r.dry(n) {
-		return errNoRoom
+func (r *Room) compact(n int64) error {
+	if r.Dry(n) && r.Look() == nil && r.Dry(n) {
+		return ErrNoRoom
 	}
 	r.written.Add(n)
 	r.owed.Store(max(0, r.owed.Load()-n))
@@ -196,30 +227,31 @@ func (r *room) compact(n int64) error {
 
 // flush is asked before a flush writes n bytes: it waits until they are there, as
 // the store would try without a pause else. When the journal closes, it fails.
-func (r *room) flush(n int64) error {
+func (r *Room) flush(n int64) error {
 	for r.free.Load() < n {
-		if r.look() != nil || r.free.Load() >= n {
+		if r.Look() != nil || r.free.Load() >= n {
 			break
 		}
 		select {
 		case <-r.changed:
 		case <-time.After(100 * time.Millisecond):
 		case <-r.ended:
-			return errNoRoom
+			return ErrNoRoom
 		}
 	}
 	r.tables.Add(n)
 	return nil
 }
 
-// compacting notes that a compaction of so many bytes begins; 0: it has ended.
-func (r *room) compacting(size int64) {
+// Compacting notes that a compaction of so many bytes begins; 0: it has ended.
+func (r *Room) Compacting(size int64) {
 	r.written.Store(0)
 	r.owed.Store(size)
-	r.signal()
+	r.Signal()
 }
 
-func (r *room) signal() {
+// Signal has those who wait for room look again.
+func (r *Room) Signal() {
 	select {
 	case r.changed <- struct{}{}:
 	default:
@@ -256,17 +288,4 @@ func (p *promises) age() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.past, p.now = p.now, 0
-}
-
-// roomFor is what a change takes of the disk: its records in the log, and as much
-// again for the table that they come into and that has to be compacted.
-func roomFor(keys audience.Keys) (size int64) {
-	for key := range keys.All() {
-		encoded := 9
-		if _, numeric := key.Numeric(); !numeric {
-			encoded = 1 + len(key.Text())
-		}
-		size += int64(2 * (headLength + encoded + 12)) // kind, two lengths, verb, version
-	}
-	return size
 }

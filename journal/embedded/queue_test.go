@@ -15,6 +15,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/embedded/disk"
 )
 
 // TestPatience: nobody waits for a caller who is alone, and the more share an fsync,
@@ -64,7 +65,7 @@ func (d *slowDisk) String() string { return "slow disk" }
 // long after its last answer as think says, and tells the longest wait for an answer.
 func post(t *testing.T, callers, posts int, think func() time.Duration) (d *slowDisk, longest, all time.Duration) {
 	d = &slowDisk{}
-	j, err := Open(Options{Dir: "j", files: files{errorfs.Wrap(vfs.NewMem(), d)}})
+	j, err := Open(Options{Dir: "j", files: disk.Files{FS: errorfs.Wrap(vfs.NewMem(), d)}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package embedded
+package disk
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 	"audiences/journal"
 )
 
-// home is where the store's files have to be found. What has been opened goes on
+// Home is where the store's files have to be found. What has been opened goes on
 // working after its directory was renamed, removed, replaced or mounted over, fsyncs
 // included, into files that no start will ever open (I1). So the path is looked up
 // again after each fsync and before its answers: two system calls, which take
 // microseconds. Where the path leads to the same files again, all that was written
 // meanwhile is in them, and changes are taken again.
-type home struct {
+type Home struct {
 	dir placed                 // the store's directory
 	log atomic.Pointer[placed] // the newest log: that is where an fsync goes
 }
@@ -31,18 +31,18 @@ func placedAt(path string) (placed, error) {
 	return placed{path: path, info: info}, err
 }
 
-// newHome is called once the store's directory is there.
-func newHome(storeDir string) (*home, error) {
+// NewHome is called once the store's directory is there.
+func NewHome(storeDir string) (*Home, error) {
 	dir, err := placedAt(storeDir)
 	if err != nil {
 		return nil, fmt.Errorf("look at journal's store: %w", err)
 	}
-	return &home{dir: dir}, nil
+	return &Home{dir: dir}, nil
 }
 
-// began notes that the log at path is now the newest. It must be in the directory
+// Began notes that the log at path is now the newest. It must be in the directory
 // that the store was opened in: by its path it could have been made in another one.
-func (h *home) began(path string) error {
+func (h *Home) Began(path string) error {
 	if h == nil {
 		return nil
 	}
@@ -51,12 +51,12 @@ func (h *home) began(path string) error {
 		return err
 	}
 	h.log.Store(&log)
-	return h.check()
+	return h.Check()
 }
 
-// check is nil while the paths lead to the files that are open. A nil home has none:
+// Check is nil while the paths lead to the files that are open. A nil home has none:
 // a journal in memory.
-func (h *home) check() error {
+func (h *Home) Check() error {
 	if h == nil {
 		return nil
 	}

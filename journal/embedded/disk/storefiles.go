@@ -1,8 +1,9 @@
-package embedded
+package disk
 
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -11,20 +12,23 @@ import (
 	"audiences/journal/embedded/damage"
 )
 
-// storeFiles is the file system as the store sees it, for one opening of it.
-type storeFiles struct {
-	files
-	logs *damage.LogCheck
-	j    *Journal
+// StoreFiles is the file system as the store sees it, for one opening of it.
+type StoreFiles struct {
+	Files
+	Logs   *damage.LogCheck // judges the logs that are replayed
+	Room   *Room            // is told what is written
+	Home   *Home            // is told which log is the newest; nil in memory
+	Opened *atomic.Bool     // a write that fails from here on is the end
+	Fail   func(error)      // is called for that
 }
 
 // Open checks a WAL file before the store replays it. Only here it is known which
 // of them are replayed: others may lie about, torn or damaged, that are in tables already.
-func (f storeFiles) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
+func (f StoreFiles) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
 	if number, ok := f.logNumber(name); ok {
-		content, err := f.read(name)
+		content, err := f.Read(name)
 		if err == nil {
-			err = f.logs.Check(damage.Log{Number: number, Content: content})
+			err = f.Logs.Check(damage.Log{Number: number, Content: content})
 		}
 		if err != nil {
 			return nil, err
@@ -33,7 +37,7 @@ func (f storeFiles) Open(name string, options ...vfs.OpenOption) (vfs.File, erro
 	return f.FS.Open(name, options...)
 }
 
-func (f storeFiles) logNumber(name string) (number uint32, ok bool) {
+func (f StoreFiles) logNumber(name string) (number uint32, ok bool) {
 	n, _, ok := wal.ParseLogFilename(f.PathBase(name))
 	return uint32(n), ok
 }
@@ -41,9 +45,9 @@ func (f storeFiles) logNumber(name string) (number uint32, ok bool) {
 // Create makes a file. Before a marker file, which names the MANIFEST to open with, it
 // syncs the directory. Pebble syncs it only after it has made both, so a power loss could
 // leave a marker without its MANIFEST, and a sound store would look damaged.
-func (f storeFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+func (f StoreFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(f.PathBase(name), "marker.") {
-		if err := f.syncDir(f.PathDir(name)); err != nil {
+		if err := f.SyncDir(f.PathDir(name)); err != nil {
 			return nil, f.failed(useOf(category), name, err)
 		}
 	}
@@ -52,15 +56,15 @@ func (f storeFiles) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 }
 
 // ReuseForWrite begins a log in the place of an old one.
-func (f storeFiles) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+func (f StoreFiles) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	file, err := f.FS.ReuseForWrite(old, name, category)
 	return f.made(file, name, category, err)
 }
 
-func (f storeFiles) made(file vfs.File, name string, category vfs.DiskWriteCategory, err error) (vfs.File, error) {
+func (f StoreFiles) made(file vfs.File, name string, category vfs.DiskWriteCategory, err error) (vfs.File, error) {
 	use := useOf(category)
 	if _, isLog := f.logNumber(name); err == nil && isLog {
-		if err = f.j.home.began(name); err != nil {
+		if err = f.Home.Began(name); err != nil {
 			_ = file.Close()
 		}
 	}
@@ -70,7 +74,8 @@ func (f storeFiles) made(file vfs.File, name string, category vfs.DiskWriteCateg
 	return &storeFile{File: file, name: name, use: use, files: f}, nil
 }
 
-func (f storeFiles) OpenDir(name string) (vfs.File, error) {
+// OpenDir opens a directory to sync it.
+func (f StoreFiles) OpenDir(name string) (vfs.File, error) {
 	dir, err := f.FS.OpenDir(name)
 	if err != nil {
 		return nil, f.failed(forRecords, name, err)
@@ -79,9 +84,9 @@ func (f storeFiles) OpenDir(name string) (vfs.File, error) {
 }
 
 // Remove makes room, which somebody may wait for.
-func (f storeFiles) Remove(name string) error {
+func (f StoreFiles) Remove(name string) error {
 	err := f.FS.Remove(name)
-	f.j.room.signal()
+	f.Room.Signal()
 	return err
 }
 
@@ -111,12 +116,12 @@ const afterFailure = 100 * time.Millisecond
 // failed is told each write that fails. A table can be written again. All else is the
 // end of an open store, and it must be the end here: the store panics then, or
 // unlocks a mutex twice, and Go ends the process with a stack trace.
-func (f storeFiles) failed(use use, name string, err error) error {
+func (f StoreFiles) failed(use use, name string, err error) error {
 	switch {
 	case use != forRecords:
 		time.Sleep(afterFailure)
-	case f.j.opened.Load():
-		f.j.fail(fmt.Errorf("write journal: %s: %w", f.PathBase(name), err))
+	case f.Opened.Load():
+		f.Fail(fmt.Errorf("write journal: %s: %w", f.PathBase(name), err))
 	}
 	return err
 }
@@ -126,20 +131,20 @@ type storeFile struct {
 	vfs.File
 	name  string
 	use   use
-	files storeFiles
+	files StoreFiles
 }
 
 func (f *storeFile) Write(p []byte) (n int, err error) {
-	room := f.files.j.room
+	room := f.files.Room
 	switch {
-	case f.use == forFlush && f.files.j.opened.Load(): // Open returns an error instead
+	case f.use == forFlush && f.files.Opened.Load(): // Open returns an error instead
 		err = room.flush(int64(len(p)))
 	case f.use == forCompaction:
 		err = room.compact(int64(len(p)))
 	}
 	if err == nil {
 		n, err = f.File.Write(p)
-		room.wrote(int64(n))
+		room.Wrote(int64(n))
 	}
 	return n, f.told(err)
 }
@@ -148,7 +153,7 @@ func (f *storeFile) Write(p []byte) (n int, err error) {
 func (f *storeFile) Preallocate(offset, length int64) error {
 	err := f.File.Preallocate(offset, length)
 	if err == nil {
-		f.files.j.room.wrote(length)
+		f.files.Room.Wrote(length)
 	}
 	return err
 }
