@@ -378,7 +378,7 @@ func TestBatchCountsWhatItHas(t *testing.T) {
 		t.Errorf("hunting %v for %q", b.Hunting(), b.LastRefusal().Reason)
 	}
 	expect(5, 1, 1, 7, 7, 6)
-	if b.Forget(); b.Pending() != 0 || !b.AllCounted() || b.HasStored() || b.MaxChunk() != 4 {
+	if b.Forget(); b.Pending() != 0 || b.Stored() != 0 || !b.AllCounted() || b.HasStored() || b.MaxChunk() != 4 {
 		t.Error("something is left of what was given up")
 	}
 	b.Unread(true)

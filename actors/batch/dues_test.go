@@ -18,6 +18,7 @@ func TestFullCallsFirst(t *testing.T) {
 	for name, c := range map[string]struct {
 		adds, deletes int
 		overdue       time.Duration // of the deletes; the adds are due now
+		overdueAdds   time.Duration
 		last, want    audience.Verb
 	}{
 		"nothing":                     {},
@@ -26,6 +27,9 @@ func TestFullCallsFirst(t *testing.T) {
 		"due together":                {adds: 1, deletes: 1, last: audience.Add, want: audience.Delete},
 		"a full call":                 {adds: most, deletes: 1, overdue: patience - 1, want: audience.Add},
 		"patience is over":            {adds: most, deletes: 1, overdue: patience, want: audience.Delete},
+		"a full call of deletes":      {adds: 1, deletes: most, overdueAdds: patience - 1, want: audience.Delete},
+		"patience of adds is over":    {adds: 1, deletes: most, overdueAdds: patience, want: audience.Add},
+		"less than a full call":       {adds: 1, deletes: most - 1, overdue: 1, overdueAdds: 2 * patience, want: audience.Add},
 		"two full calls alternate":    {adds: most, deletes: most, overdue: time.Hour, last: audience.Delete, want: audience.Add},
 		"a full call that is overdue": {adds: 1, deletes: most, overdue: time.Hour, want: audience.Delete},
 	} {
@@ -37,7 +41,7 @@ func TestFullCallsFirst(t *testing.T) {
 		for n := range c.deletes {
 			b.deletes.Add(audience.NumericKey(int64(100 + n)))
 		}
-		b.dues = dues{adds: noon, deletes: noon.Add(-c.overdue)}
+		b.dues = dues{adds: noon.Add(-c.overdueAdds), deletes: noon.Add(-c.overdue)}
 		if got := b.nextDue(noon, patience); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}

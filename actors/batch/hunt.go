@@ -102,9 +102,7 @@ func (h *hunt) refuse(part *refusedPart) (segmentRefused bool) {
 func (b *Batch) shrink(c *Chunk, size int) {
 	b.maxChunk = min(b.maxChunk, size/2) // all that is known of Split's limit
 	b.takeBack(c.Verb, c.Keys)
-	if b.hunt != nil {
-		b.giveUp()
-	}
+	b.giveUp()
 }
 
 // refusedSingle is for a chunk of one key, of which nobody can say whether the key
@@ -182,7 +180,7 @@ func (b *Batch) nextPart() *audience.KeySet {
 	return b.settle(found)
 }
 
-// giveUp ends a hunt; all its keys are held again.
+// giveUp ends the hunt, if one is on; all its keys are held again.
 func (b *Batch) giveUp() {
 	h := b.hunt
 	b.hunt = nil
@@ -198,9 +196,7 @@ func (b *Batch) Ground() {
 		b.flight = nil
 		b.takeBack(c.Verb, c.Keys)
 	}
-	if b.hunt != nil {
-		b.giveUp()
-	}
+	b.giveUp()
 }
 
 // Shelve is Ground for a segment that is parked: what was tried in vain goes behind

@@ -315,3 +315,19 @@ func TestTooLargeSingleKey(t *testing.T) {
 	}
 	tr.expect(7, 1, 0, 20)
 }
+
+// TestTooLargeEndsTheHunt: no key is looked for among those of a call that was too
+// large; all are held again, and go in smaller calls.
+func TestTooLargeEndsTheHunt(t *testing.T) {
+	tr := newTrial(t, 16, 16)
+	tr.refuses = func(int, *audience.KeySet) bool { return true }
+	tr.call()
+	if !tr.batch.Hunting() {
+		t.Fatal("nothing is looked for")
+	}
+	tr.tooLarge = true
+	tr.call()
+	if tr.expect(0, 0, 16, 2); tr.batch.MaxChunk() != 4 {
+		t.Errorf("a call has %d keys at most, want half of the 8 that were too many", tr.batch.MaxChunk())
+	}
+}

@@ -68,3 +68,24 @@ func TestRestoredWithoutAnEnd(t *testing.T) {
 		t.Errorf("repeated at %v, want now", other.Repeat())
 	}
 }
+
+// TestRemainsAreCounted by their verbs, those of the call and the newer ones beside it;
+// of nothing there are none.
+func TestRemainsAreCounted(t *testing.T) {
+	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
+		b := New(5, 0)
+		b.Apply(verb, slices.Values(numbers(4)), 1, 10)
+		b.Cut(verb)
+		b.Apply(verb, slices.Values(numbers(3)), 1, 10)
+		b.Apply(verb.Opposite(), slices.Values(numbers(1)), 1, 10)
+		of := map[audience.Verb]int{verb: 4 + 2, verb.Opposite(): 1}
+		kept := b.Remains()
+		if adds, deletes := kept.Counts(); adds != of[audience.Add] || deletes != of[audience.Delete] || kept.Weight() != 7 {
+			t.Errorf("%v: %d to add, %d to delete, weight %d", verb, adds, deletes, kept.Weight())
+		}
+	}
+	var none *Remains
+	if adds, deletes := none.Counts(); adds != 0 || deletes != 0 || none.Weight() != 0 {
+		t.Errorf("of nothing %d to add, %d to delete, weight %d", adds, deletes, none.Weight())
+	}
+}

@@ -105,6 +105,31 @@ func TestLateChanges(t *testing.T) {
 	}
 }
 
+// TestLateChangesOfTwoPages covers I2: a page that was read later shows what is newer
+// than an earlier page. A change between the two is newer than what the earlier one has
+// shown; of the post that the later one has shown, the other keys are the journal's.
+func TestLateChangesOfTwoPages(t *testing.T) {
+	keys := numbers(3)
+	b := New(10, 3)
+	b.Unread(true)
+	b.Draw()
+	first := journal.Entry{Key: keys[0], Verb: audience.Delete, Version: 5}
+	b.Drawn(journal.Page{Entries: []journal.Entry{first}, Next: journal.CursorAt(keys[0]), More: true}, true, noon)
+	b.Draw()
+	b.Drawn(journal.Page{Entries: []journal.Entry{{Key: keys[1], Verb: audience.Add, Version: 8}}}, false, noon)
+	expect := func(adds, deletes, stored int) {
+		t.Helper()
+		if b.HeldOf(audience.Add) != adds || b.HeldOf(audience.Delete) != deletes || b.Stored() != stored {
+			t.Errorf("%d adds, %d deletes, %d stored", b.HeldOf(audience.Add), b.HeldOf(audience.Delete), b.Stored())
+		}
+	}
+	expect(1, 1, 0)
+	b.Apply(audience.Add, slices.Values(keys[:1]), 7, 10)
+	expect(2, 0, 0)
+	b.Apply(audience.Add, slices.Values(keys[1:]), 8, 10)
+	expect(2, 0, 1)
+}
+
 // TestDrawnBeforeItWasTold: a key that a page has shown with a change that Apply has not
 // told of is settled as it was drawn: the version that covers all others would also take
 // a change of another key that is on its way.
