@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 // TestSessionsEnd an hour after their last use, twelve after their beginning, and with
@@ -114,6 +116,19 @@ func TestWrongLogins(t *testing.T) {
 			t.Error("without passwords nobody logs in")
 		}
 	})
+}
+
+// TestLongPasswords: what bcrypt takes no notice of must not stand there.
+func TestLongPasswords(t *testing.T) {
+	long := strings.Repeat("x", MaxPasswordBytes)
+	hash, err := bcrypt.GenerateFromPassword([]byte(long), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPlace(t, Options{Users: []User{{Name: "anna", Role: Viewer, PasswordHash: string(hash)}}})
+	if p.status("POST", "/login", "name=anna&password="+long) != 303 || p.status("POST", "/login", "name=anna&password="+long+"x") != 401 {
+		t.Error("a longer password is taken, or the right one is not")
+	}
 }
 
 // TestLoginsAreLimited for each address and for all together; a token and a session go
