@@ -22,6 +22,10 @@ import (
 // usualAdminAddress is the one of a relay that was told nothing else.
 const usualAdminAddress = "127.0.0.1:3010"
 
+// adminToken is the variable that holds the token of a user of the adminAddress, where
+// one is needed. A flag would show it to everybody on the machine.
+const adminToken = "AUDIENCES_ADMIN_TOKEN"
+
 // adminPatience bounds a command; the relay answers in milliseconds.
 const adminPatience = 30 * time.Second
 
@@ -34,7 +38,7 @@ type adminClient struct {
 
 // bind gives a command the flags of all of these.
 func (a *adminClient) bind(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.address, "address", cmp.Or(os.Getenv("AUDIENCES_ADMIN_ADDRESS"), usualAdminAddress), "the relay's adminAddress, `host:port`")
+	cmd.Flags().StringVar(&a.address, "address", cmp.Or(os.Getenv("AUDIENCES_ADMIN_ADDRESS"), usualAdminAddress), "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; the token of a user is taken from "+adminToken)
 	cmd.Flags().BoolVar(&a.json, "json", false, "print the relay's answer, which is JSON, for programs")
 }
 
@@ -44,9 +48,15 @@ func (a *adminClient) get(ctx context.Context, path string, query url.Values, in
 	ctx, cancel := context.WithTimeout(ctx, adminPatience)
 	defer cancel()
 	at := url.URL{Scheme: "http", Host: reachable(a.address), Path: "/admin/api/v1/" + path, RawQuery: query.Encode()}
+	if host, secure := strings.CutPrefix(a.address, "https://"); secure {
+		at.Scheme, at.Host = "https", host
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return false, fmt.Errorf("ask the relay: %w", err)
+	}
+	if token := os.Getenv(adminToken); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -72,6 +72,9 @@ func check(path string, stdout io.Writer) error {
 	if r.sound("adminAddress") && cfg.AdminAddress != "" {
 		r.address("admin address", cfg.AdminAddress, holder)
 	}
+	if r.sound("adminAddress", "adminTls", "adminUsers") && cfg.AdminAddress != "" {
+		r.ok("admin access", adminAccess(cfg))
+	}
 	switch {
 	case len(r.wrong) > 0:
 		return r.wrong
@@ -164,6 +167,21 @@ func (r *report) journal(cfg config.Config) (holder int) {
 		r.fault("journal", fmt.Errorf("%s is in use by another process%s", cfg.JournalDir, named(found.Holder)))
 	}
 	return 0
+}
+
+// adminAccess says who may come in on the admin address.
+func adminAccess(cfg config.Config) string {
+	over := "over plain HTTP"
+	if cfg.AdminTLS {
+		over = "over HTTPS"
+	}
+	switch {
+	case !cfg.AdminIsOpen():
+		return "everybody on this machine, without a login, " + over
+	case len(cfg.AdminUsers) == 0:
+		return "no users; probes, and metrics unless adminOpenMetrics is false, " + over
+	}
+	return fmt.Sprintf("%d users, %s", len(cfg.AdminUsers), over)
 }
 
 // isRelayOf tells whether a process that has the journal is where this

@@ -24,6 +24,7 @@ const (
 // process is what a command has of the process around it. Configuration beyond the
 // command line comes from the environment.
 type process struct {
+	stdin  io.Reader
 	stdout io.Writer
 	stderr *logging.LineWriter
 	build  buildInfo
@@ -42,7 +43,7 @@ func Main(version, revision string) int {
 	defer cancel()
 	stderr := logging.NewLineWriter(logging.OpenStderr())
 	defer stderr.Flush(logging.LastWords)
-	p := process{stdout: output{os.Stdout, cancel}, stderr: stderr, build: build(version, revision)}
+	p := process{stdin: os.Stdin, stdout: output{os.Stdout, cancel}, stderr: stderr, build: build(version, revision)}
 	return exitCode(run(ctx, p, os.Args[1:]), stderr)
 }
 

@@ -17,6 +17,7 @@ import (
 	"audiences/actors"
 	"audiences/api"
 	"audiences/api/admin"
+	"audiences/api/admin/access"
 	"audiences/api/keyfile"
 	"audiences/config"
 	"audiences/journal/embedded"
@@ -150,11 +151,46 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
 	event := s.logger.Info().EmbedObject(s.process.build).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
-		s.admin = admin.New(admin.Options{Ready: s.ready, Gatherer: registry, Status: s.relay.Status, MaxConnections: s.files.admin, Logger: s.logger, Registerer: registry})
+		s.admin = admin.New(s.adminOptions(registry))
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}
 	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
+}
+
+func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
+	options := admin.Options{
+		Ready:          s.ready,
+		Gatherer:       registry,
+		Status:         s.relay.Status,
+		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},
+		ClosedMetrics:  !s.cfg.AdminOpenMetrics,
+		Profiles:       s.cfg.AdminPprof,
+		MaxConnections: s.files.admin,
+		Logger:         s.logger,
+		Registerer:     registry,
+	}
+	if s.cfg.AdminTLS {
+		options.GetCertificate = s.certificate.GetCertificate
+	}
+	return options
+}
+
+// isLoopback goes by what a listener has become: a name may stand for any address.
+func isLoopback(address net.Addr) bool {
+	tcp, ok := address.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+func usersOf(cfg config.Config) (users []access.User) {
+	for _, u := range cfg.AdminUsers {
+		role := access.Viewer
+		if u.Role == access.Operator.String() {
+			role = access.Operator
+		}
+		users = append(users, access.User{Name: u.Name, Role: role, PasswordHash: u.PasswordHash.Reveal(), Token: u.Token.Reveal()})
+	}
+	return users
 }
 
 // refuse is nil while changes are taken.

@@ -35,6 +35,10 @@ type Config struct {
 	JournalKeyFile             string // "": the journal makes one for itself
 	SplitAPIURL                string // without a slash at its end
 	AdminAddress               string // "": off
+	AdminTLS                   bool
+	AdminUsers                 []AdminUser
+	AdminOpenMetrics           bool
+	AdminPprof                 bool
 	LogLevel                   string
 	LogFormat                  string
 	SplitTimeout               time.Duration
@@ -167,6 +171,15 @@ func (l *loader) contradictions() {
 	if _, port, err := net.SplitHostPort(c.AdminAddress); err == nil && c.Port != 0 && port == strconv.Itoa(c.Port) {
 		l.fault(l.place("adminAddress", "port"), fmt.Sprintf("adminAddress and port must not name the same port, %d", c.Port))
 	}
+	if _, written := l.places["adminTls"]; len(c.AdminUsers) > 0 && c.AdminIsOpen() && !c.AdminTLS && !written {
+		l.fault(l.place("adminUsers"), "their passwords and tokens would cross the network in clear to adminAddress; set adminTls to true, or write adminTls: false if a proxy in front speaks TLS")
+	}
+}
+
+// AdminIsOpen reports whether other machines may reach the admin address.
+func (c Config) AdminIsOpen() bool {
+	host, _, err := net.SplitHostPort(c.AdminAddress)
+	return err == nil && !isLoopback(host)
 }
 
 // place is where the first of the keys that was given stands; with none given,
@@ -191,6 +204,14 @@ func (l *loader) warnings() {
 	c := &l.config
 	if u, err := url.Parse(c.SplitAPIURL); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		c.Warnings = append(c.Warnings, "splitApiUrl begins with http: the apiTokens cross the network in clear; use https")
+	}
+	switch users, open := len(c.AdminUsers) > 0, c.AdminIsOpen(); {
+	case open && !users && c.AdminOpenMetrics:
+		c.Warnings = append(c.Warnings, "adminAddress can be reached by other machines and there are no adminUsers: it serves /livez, /readyz and /metrics only")
+	case open && !users:
+		c.Warnings = append(c.Warnings, "adminAddress can be reached by other machines and there are no adminUsers: it serves /livez and /readyz only")
+	case users && !open && c.AdminAddress != "":
+		c.Warnings = append(c.Warnings, "adminUsers are not asked for: only this machine reaches adminAddress, and there everybody is an operator")
 	}
 	if c.AuthToken.Reveal() == Placeholder {
 		c.Warnings = append(c.Warnings, "authToken is still the placeholder that everybody knows; choose one of your own")

@@ -50,7 +50,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Port: 5010, AuthToken: NewSecret("t0ken"), SegmentsFlushRate: 10 * time.Second, KeyFile: "some/dir/k.jks",
 		KeyPassword: NewSecret("password"), KeyEntryPassword: NewSecret("password"), JournalDir: "some/dir/audiences-journal",
-		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", LogLevel: "info", LogFormat: "auto", TLSKeyExchange: "any",
+		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", AdminOpenMetrics: true, LogLevel: "info", LogFormat: "auto", TLSKeyExchange: "any",
 		SplitTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second, IdleTimeout: 10 * time.Minute, MaxBodyBytes: 32 << 20, MaxKeysPerPost: 1_000_000,
 		MaxConcurrentCalls: 64, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10, MaxRequestsInFlight: 4096,
 		MaxBytesInFlight: 256 << 20, MinFreeDiskBytes: 512 << 20,
@@ -95,22 +95,25 @@ func TestAcceptedValues(t *testing.T) {
 		`"keyEntryPassword": "entry"`: func(c Config) bool {
 			return c.KeyEntryPassword == NewSecret("entry") && c.KeyPassword == NewSecret("password")
 		},
-		`"journalDir": "/var/lib/audiences"`:       func(c Config) bool { return c.JournalDir == "/var/lib/audiences" },
-		`"journalDir": "../j/"`:                    func(c Config) bool { return c.JournalDir == "some/j" },
-		`"journalKeyFile": "secret.key"`:           func(c Config) bool { return c.JournalKeyFile == "some/dir/secret.key" },
-		`"splitApiUrl": "https://h:8443/base/"`:    func(c Config) bool { return c.SplitAPIURL == "https://h:8443/base" && len(c.Warnings) == 0 },
-		`"splitApiUrl": "http://127.0.0.1:80"`:     func(c Config) bool { return len(c.Warnings) == 0 },
-		`"splitApiUrl": "http://[::1]:80"`:         func(c Config) bool { return len(c.Warnings) == 0 },
-		`"splitApiUrl": "http://LocalHost"`:        func(c Config) bool { return len(c.Warnings) == 0 },
-		`"splitApiUrl": "http://split.internal"`:   func(c Config) bool { return len(c.Warnings) == 1 },
-		`"adminAddress": ""`:                       func(c Config) bool { return c.AdminAddress == "" },
-		`"adminAddress": ":0"`:                     func(c Config) bool { return c.AdminAddress == ":0" },
-		`"adminAddress": "[::1]:3010"`:             func(c Config) bool { return c.AdminAddress == "[::1]:3010" },
-		`"maxCallsPerSecond": 0.5`:                 func(c Config) bool { return c.MaxCallsPerSecond == 0.5 },
-		`"maxBodyBytes": 268435456`:                func(c Config) bool { return c.MaxBodyBytes == c.MaxBytesInFlight },
-		`"minFreeDiskBytes": 0`:                    func(c Config) bool { return c.MinFreeDiskBytes == 0 },
-		`"tlsKeyExchange": "classical"`:            func(c Config) bool { return c.TLSKeyExchange == "classical" },
-		`"logLevel": "debug", "logFormat": "json"`: func(c Config) bool { return c.LogLevel == "debug" && c.LogFormat == "json" },
+		`"journalDir": "/var/lib/audiences"`:        func(c Config) bool { return c.JournalDir == "/var/lib/audiences" },
+		`"journalDir": "../j/"`:                     func(c Config) bool { return c.JournalDir == "some/j" },
+		`"journalKeyFile": "secret.key"`:            func(c Config) bool { return c.JournalKeyFile == "some/dir/secret.key" },
+		`"splitApiUrl": "https://h:8443/base/"`:     func(c Config) bool { return c.SplitAPIURL == "https://h:8443/base" && len(c.Warnings) == 0 },
+		`"splitApiUrl": "http://127.0.0.1:80"`:      func(c Config) bool { return len(c.Warnings) == 0 },
+		`"splitApiUrl": "http://[::1]:80"`:          func(c Config) bool { return len(c.Warnings) == 0 },
+		`"splitApiUrl": "http://LocalHost"`:         func(c Config) bool { return len(c.Warnings) == 0 },
+		`"splitApiUrl": "http://split.internal"`:    func(c Config) bool { return len(c.Warnings) == 1 },
+		`"adminAddress": ""`:                        func(c Config) bool { return c.AdminAddress == "" },
+		`"adminAddress": ":0"`:                      func(c Config) bool { return c.AdminAddress == ":0" },
+		`"adminTls": true`:                          func(c Config) bool { return c.AdminTLS },
+		`"adminTls": "false", "adminPprof": "true"`: func(c Config) bool { return !c.AdminTLS && c.AdminPprof },
+		`"adminOpenMetrics": false`:                 func(c Config) bool { return !c.AdminOpenMetrics },
+		`"adminAddress": "[::1]:3010"`:              func(c Config) bool { return c.AdminAddress == "[::1]:3010" },
+		`"maxCallsPerSecond": 0.5`:                  func(c Config) bool { return c.MaxCallsPerSecond == 0.5 },
+		`"maxBodyBytes": 268435456`:                 func(c Config) bool { return c.MaxBodyBytes == c.MaxBytesInFlight },
+		`"minFreeDiskBytes": 0`:                     func(c Config) bool { return c.MinFreeDiskBytes == 0 },
+		`"tlsKeyExchange": "classical"`:             func(c Config) bool { return c.TLSKeyExchange == "classical" },
+		`"logLevel": "debug", "logFormat": "json"`:  func(c Config) bool { return c.LogLevel == "debug" && c.LogFormat == "json" },
 	} {
 		if c := mustParse(t, with(line), nil); !want(c) {
 			t.Errorf("%s gave %+v", line, c)
@@ -166,6 +169,7 @@ func TestKeysAreDocumented(t *testing.T) {
 		"AUDIENCES_PORT": "", "AUDIENCES_AUTH_TOKEN": "AUDIENCES_AUTH_TOKEN_FILE", "AUDIENCES_SEGMENTS_FLUSH_RATE_IN_SECONDS": "",
 		"AUDIENCES_KEY_FILE": "", "AUDIENCES_KEY_PASSWORD": "AUDIENCES_KEY_PASSWORD_FILE", "AUDIENCES_JOURNAL_DIR": "",
 		"AUDIENCES_SPLIT_API_URL": "", "AUDIENCES_ADMIN_ADDRESS": "", "AUDIENCES_KEY_ENTRY_PASSWORD": "AUDIENCES_KEY_ENTRY_PASSWORD_FILE",
+		"AUDIENCES_ADMIN_USERS": "AUDIENCES_ADMIN_USERS_FILE", "AUDIENCES_ADMIN_TLS": "",
 	} {
 		if got, ok := variables[variable]; !ok || got != file {
 			t.Errorf("%s: %v, file variable %q; the variables are %v", variable, ok, got, slices.Sorted(maps.Keys(variables)))

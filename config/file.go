@@ -89,6 +89,8 @@ func membersOf(object *hujson.Object, data []byte) []member {
 		v := value{kind: m.Value.Value.Kind()}
 		if literal, ok := m.Value.Value.(hujson.Literal); ok {
 			v.text = literal.String()
+		} else {
+			v.text = string(m.Value.Pack())
 		}
 		members = append(members, member{m.Name.Value.(hujson.Literal).String(), line, v})
 	}

@@ -24,7 +24,11 @@ var table = []key{
 	path("journalDir", "audiences-journal", "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
 	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself", func(c *Config) *string { return &c.JournalKeyFile }),
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
-	listenAddress("adminAddress", "127.0.0.1:3010", "plain HTTP address of probes and metrics; empty: off", func(c *Config) *string { return &c.AdminAddress }),
+	listenAddress("adminAddress", "127.0.0.1:3010", "address of the operator's side: probes, metrics, pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
+	flag("adminTls", "false", "HTTPS on adminAddress, with the certificate of keyFile", func(c *Config) *bool { return &c.AdminTLS }),
+	users("adminUsers", "who may come in on an adminAddress that other machines can reach", func(c *Config) *[]AdminUser { return &c.AdminUsers }),
+	flag("adminOpenMetrics", "true", "metrics for everybody who reaches adminAddress; false: for adminUsers alone", func(c *Config) *bool { return &c.AdminOpenMetrics }),
+	flag("adminPprof", "false", "profiles of the process under /debug/pprof on adminAddress, for operators", func(c *Config) *bool { return &c.AdminPprof }),
 	choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel }),
 	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, otherwise json", func(c *Config) *string { return &c.LogFormat }),
 	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),
@@ -138,6 +142,17 @@ func httpURL(name, def, doc string, at func(*Config) *string) key {
 
 func listenAddress(name, def, doc string, at func(*Config) *string) key {
 	return typed(name, def, "host:port such as "+def+", or empty", doc, at, value.listenAddress)
+}
+
+func flag(name, def, doc string, at func(*Config) *bool) key {
+	return typed(name, def, "true or false", doc, at, value.flag)
+}
+
+// users hold secrets, so that the list may come from a file of its own.
+func users(name, doc string, at func(*Config) *[]AdminUser) key {
+	k := typed(name, "[]", `a list of users, each {"name": ..., "role": "viewer" or "operator", "passwordHash": ...}, or with "token" in the place of "passwordHash"`, doc, at, value.users)
+	k.secret = true
+	return k
 }
 
 func choice(name, def string, options []string, doc string, at func(*Config) *string) key {

@@ -17,7 +17,7 @@ import (
 // value is what one place says about one key.
 type value struct {
 	kind hujson.Kind // of the JSON value; fromText for one without a type
-	text string      // the text of a string, the literal of a number
+	text string      // the text of a string, the literal of a number, an object or array as it stands there
 	dir  string      // what a relative path is relative to
 }
 
@@ -27,6 +27,15 @@ const fromText hujson.Kind = 0
 
 // errWrong lets the fault be worded from what would be right and the value.
 var errWrong = errors.New("wrong value")
+
+// flag takes true or false, also as text.
+func (v value) flag() (bool, error) {
+	literal := v.isText() || v.kind == 't' || v.kind == 'f'
+	if !literal || v.text != "true" && v.text != "false" {
+		return false, errWrong
+	}
+	return v.text == "true", nil
+}
 
 // isText reports whether the value can be taken as text.
 func (v value) isText() bool { return v.kind == fromText || v.kind == '"' }

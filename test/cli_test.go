@@ -56,6 +56,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"keygen", filepath.Join(dir, "a.pem")}, exitWrong, "a.pem"},
 		{[]string{"keygen", "-out", filepath.Join(dir, "a.pem")}, exitDone, "not encrypted"},
 		{[]string{"keygen", "--days=3", "-out=" + filepath.Join(dir, "b.pem")}, exitDone, "not encrypted"},
+		{[]string{"hash-password", "hunter2"}, exitWrong, "hash-password"},
+		{[]string{"hash-password"}, exitWrong, "12 characters"},
 		{[]string{"completion", "bash", "x"}, exitWrong, "bash"},
 		{[]string{"sandbox", "-traffic", "-1"}, exitWrong, "-traffic"},
 		{[]string{filepath.Join(dir, "nothing.config")}, exitWrong, "nothing.config"},

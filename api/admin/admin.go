@@ -1,12 +1,13 @@
-// Package admin is the operator's side of the relay: a plain HTTP server on an
-// address of its own, by default one that only this machine reaches. It serves
-// what orchestrators and Prometheus ask for; pages for people belong here too.
+// Package admin is the operator's side of the relay: a server on an address of its
+// own, by default one that only this machine reaches. It serves what orchestrators and
+// Prometheus ask for to everybody, and all else through the guard of package access.
 package admin
 
 import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 
+	"audiences/api/admin/access"
 	"audiences/api/connections"
 	"audiences/status"
 )
@@ -33,6 +35,16 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// Status is what the JSON API tells of; nil: there is no JSON API.
 	Status func(context.Context) ([]status.Tenant, error)
+	// Access says who may do more than ask for probes and metrics. Zero: nobody. Its
+	// TLS and Logger are those of the server.
+	Access access.Options
+	// ClosedMetrics shows /metrics to viewers alone. false: to everybody.
+	ClosedMetrics bool
+	// Profiles serves the profiles of the process to operators.
+	Profiles bool
+	// GetCertificate is what the server presents to a client; it is asked at every
+	// handshake and must not wait. nil: plain HTTP.
+	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// MaxConnections is how many connections may be open at once; beyond it the
 	// one whose last request is longest ago is let go. 0: 64.
 	MaxConnections int
@@ -40,9 +52,10 @@ type Options struct {
 	Registerer     prometheus.Registerer // nil: metrics are kept and not registered
 }
 
-// Server serves /livez, /readyz and /metrics.
+// Server serves /livez, /readyz and /metrics, the login, and profiles.
 type Server struct {
 	options Options
+	access  *access.Guard
 	gate    *connections.Gate
 	http    *http.Server
 }
@@ -55,9 +68,11 @@ func New(options Options) *Server {
 	if options.Gatherer == nil {
 		options.Gatherer = prometheus.NewRegistry()
 	}
-	s := &Server{options: options}
+	options.Access.TLS = options.GetCertificate != nil
+	options.Access.Logger = options.Logger
+	s := &Server{options: options, access: access.New(options.Access)}
 	s.gate = connections.NewGate(connections.Options{
-		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer,
+		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer, TLS: overTLS(options),
 		AcceptFailed: func(err error) { options.Logger.Debug().Err(err).Msg("cannot accept an admin connection") }})
 	s.http = &http.Server{
 		Handler:           touching(guarded(s.routes())),
@@ -72,6 +87,14 @@ func New(options Options) *Server {
 	return s
 }
 
+// overTLS is how connections are made; nil: without TLS.
+func overTLS(options Options) *tls.Config {
+	if options.GetCertificate == nil {
+		return nil
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: options.GetCertificate}
+}
+
 // touching tells the gate that a request has come.
 func touching(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -84,11 +107,19 @@ func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", s.livez)
 	mux.HandleFunc("GET /readyz", s.readyz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{}))
+	metrics := promhttp.HandlerFor(s.options.Gatherer, promhttp.HandlerOpts{})
+	if s.options.ClosedMetrics {
+		metrics = s.access.Require(access.Viewer, metrics)
+	}
+	mux.Handle("GET /metrics", metrics)
+	s.access.Routes(mux)
 	if s.options.Status != nil {
-		mux.HandleFunc("GET "+apiPath+"/summary", s.summary)
-		mux.HandleFunc("GET "+apiPath+"/tenants", s.listTenants)
-		mux.HandleFunc("GET "+apiPath+"/segments", s.listSegments)
+		for path, list := range map[string]http.HandlerFunc{"summary": s.summary, "tenants": s.listTenants, "segments": s.listSegments} {
+			mux.Handle("GET "+apiPath+"/"+path, s.access.Require(access.Viewer, list))
+		}
+	}
+	if s.options.Profiles {
+		s.profiles(mux)
 	}
 	return mux
 }

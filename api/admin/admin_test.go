@@ -74,6 +74,8 @@ func TestWhoAnswersWhat(t *testing.T) {
 		{"OPTIONS", "/readyz", "", 405},
 		{"GET", "/", "", 404},
 		{"GET", "/livez/x", "", 404},
+		{"GET", "/login", "", 403},
+		{"GET", "/debug/pprof/", "", 404},
 		{"GET", "/metrics", "evil.example", 403},
 		{"GET", "/metrics", "evil.example:3010", 403},
 		{"GET", "/metrics", "localhost.evil.example", 403},

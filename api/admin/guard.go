@@ -7,20 +7,15 @@ import (
 	"strings"
 )
 
-// guarded keeps other people's web pages out. Nothing here changes anything, so
-// only GET and HEAD pass. A request that came in over a loopback address must have
-// been meant for this machine: otherwise a page in the operator's browser could have
-// its own host name resolve to 127.0.0.1 (DNS rebinding) and read all that is served
-// here. On other addresses names are free, as Prometheus and orchestrators use
-// service names there, and whoever opens those decides by network rules who gets in.
+// guarded keeps other people's web pages from reading what is served here; package
+// access keeps them from changing anything. A request that came in over a loopback
+// address must have been meant for this machine: otherwise a page in the operator's
+// browser could have its own host name resolve to 127.0.0.1 (DNS rebinding), and would
+// count as one of ours. On other addresses names are free, as Prometheus and
+// orchestrators use service names there; nobody is let in by his address there.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			answer(w, http.StatusMethodNotAllowed, "method not allowed")
-			return
-		case overLoopback(r) && !namesThisMachine(r.Host):
+		if overLoopback(r) && !namesThisMachine(r.Host) {
 			answer(w, http.StatusForbidden, "use localhost or 127.0.0.1 as the host name")
 			return
 		}

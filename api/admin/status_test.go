@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"audiences/api/admin/access"
 	"audiences/status"
 )
 
@@ -39,6 +40,7 @@ func get[T any](t *testing.T, address, path string) (value T) {
 func TestSummaryAndTenants(t *testing.T) {
 	var notReady error
 	address := start(t, Options{
+		Access: access.Options{Local: true},
 		Status: func(context.Context) ([]status.Tenant, error) { return someTenants(), nil },
 		Ready:  func() error { return notReady },
 	})
@@ -58,7 +60,7 @@ func TestSummaryAndTenants(t *testing.T) {
 
 // TestSegmentsAreListed: filtered, in the order of urgency, and page by page.
 func TestSegmentsAreListed(t *testing.T) {
-	address := start(t, Options{Status: func(context.Context) ([]status.Tenant, error) { return someTenants(), nil }})
+	address := start(t, Options{Access: access.Options{Local: true}, Status: func(context.Context) ([]status.Tenant, error) { return someTenants(), nil }})
 	for query, want := range map[string]string{
 		"":                       "b1 b3 a3 a2 b2 a1",
 		"?tenant=aa":             "a3 a2 a1",
@@ -92,13 +94,19 @@ func TestSegmentsAreListed(t *testing.T) {
 }
 
 func TestStatusThatFails(t *testing.T) {
-	address := start(t, Options{Status: func(context.Context) ([]status.Tenant, error) { return nil, errors.New("the relay is stopping") }})
+	address := start(t, Options{Access: access.Options{Local: true}, Status: func(context.Context) ([]status.Tenant, error) { return nil, errors.New("the relay is stopping") }})
 	for _, path := range []string{"summary", "tenants", "segments"} {
 		if response, text := ask(t, "GET", address, "/admin/api/v1/"+path, ""); response.StatusCode != 503 || !strings.Contains(text, "stopping") {
 			t.Errorf("%s: %d %s", path, response.StatusCode, text)
 		}
 	}
-	if response, _ := ask(t, "GET", start(t, Options{}), "/admin/api/v1/summary", ""); response.StatusCode != 404 {
+	strangers := start(t, Options{Status: func(context.Context) ([]status.Tenant, error) { return someTenants(), nil }})
+	for _, path := range []string{"summary", "tenants", "segments"} {
+		if response, text := ask(t, "GET", strangers, "/admin/api/v1/"+path, ""); response.StatusCode == 200 || strings.Contains(text, "aaaa") {
+			t.Errorf("a stranger reads %s: %d %s", path, response.StatusCode, text)
+		}
+	}
+	if response, _ := ask(t, "GET", start(t, Options{Access: access.Options{Local: true}}), "/admin/api/v1/summary", ""); response.StatusCode != 404 {
 		t.Errorf("without a status: %d", response.StatusCode)
 	}
 }
