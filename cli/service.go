@@ -210,7 +210,7 @@ const lastAnswers = 2 * time.Second
 // come again and probes are answered.
 func (s *service) stop() error {
 	began := time.Now()
-	s.logger.Info().Dur("within", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
+	s.logger.Info().Dur("withinMs", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
 	s.api.Drain()
 	drained, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
@@ -228,7 +228,7 @@ func (s *service) stop() error {
 	}
 	s.split.Close()
 	err := s.journal.Close()
-	s.logger.Info().Dur("took", time.Since(began)).Msg("stopped")
+	s.logger.Info().Dur("tookMs", time.Since(began)).Msg("stopped")
 	return err
 }
 
