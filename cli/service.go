@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"audiences/api/admin"
 	"audiences/api/keyfile"
 	"audiences/config"
+	"audiences/journal"
 	"audiences/journal/embedded"
 	"audiences/logging"
 	"audiences/memory"
@@ -141,6 +143,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
 		Refuse:              s.refuse,
+		CauseOf:             causeOf,
 		Logger:              s.logger,
 		Registerer:          registry,
 
@@ -159,6 +162,20 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 
 // refuse is nil while changes are taken.
 func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.Refuse()) }
+
+// causeOf says which metric and line of the log an error of refuse or of the journal's
+// Admit belongs to.
+func causeOf(err error) api.Cause {
+	switch {
+	case errors.Is(err, journal.ErrDiskFull):
+		return api.CauseDisk
+	case errors.Is(err, journal.ErrMoved):
+		return api.CauseJournal
+	case errors.Is(err, memory.ErrFull):
+		return api.CauseMemory
+	}
+	return api.CauseOther
+}
 
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
