@@ -17,8 +17,11 @@ import (
 // token or a key (I7).
 type failure struct {
 	status     int
+	cause      Cause
 	message    string
-	retryAfter int // seconds; 0: no Retry-After
+	retryAfter int    // seconds; 0: no Retry-After
+	field      string // the body's field that is at fault; "": none, or no single one
+	reason     string // what stands behind CauseOther
 }
 
 func (f *failure) Error() string { return f.message }
@@ -30,43 +33,57 @@ const (
 )
 
 var (
-	errMethod = &failure{status: http.StatusMethodNotAllowed, message: "method not allowed"}
-	errToken  = &failure{status: http.StatusUnauthorized, message: "auth token doesn't match"}
-	errPath   = &failure{status: http.StatusNotFound, message: "not found"}
-	errOurs   = &failure{status: http.StatusInternalServerError, message: "internal error: outcome unknown, send it again"}
+	errMethod = &failure{status: http.StatusMethodNotAllowed, cause: CauseMethod, message: "method not allowed"}
+	errToken  = &failure{status: http.StatusUnauthorized, cause: CauseToken, message: "auth token doesn't match"}
+	errPath   = &failure{status: http.StatusNotFound, cause: CausePath, message: "not found"}
+	errOurs   = &failure{status: http.StatusInternalServerError, cause: CauseBug, message: "internal error: outcome unknown, send it again"}
 
-	errDraining = &failure{status: http.StatusServiceUnavailable, message: "the relay is stopping, send it again", retryAfter: retryLater}
-	errCrowded  = &failure{status: http.StatusServiceUnavailable, message: "too many requests under way, send it again", retryAfter: retrySoon}
-	errHeavy    = &failure{status: http.StatusServiceUnavailable, message: "too many bytes under way, send it again", retryAfter: retrySoon}
-	errUnknown  = &failure{status: http.StatusServiceUnavailable, message: "outcome unknown, send it again", retryAfter: retrySoon}
-	errNoView   = &failure{status: http.StatusServiceUnavailable, message: "segments cannot be listed now", retryAfter: retrySoon}
+	errDraining    = unavailable(CauseStopping, "the relay is stopping, send it again", retryLater)
+	errCrowded     = unavailable(CauseRequests, "too many requests under way, send it again", retrySoon)
+	errLetGo       = unavailable(CauseLetGo, "too many requests under way, send it again", retrySoon)
+	errHeavy       = unavailable(CauseBytes, "too many bytes under way, send it again", retrySoon)
+	errUnconfirmed = unavailable(CauseUnconfirmed, "outcome unknown, send it again", retrySoon)
+	errNoAnswer    = unavailable(CauseNoAnswer, "outcome unknown, send it again", retrySoon)
+	errNoView      = unavailable(CauseNoView, "segments cannot be listed now", retrySoon)
 
 	errCompressed = invalidBody("it is compressed; send it as it is, without Content-Encoding")
 
-	errCutBody  = &failure{status: http.StatusBadRequest, message: "invalid POST body: it was cut off"}
-	errSlowBody = &failure{status: http.StatusRequestTimeout, message: "the POST body did not arrive in time"}
+	errCutBody  = &failure{status: http.StatusBadRequest, cause: CauseCut, message: "invalid POST body: it was cut off"}
+	errSlowBody = &failure{status: http.StatusRequestTimeout, cause: CauseSlow, message: "the POST body did not arrive in time"}
 )
 
-func badRequest(format string, args ...any) *failure {
-	return &failure{status: http.StatusBadRequest, message: fmt.Sprintf(format, args...)}
+func unavailable(cause Cause, message string, retryAfter int) *failure {
+	return &failure{status: http.StatusServiceUnavailable, cause: cause, message: message, retryAfter: retryAfter}
 }
 
+// invalidBody is for what is wrong before a field can be looked at.
 func invalidBody(format string, args ...any) *failure {
-	return badRequest("invalid POST body: "+format, args...)
+	message := "invalid POST body: " + fmt.Sprintf(format, args...)
+	return &failure{status: http.StatusBadRequest, cause: CauseBody, message: message}
 }
 
-func refused(cause error) *failure {
-	return &failure{status: http.StatusServiceUnavailable, message: cause.Error(), retryAfter: retryLater}
+// badField says what is wrong with one field, by its name in the body.
+func badField(name, format string, args ...any) *failure {
+	return &failure{status: http.StatusBadRequest, cause: CauseField, field: name, message: fmt.Sprintf(format, args...)}
+}
+
+// refused is for what Refuse and Admit say, whose words are not of a body.
+func (s *Server) refused(why error) *failure {
+	f := unavailable(s.options.CauseOf(why), why.Error(), retryLater)
+	if f.cause == CauseOther {
+		f.reason = f.message
+	}
+	return f
 }
 
 func bodyTooLarge(limit int64) *failure {
 	message := fmt.Sprintf("POST body is larger than %d bytes", limit)
-	return &failure{status: http.StatusRequestEntityTooLarge, message: message}
+	return &failure{status: http.StatusRequestEntityTooLarge, cause: CauseTooLarge, message: message}
 }
 
 func tooManyKeys(limit int) *failure {
 	message := fmt.Sprintf("mpids has more than %d different keys; send them in several posts", limit)
-	return &failure{status: http.StatusRequestEntityTooLarge, message: message}
+	return &failure{status: http.StatusRequestEntityTooLarge, cause: CauseTooMany, message: message}
 }
 
 // answerError is Echo's error handler: it writes any error as a failure.
@@ -75,6 +92,7 @@ func (s *Server) answerError(err error, c echo.Context) {
 		return
 	}
 	f := asFailure(err)
+	s.refusals.note(c, f, err)
 	header := c.Response().Header()
 	if f.status == http.StatusMethodNotAllowed {
 		header.Set(echo.HeaderAllow, http.MethodPost)

@@ -5,8 +5,11 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/rs/zerolog"
 
 	"audiences/api/connections"
+	"audiences/audience"
+	"audiences/logging"
 )
 
 // audiences takes one change. The order of the checks is the old server's:
@@ -28,13 +31,14 @@ func (s *Server) audiences(c echo.Context) error {
 	}
 	defer t.release()
 	req, err := s.readRequest(c.Request(), &t)
+	noteTenant(c, req.change.Segment.Tenant)
 	if err != nil {
 		return err
 	}
 	if err := s.accept(req, &t); err != nil {
 		return err
 	}
-	s.noteIgnored(req)
+	s.noteIgnored(c, req)
 	return c.String(http.StatusOK, "MPIDs "+req.verb)
 }
 
@@ -46,7 +50,7 @@ func (s *Server) authorize(r *http.Request) (done func(), err error) {
 	}
 	conn := connections.From(r.Context())
 	if !conn.Prove() {
-		return nil, errCrowded // its connection has been let go: nobody would learn what became of it
+		return nil, errLetGo // nobody would learn what became of it
 	}
 	return conn.Done, nil
 }
@@ -57,12 +61,13 @@ func (s *Server) admit() (ticket, error) {
 		return ticket{}, errDraining
 	}
 	if err := s.options.Refuse(); err != nil {
-		return ticket{}, refused(err)
+		return ticket{}, s.refused(err)
 	}
 	return s.admission.admit()
 }
 
-// readRequest leaves on the ticket what the keys weigh. Large bodies are decoded
+// readRequest leaves on the ticket what the keys weigh. Beside an error it returns a
+// request that has the tenant, where that is known. Large bodies are decoded
 // one at a time: a second one would take memory and a processor, and would itself
 // be done no sooner.
 func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
@@ -84,7 +89,7 @@ func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
 		err = errCompressed
 	}
 	if err != nil {
-		return request{}, err
+		return req, err
 	}
 	return req, t.hold(weight(req.change.Keys))
 }
@@ -101,7 +106,7 @@ func (s *Server) accept(req request, t *ticket) error {
 		return errDraining // its body took so long to come that the stop has overtaken it
 	}
 	if err := s.options.Admit(req.change.Keys); err != nil {
-		return refused(err)
+		return s.refused(err)
 	}
 	reply := make(chan error, 1)
 	s.options.Accept(reply, req.change)
@@ -110,7 +115,7 @@ func (s *Server) accept(req request, t *ticket) error {
 	select {
 	case err := <-reply:
 		if err != nil {
-			return errUnknown
+			return errUnconfirmed
 		}
 		return nil
 	case <-timeout.C:
@@ -119,20 +124,38 @@ func (s *Server) accept(req request, t *ticket) error {
 			<-reply
 			late.release()
 		}()
-		return errUnknown
+		return errNoAnswer
 	}
 }
 
-// noteIgnored counts and logs the entries that are no key, once per request and
-// without showing them (I7).
-func (s *Server) noteIgnored(req request) {
+// noteIgnored counts and logs the entries that are no key, without showing them (I7).
+func (s *Server) noteIgnored(c echo.Context, req request) {
 	if req.ignored == (ignored{}) {
 		return
 	}
 	s.metrics.ignoredNull.Add(float64(req.ignored.null))
 	s.metrics.ignoredBlank.Add(float64(req.ignored.blank))
-	s.options.Logger.Info().
-		Stringer("tenant", req.change.Segment.Tenant).Str("segment", req.change.Segment.Name).
-		Int("null", req.ignored.null).Int("blank", req.ignored.blank).
-		Msg("ignored MPIDs that are null or blank")
+	s.ignored.Note(ignoredOf{req.ignored, req.change.Segment, c.RealIP()})
+}
+
+// ignoredOf is a post with entries that are no key.
+type ignoredOf struct {
+	ignored
+	segment audience.Segment
+	from    string
+}
+
+// gatherIgnored has one line for all such posts of a period: the sums, and whose the
+// latest was.
+func gatherIgnored(logger zerolog.Logger) *logging.Gathered[ignoredOf] {
+	sum := func(earlier, later ignoredOf) ignoredOf {
+		later.null += earlier.null
+		later.blank += earlier.blank
+		return later
+	}
+	return logging.Gather(logging.GatherFor, sum, func(count int, latest ignoredOf) {
+		logger.Info().Int("count", count).Int("null", latest.null).Int("blank", latest.blank).
+			Stringer("tenant", latest.segment.Tenant).Str("segment", latest.segment.Name).Str("from", latest.from).
+			Msg("ignored MPIDs that are null or blank")
+	})
 }

@@ -94,7 +94,7 @@ func TestBadBodiesTakeNothing(t *testing.T) {
 func TestIgnoredEntries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		f := start(t, Options{Logger: zerolog.New(&out)})
+		f := start(t, Options{Logger: zerolog.New(zerolog.SyncWriter(&out)).Level(zerolog.InfoLevel)})
 		for _, c := range []struct {
 			mpids string
 			taken int
@@ -105,6 +105,11 @@ func TestIgnoredEntries(t *testing.T) {
 		}
 		if n, m := testutil.ToFloat64(f.metrics.ignoredNull), testutil.ToFloat64(f.metrics.ignoredBlank); n != 3 || m != 1 {
 			t.Errorf("counted %v null, %v blank", n, m)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if !strings.Contains(out.String(), `"count":1,"null":2,"blank":1,"tenant":"`) {
+			t.Errorf("not told with the numbers: %s", out.String())
 		}
 		if lines := strings.Count(out.String(), "\n"); lines != 2 || strings.Contains(out.String(), "87356") || strings.Contains(out.String(), "tok-") {
 			t.Errorf("%d log lines: %s", lines, out.String())
@@ -202,8 +207,8 @@ func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewPedanticRegistry()
 		f := start(t, Options{Registerer: registry})
-		// 9 codes, 2 kinds, panics, histogram, 2 gauges, 19 of the gate: all there from the start
-		if n, err := testutil.GatherAndCount(registry); n != 34 || err != nil {
+		// 9 codes, 22 causes, 2 kinds, panics, histogram, 2 gauges, 21 of the gate: all there from the start
+		if n, err := testutil.GatherAndCount(registry); n != 58 || err != nil {
 			t.Errorf("%d series, %v", n, err)
 		}
 		f.post(t, body())

@@ -40,8 +40,8 @@ type ignored struct{ null, blank int }
 
 // decode reads the whole body, then checks the verb and after it the fields in a
 // fixed order, so that one body always gets the same answer. The error is a
-// *failure with status 400, or 413 for too many keys. The request does not refer
-// to the body.
+// *failure with status 400, or 413 for too many keys; the request has then the tenant
+// at most. The request does not refer to the body.
 func (d *decoder) decode(body []byte) (request, error) {
 	d.input = *bytes.NewBuffer(body)
 	d.json.Reset(&d.input, jsontext.AllowDuplicateNames(true))
@@ -92,17 +92,23 @@ func (d *decoder) member(f *fields) error {
 	}
 	if string(name) == "mpids" {
 		if f.mpids.kind != 0 {
-			return invalidBody("mpids stands there twice")
+			return twice("mpids")
 		}
 		return d.mpids(&f.mpids)
 	}
 	if target := f.named(name); target != nil {
 		if target.kind != 0 {
-			return invalidBody("%s stands there twice", name)
+			return twice(string(name))
 		}
 		return d.field(target)
 	}
 	return d.json.SkipValue()
+}
+
+func twice(name string) *failure {
+	f := invalidBody("%s stands there twice", name)
+	f.field = name
+	return f
 }
 
 func (d *decoder) field(into *field) error {

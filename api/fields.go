@@ -54,7 +54,7 @@ func (f *fields) named(name []byte) *field {
 }
 
 // request checks everything: the verb first, as the old server did, then field
-// by field.
+// by field. Beside an error it has the tenant, where the apiToken is good.
 func (f *fields) request() (request, error) {
 	verb, err := f.verb.asVerb()
 	if err != nil {
@@ -65,6 +65,7 @@ func (f *fields) request() (request, error) {
 		return request{}, err
 	}
 	segment := audience.Segment{Tenant: audience.NewTenant(token).ID}
+	ofTenant := request{change: audience.Change{Segment: audience.Segment{Tenant: segment.Tenant}}}
 	for _, part := range []struct {
 		name     string
 		from     *field
@@ -81,11 +82,11 @@ func (f *fields) request() (request, error) {
 			continue
 		}
 		if *part.into, err = part.from.asString(part.name, part.check); err != nil {
-			return request{}, err
+			return ofTenant, err
 		}
 	}
 	if err := f.mpids.check(); err != nil {
-		return request{}, err
+		return ofTenant, err
 	}
 	change := audience.Change{Token: token, Segment: segment, Verb: verb, Keys: f.mpids.keys.Keys()}
 	return request{change: change, verb: f.verb.text, ignored: f.mpids.ignored}, nil
@@ -96,13 +97,13 @@ func (f *field) isNull() bool { return f.kind == 0 || f.kind == 'n' }
 func (f *field) asString(name string, check func(string) error) (string, error) {
 	switch f.kind {
 	case 0:
-		return "", badRequest("%s is missing", name)
+		return "", badField(name, "%s is missing", name)
 	case '"':
 	default:
-		return "", badRequest("%s must be a string, not %s", name, kindName(f.kind))
+		return "", badField(name, "%s must be a string, not %s", name, kindName(f.kind))
 	}
 	if err := check(f.text); err != nil {
-		return "", badRequest("%s %v", name, err)
+		return "", badField(name, "%s %v", name, err)
 	}
 	return f.text, nil
 }
@@ -125,7 +126,7 @@ func (f *field) asVerb() (audience.Verb, error) {
 	case 'n':
 		text = ""
 	case '{', '[':
-		return 0, badRequest("invalid verb: it is %s; must be add or delete", kindName(f.kind))
+		return 0, badField("verb", "invalid verb: it is %s; must be add or delete", kindName(f.kind))
 	}
 	if len(text) <= longVerb {
 		verb, err := audience.ParseVerb(text)
@@ -133,10 +134,10 @@ func (f *field) asVerb() (audience.Verb, error) {
 		case err == nil:
 			return verb, nil
 		case repeatable(text):
-			return 0, badRequest("%v", err)
+			return 0, badField("verb", "%v", err)
 		}
 	}
-	return 0, badRequest("invalid verb of %d characters; must be add or delete", utf8.RuneCountInString(text))
+	return 0, badField("verb", "invalid verb of %d characters; must be add or delete", utf8.RuneCountInString(text))
 }
 
 // repeatable reports whether the answer may repeat a wrong verb, as the wire
@@ -173,7 +174,7 @@ func (m *mpids) take(index int, raw jsontext.Value, d *decoder) {
 	case errors.Is(err, audience.ErrBlankKey):
 		m.ignored.blank++
 	default:
-		m.fault = badRequest("mpids[%d]: %v", index, err)
+		m.fault = badField("mpids", "mpids[%d]: %v", index, err)
 	}
 }
 
@@ -182,9 +183,9 @@ func (m *mpids) take(index int, raw jsontext.Value, d *decoder) {
 func (m *mpids) check() error {
 	switch {
 	case m.kind == 0:
-		return badRequest("mpids is missing")
+		return badField("mpids", "mpids is missing")
 	case m.kind != '[':
-		return badRequest("mpids must be an array of strings and numbers, not %s", kindName(m.kind))
+		return badField("mpids", "mpids must be an array of strings and numbers, not %s", kindName(m.kind))
 	case m.fault != nil:
 		return m.fault
 	}

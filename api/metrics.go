@@ -11,6 +11,7 @@ import (
 // metrics are what this package counts.
 type metrics struct {
 	requests     *prometheus.CounterVec
+	refused      *prometheus.CounterVec
 	answers      prometheus.Histogram
 	ignoredNull  prometheus.Counter
 	ignoredBlank prometheus.Counter
@@ -31,10 +32,17 @@ func newMetrics(registerer prometheus.Registerer, a *admission) *metrics {
 			Name: "audiences_requests_total",
 			Help: "HTTP requests answered, by status code.",
 		}, []string{"code"}),
+		refused: factory.NewCounterVec(prometheus.CounterOpts{
+			Name: "audiences_requests_refused_total",
+			Help: "HTTP requests that were refused, by cause.",
+		}, []string{"cause"}),
 		answers: factory.NewHistogram(prometheus.HistogramOpts{
 			Name:    "audiences_answer_seconds",
 			Help:    "Time from the headers of a post to its answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+
+			NativeHistogramBucketFactor:    1.1,
+			NativeHistogramMaxBucketNumber: 100,
 		}),
 		ignoredNull:  ignored.WithLabelValues("null"),
 		ignoredBlank: ignored.WithLabelValues("blank"),
@@ -42,6 +50,9 @@ func newMetrics(registerer prometheus.Registerer, a *admission) *metrics {
 			Name: "audiences_request_panics_total",
 			Help: "Requests whose handling panicked; each was answered 500.",
 		}),
+	}
+	for _, cause := range Causes() {
+		m.refused.WithLabelValues(string(cause))
 	}
 	for _, code := range codes {
 		m.requests.WithLabelValues(strconv.Itoa(code))

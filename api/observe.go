@@ -4,16 +4,20 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"audiences/api/connections"
+	"audiences/audience"
 )
 
 // observe is the one middleware: it tells the gate that a request has come,
-// contains panics, has errors written, and counts the answer.
+// contains panics, has errors written, counts the answer and tells of it.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
+		began := time.Now()
 		conn := connections.From(c.Request().Context())
 		conn.Touch()
 		if conn.Outstayed() {
@@ -26,8 +30,38 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 			_ = c.Request().Body.Close() // what still comes would be kept for as long as the answer is not taken
 		}
 		s.metrics.answered(c.Response().Status)
+		s.debug(c, time.Since(began))
 		return nil
 	}
+}
+
+// debug writes a line for each request, at that level. Paths and methods are the
+// caller's words and may be of a token or a key (I7), so only known ones are told.
+func (s *Server) debug(c echo.Context, took time.Duration) {
+	event := s.options.Logger.Debug()
+	if !event.Enabled() {
+		return
+	}
+	if tenant := tenantOf(c); tenant != (audience.TenantID{}) {
+		event.Stringer("tenant", tenant)
+	}
+	event.Str("method", known(c.Request().Method, methods)).Str("path", known(c.Request().URL.Path, paths)).
+		Int("status", c.Response().Status).Dur("ms", took.Round(time.Microsecond)).Str("from", c.RealIP()).
+		Msg("answered")
+}
+
+var (
+	methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace}
+	paths = []string{"/audiences", "/audiences/", "/ping", "/ping/", "/uptime", "/uptime/", "/cache", "/cache/"}
+)
+
+// known is the word if it is one of these.
+func known(word string, words []string) string {
+	if slices.Contains(words, word) {
+		return word
+	}
+	return "unknown"
 }
 
 // contain turns a panic into a 500. The panic's value is not logged and neither
@@ -40,15 +74,24 @@ func (s *Server) contain(next echo.HandlerFunc, c echo.Context) (err error) {
 			return
 		}
 		s.metrics.panics.Inc()
-		s.options.Logger.Error().Str("panic", fmt.Sprintf("%T", value)).Strs("stack", stack()).
-			Msg("BUG: a request's handling panicked")
+		err = &crash{value: fmt.Sprintf("%T", value), stack: stack()}
 		if c.Response().Committed {
+			s.refusals.note(c, errOurs, err)
 			panic(http.ErrAbortHandler) // the answer is half written: only cutting it off is honest
 		}
-		err = errOurs
 	}()
 	return next(c)
 }
+
+// crash is a panic as the log may tell of it; to the caller it is errOurs.
+type crash struct {
+	value string // its type
+	stack []string
+}
+
+func (c *crash) Error() string { return errOurs.message }
+
+func (c *crash) Unwrap() error { return errOurs }
 
 // stack lists the functions and lines that led to a panic being recovered.
 func stack() []string {

@@ -55,6 +55,9 @@ type Options struct {
 	// Refuse returns an error while no change may be taken, a full disk for
 	// one. Its text is sent to the caller. nil: never.
 	Refuse func() error
+	// CauseOf names the cause of an error of Refuse or Admit, for metrics and the log:
+	// CauseDisk, CauseJournal, CauseMemory, or CauseOther. nil: always CauseOther.
+	CauseOf func(error) Cause
 	// Admit returns an error when there is no room for a change of these keys; it
 	// is asked once for each change that Accept gets, before it. Its text is sent to
 	// the caller. nil: there always is.
@@ -87,6 +90,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Refuse == nil {
 		o.Refuse = func() error { return nil }
+	}
+	if o.CauseOf == nil {
+		o.CauseOf = func(error) Cause { return CauseOther }
 	}
 	if o.Admit == nil {
 		o.Admit = func(audience.Keys) error { return nil }

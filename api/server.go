@@ -5,8 +5,8 @@
 // One post passes, in this order: audiences.go (method, token), admission.go
 // (is there room?), body.go (read, bounded), decode.go and fields.go (pure: bytes
 // to change), and audiences.go again (accept, wait, answer). Every refusal is a
-// [failure] and takes nothing of the request. No token and no key is logged or
-// sent back (I7).
+// [failure] and takes nothing of the request; it has a [Cause], by which it is counted
+// and logged (refusals.go). No token and no key is logged or sent back (I7).
 //
 // Before it, its connection comes through the gate of package connections, which
 // bounds what those can take who never show the token.
@@ -30,6 +30,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"audiences/api/connections"
+	"audiences/logging"
 )
 
 // Time and size limits of a connection. The lambda sends its whole request at
@@ -64,6 +65,9 @@ type Server struct {
 	token     authToken
 	admission *admission
 	metrics   *metrics
+	refusals  *refusalLog
+	ignored   *logging.Gathered[ignoredOf]
+	edge      *edgeLog
 	echo      *echo.Echo
 	gate      *connections.Gate
 	http      *http.Server
@@ -80,6 +84,9 @@ func New(options Options) *Server {
 		admission: &admission{maxRequests: int64(options.MaxRequestsInFlight), maxBytes: options.MaxBytesInFlight},
 	}
 	s.metrics = newMetrics(options.Registerer, s.admission)
+	s.refusals = newRefusalLog(s.metrics, options.Logger)
+	s.ignored = gatherIgnored(options.Logger)
+	s.edge = newEdgeLog(options.Logger)
 	s.echo = s.routes()
 	config := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -89,14 +96,14 @@ func New(options Options) *Server {
 	if options.Classical {
 		config.CurvePreferences = classical
 	}
-	errorLog := newErrorLog(options.Logger)
 	s.gate = connections.NewGate(connections.Options{
 		Max:              options.MaxConnections,
 		MaxPerAddress:    options.MaxConnectionsPerAddress,
 		TLS:              config,
 		HandshakeTimeout: handshakeTimeout,
-		Failed:           newHandshakeLog(options.Logger).failed,
-		AcceptFailed:     errorLog.accept,
+		Failed:           s.edge.handshakeFailed,
+		LetGo:            s.edge.letGo,
+		AcceptFailed:     s.edge.acceptFailed,
 		Port:             "https",
 		Registerer:       options.Registerer,
 	})
@@ -109,9 +116,9 @@ func New(options Options) *Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      readTimeout + options.AnswerTimeout + writeSlack,
 		IdleTimeout:       -1, // ConnState sees to it
-		ConnState:         connections.Resting(idleTimeout),
+		ConnState:         connections.Watch(idleTimeout, s.unheard),
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          log.New(errorLog, "", 0),
+		ErrorLog:          log.New(serverLog{s.edge, s.metrics}, "", 0),
 	}
 	return s
 }
@@ -158,14 +165,27 @@ func (s *Server) Serve(listener net.Listener) error {
 // under way are answered, and so are the probes.
 func (s *Server) Drain() { s.draining.Store(true) }
 
+// unheard counts and tells of a request that broke off before a handler had it.
+func (s *Server) unheard(remote net.Addr) {
+	s.refusals.add(CauseHeaders, refusal{from: ipOf(remote)})
+}
+
 // Shutdown drains, stops listening and waits for the requests under way. When
 // ctx ends first their connections are cut, which their callers must take for an
 // unknown outcome (I1), and the error says so.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
+	defer s.flushLog()
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close() // the first error is the one that tells what happened
 		return fmt.Errorf("finish requests under way: %w", err)
 	}
 	return nil
+}
+
+// flushLog writes what has been gathered for the log.
+func (s *Server) flushLog() {
+	s.refusals.flush()
+	s.ignored.Flush()
+	s.edge.flush()
 }

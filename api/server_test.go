@@ -15,6 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
 	"audiences/api/connections"
@@ -373,39 +374,57 @@ func TestShutdownEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// TestPortScannerDoesNotFloodTheLog counts lines, whatever they say.
-func TestPortScannerDoesNotFloodTheLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
-		logger := zerolog.New(&out)
-		e, h := newErrorLog(logger), newHandshakeLog(logger)
-		from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}
-		fail := func(why connections.Failure, times int) {
-			for range times {
-				h.failed(from, why, errors.New(strings.Repeat("long ", 1000)))
+// TestStrangersDoNotFloodTheLog: whatever they do a thousand times is one line at once
+// and one with the number ten seconds later, whatever these say.
+func TestStrangersDoNotFloodTheLog(t *testing.T) {
+	from := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}
+	long := errors.New(strings.Repeat("long ", 1000))
+	edge := newEdgeLog(zerolog.Nop())
+	events := map[string]func(e *edgeLog, l serverLog){
+		"accept":  func(e *edgeLog, _ serverLog) { e.acceptFailed(net.ErrClosed) },
+		"message": func(_ *edgeLog, l serverLog) { _, _ = l.Write([]byte("http2: tired\n")) },
+		"panic": func(_ *edgeLog, l serverLog) {
+			_, _ = l.Write([]byte("http2: panic serving 192.0.2.1:5: tok-secret\n"))
+		},
+	}
+	for _, why := range connections.Failures() {
+		if edge.handshakes[why] == nil {
+			t.Fatalf("no words for handshakes that fail as %s", why)
+		}
+		events[string(why)] = func(e *edgeLog, _ serverLog) { e.handshakeFailed(from, why, long) }
+	}
+	for _, why := range connections.Closings() {
+		if edge.closings[why] == nil {
+			t.Fatalf("no words for connections let go for %s", why)
+		}
+		events["for "+string(why)] = func(e *edgeLog, _ serverLog) { e.letGo(from, why) }
+	}
+	for name, event := range events {
+		synctest.Test(t, func(t *testing.T) {
+			var out bytes.Buffer
+			e := newEdgeLog(zerolog.New(&out).Level(zerolog.InfoLevel))
+			l := serverLog{e, newMetrics(nil, &admission{})}
+			for range 1000 {
+				event(e, l)
 			}
-		}
-		fail(connections.HungUp, 1000)
-		if n := strings.Count(out.String(), "\n"); n != 5 || strings.Count(out.String(), `"level":"debug"`) != 5 || out.Len() > 5*1000 {
-			t.Errorf("%d lines for 1000 failed handshakes", n)
-		}
-		out.Reset()
-		_, _ = e.Write([]byte("http2: panic serving 192.0.2.1:5: tok-secret\n"))
-		if !strings.Contains(out.String(), `"level":"warn"`) || strings.Contains(out.String(), "tok-secret") {
-			t.Errorf("a real error after the noise: %s", out.String())
-		}
-		out.Reset()
-		for _, why := range []connections.Failure{connections.DottedName, connections.OldVersion, connections.PlainHTTP} {
-			fail(why, 1000)
-		}
-		if n := strings.Count(out.String(), `"level":"warn"`); n != 3 || strings.Count(out.String(), "\n") != 3 {
-			t.Errorf("%d lines for three things that somebody can mend", n)
-		}
-		<-time.After(10 * time.Second)
-		out.Reset()
-		fail(connections.HungUp, 1)
-		if !strings.Contains(out.String(), `"heldBack":995`) {
-			t.Errorf("held back lines are not counted: %s", out.String())
-		}
-	})
+			if n := strings.Count(out.String(), "\n"); n != 1 || !strings.Contains(out.String(), `"count":1,`) {
+				t.Errorf("%s: %d lines at once: %.300s", name, n, out.String())
+			}
+			period := 10 * time.Second
+			if name == string(connections.Silent) {
+				period = 10 * time.Minute
+			}
+			time.Sleep(period)
+			synctest.Wait()
+			if n := strings.Count(out.String(), "\n"); n != 2 || !strings.Contains(out.String(), `"count":999`) || out.Len() > 2000 {
+				t.Errorf("%s: %d lines in all: %.300s", name, n, out.String())
+			}
+			if strings.Contains(out.String(), "tok-secret") {
+				t.Errorf("%s: %s", name, out.String())
+			}
+			if n := testutil.ToFloat64(l.metrics.panics); (n == 1000) != (name == "panic") {
+				t.Errorf("%s: %v panics counted", name, n)
+			}
+		})
+	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"audiences/api/admin/access"
 	"audiences/api/keyfile"
 	"audiences/config"
+	"audiences/journal"
 	"audiences/journal/embedded"
 	"audiences/logging"
 	"audiences/memory"
@@ -142,6 +144,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		MaxRequestsInFlight: cfg.MaxRequestsInFlight,
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
 		Refuse:              s.refuse,
+		CauseOf:             causeOf,
 		Logger:              s.logger,
 		Registerer:          registry,
 
@@ -196,6 +199,20 @@ func usersOf(cfg config.Config) (users []access.User) {
 // refuse is nil while changes are taken.
 func (s *service) refuse() error { return cmp.Or(s.journal.Refuse(), s.memory.Refuse()) }
 
+// causeOf says which metric and line of the log an error of refuse or of the journal's
+// Admit belongs to.
+func causeOf(err error) api.Cause {
+	switch {
+	case errors.Is(err, journal.ErrDiskFull):
+		return api.CauseDisk
+	case errors.Is(err, journal.ErrMoved):
+		return api.CauseJournal
+	case errors.Is(err, memory.ErrFull):
+		return api.CauseMemory
+	}
+	return api.CauseOther
+}
+
 // ready is nil while changes are taken and all that was pending is back.
 func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
 
@@ -246,7 +263,7 @@ const lastAnswers = 2 * time.Second
 // come again and probes are answered.
 func (s *service) stop() error {
 	began := time.Now()
-	s.logger.Info().Dur("within", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
+	s.logger.Info().Dur("withinMs", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
 	s.api.Drain()
 	drained, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
@@ -264,7 +281,7 @@ func (s *service) stop() error {
 	}
 	s.split.Close()
 	err := s.journal.Close()
-	s.logger.Info().Dur("took", time.Since(began)).Msg("stopped")
+	s.logger.Info().Dur("tookMs", time.Since(began)).Msg("stopped")
 	return err
 }
 

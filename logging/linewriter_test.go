@@ -189,6 +189,29 @@ func TestLoggerTellsWhatWasDropped(t *testing.T) {
 	}
 }
 
+// TestTimes: every line has its time, to the millisecond.
+func TestTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReader()
+		r.takes(2)
+		w := NewLineWriter(r)
+		time.Sleep(123456789 * time.Nanosecond)
+		logger := New(Options{}, w)
+		logger.Info().Msg("one")
+		part := logger.With().Str("of", "a part").Logger()
+		part.Warn().Msg("two")
+		w.Flush(time.Hour)
+		for _, line := range r.lines() {
+			var event struct{ Time string }
+			if err := json.Unmarshal([]byte(line), &event); err != nil || !strings.Contains(event.Time, ":00.123") {
+				t.Errorf("%v in %s", err, line)
+			} else if at, err := time.Parse(time.RFC3339Nano, event.Time); err != nil || time.Since(at) >= time.Millisecond {
+				t.Errorf("%v in %s", err, line)
+			}
+		}
+	})
+}
+
 // TestTerminal: what is not a device is read by programs.
 func TestTerminal(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))

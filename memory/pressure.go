@@ -12,8 +12,8 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// errFull is what callers and /readyz are told.
-var errFull = errors.New("memory nearly full")
+// ErrFull is what callers and /readyz are told.
+var ErrFull = errors.New("memory nearly full")
 
 // The marks are parts of the limit: beyond the first posts are refused, below the
 // second they are taken again. Between the Go runtime's own limit, which is at nine
@@ -59,7 +59,7 @@ func NewPressure(a Allowance, logger zerolog.Logger, registerer prometheus.Regis
 // Refuse is nil unless memory is nearly full.
 func (p *Pressure) Refuse() error {
 	if p.high.Load() {
-		return errFull
+		return ErrFull
 	}
 	return nil
 }

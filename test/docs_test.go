@@ -112,6 +112,27 @@ func TestReasonsAreDocumented(t *testing.T) {
 	}
 }
 
+// TestCausesAreDocumented holds the causes of refusals, all of which a relay shows from
+// its start, against the table.
+func TestCausesAreDocumented(t *testing.T) {
+	t.Parallel()
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
+	a, err := p.AdminGet("/metrics")
+	if err != nil || a.Status != 200 {
+		t.Fatalf("%d %v", a.Status, err)
+	}
+	documented := table(t, "docs/metrics.md", "cause")
+	for _, series := range regexp.MustCompile(`audiences_requests_refused_total\{cause="(\w+)"\} 0\n`).FindAllStringSubmatch(a.Body, -1) {
+		if _, ok := documented[series[1]]; !ok {
+			t.Errorf("cause %s is not documented", series[1])
+		}
+		delete(documented, series[1])
+	}
+	for name := range documented {
+		t.Errorf("there is no cause %s", name)
+	}
+}
+
 // metric is what the exposition format tells of one.
 type metric struct {
 	kind   string

@@ -86,7 +86,7 @@ func stalled(t *testing.T, way string) (reader, writer *os.File) {
 }
 
 // unreadLoad posts for -log.for, and until lines are dropped. Each of its posts is
-// worth a line, for a blank MPID, and a key, which has to be delivered.
+// worth a line at that level, and a key, which has to be delivered.
 func unreadLoad(s *harness.Site, p *harness.Process) {
 	s.T.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), *logFor+4*harness.Patience)

@@ -16,8 +16,8 @@ import (
 )
 
 // TestHandshakesThatCannotBe: a caller whose TLS we cannot serve is counted under
-// what is wrong with it, and one line of the log says what to change, however
-// often it tries.
+// what is wrong with it, and the log says what to change, in few lines however often
+// it tries.
 func TestHandshakesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
@@ -44,7 +44,7 @@ func TestHandshakesThatCannotBe(t *testing.T) {
 			a, err := p.AdminGet("/metrics")
 			return err == nil && strings.Contains(a.Body, want)
 		})
-		if n := strings.Count(p.Log(), `"reason":"`+reason+`"`); n != 1 {
+		if n := strings.Count(p.Log(), `"reason":"`+reason+`"`); n == 0 || n >= times { // one at once, one every ten seconds that this takes
 			t.Errorf("%s: %d lines in the log", reason, n)
 		}
 	}

@@ -28,6 +28,7 @@ func (l *listener) acceptAll() {
 			l.failed <- err
 			return
 		}
+		l.gate.metrics.accept.Inc()
 		l.gate.options.AcceptFailed(err)
 		if outOfDescriptors(err) {
 			l.gate.makeRoom()
@@ -58,7 +59,7 @@ func outOfDescriptors(err error) bool {
 // number was lowered, or something else took them.
 func (g *Gate) makeRoom() {
 	if victim := g.table.giveUpOne(); victim != nil {
-		g.letGo(victim, reasonDescriptors)
+		g.letGo(victim, ForDescriptors)
 	}
 }
 
@@ -66,7 +67,7 @@ func (l *listener) letIn(inner net.Conn) {
 	c := newConn(inner, l.gate)
 	victim, full := l.gate.table.enter(c)
 	if victim == c {
-		l.gate.metrics.closed.WithLabelValues(reasonRefused).Inc()
+		l.gate.noteLetGo(c, ForBusy)
 		c.reset()
 		return
 	}
@@ -77,13 +78,19 @@ func (l *listener) letIn(inner net.Conn) {
 }
 
 // letGo closes a connection that the table has given up.
-func (g *Gate) letGo(victim *Conn, reason string) {
-	g.metrics.closed.WithLabelValues(reason).Inc()
+func (g *Gate) letGo(victim *Conn, why Closing) {
+	g.noteLetGo(victim, why)
 	if victim.proven.Load() {
 		_ = victim.Close() // whatever it says, the connection is gone
 		return
 	}
 	victim.reset()
+}
+
+func (g *Gate) noteLetGo(c *Conn, why Closing) {
+	c.letGo.Store(true)
+	g.metrics.closed.WithLabelValues(string(why)).Inc()
+	g.options.LetGo(c.RemoteAddr(), why)
 }
 
 // greet makes the handshake and hands the connection on.

@@ -31,6 +31,8 @@ type Conn struct {
 	once      sync.Once
 
 	resting resting
+	unheard atomic.Bool // a request has begun, and no handler has got it yet
+	letGo   atomic.Bool // for want of room or of a turn
 
 	hello *hello // of the handshake's goroutine alone; nil when that is over
 }
@@ -100,18 +102,25 @@ func (r *resting) stop() {
 	}
 }
 
-// Resting is for http.Server.ConnState: it closes a connection that has had no request
-// for so long.
-func Resting(after time.Duration) func(net.Conn, http.ConnState) {
+// Watch is for http.Server.ConnState. It closes a connection that has had no request
+// for idle long. It tells unheard, which must not wait, of a connection that ends with
+// a request that no handler got: net/http answers those that are not whole, not HTTP,
+// too slow or too large in their headers by itself or not at all, and tells nobody.
+func Watch(idle time.Duration, unheard func(remote net.Addr)) func(net.Conn, http.ConnState) {
 	return func(conn net.Conn, state http.ConnState) {
 		c := under(conn)
-		switch {
-		case c == nil:
-		case state == http.StateIdle:
-			c.resting.begin(after, c.end)
-		default:
+		if c == nil {
+			return
+		}
+		if state == http.StateIdle {
+			c.resting.begin(idle, c.end)
+		} else {
 			c.resting.interrupt()
 		}
+		if state == http.StateClosed && c.unheard.Load() && !c.letGo.Load() {
+			unheard(c.RemoteAddr())
+		}
+		c.unheard.Store(state == http.StateActive)
 	}
 }
 
@@ -148,6 +157,7 @@ func From(ctx context.Context) *Conn {
 // kind to be let go.
 func (c *Conn) Touch() {
 	if c != nil {
+		c.unheard.Store(false)
 		c.gate.table.touch(c)
 	}
 }
@@ -204,6 +214,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.hello.add(p[:n])
 	}
 	if !c.awaitTurn() {
+		c.noteNoTurn()
 		return 0, os.ErrDeadlineExceeded
 	}
 	return n, err
@@ -265,6 +276,18 @@ func (c *Conn) awaitTurn() bool {
 		return false
 	default:
 		return class != noTurn
+	}
+}
+
+// noteNoTurn tells of a request that waited in vain. A handshake that did so fails, and
+// is told of as such.
+func (c *Conn) noteNoTurn() {
+	select {
+	case <-c.closed:
+	default:
+		if c.hello == nil {
+			c.gate.noteLetGo(c, ForTurn)
+		}
 	}
 }
 

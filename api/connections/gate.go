@@ -44,6 +44,9 @@ type Options struct {
 	Places int
 	// Failed is told of each handshake that failed, and why. nil: nobody is.
 	Failed func(remote net.Addr, why Failure, err error)
+	// LetGo is told of each connection that was closed for want of room or of a
+	// turn. It must not wait. nil: nobody is.
+	LetGo func(remote net.Addr, why Closing)
 	// AcceptFailed is told of each connection that could not be accepted. nil:
 	// nobody is.
 	AcceptFailed func(error)
@@ -64,6 +67,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Failed == nil {
 		o.Failed = func(net.Addr, Failure, error) {}
+	}
+	if o.LetGo == nil {
+		o.LetGo = func(net.Addr, Closing) {}
 	}
 	if o.AcceptFailed == nil {
 		o.AcceptFailed = func(error) {}

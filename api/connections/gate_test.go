@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"testing"
@@ -16,8 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-func (g *Gate) closedFor(reason string) float64 {
-	return testutil.ToFloat64(g.metrics.closed.WithLabelValues(reason))
+func (g *Gate) closedFor(why Closing) float64 {
+	return testutil.ToFloat64(g.metrics.closed.WithLabelValues(string(why)))
 }
 
 // TestSilentStrangersKeepNobodyOut fills a gate with those who say nothing, half a
@@ -41,7 +42,12 @@ func TestSilentStrangersKeepNobodyOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				g, s := open(t, Options{Max: 50, TLS: c.server, Places: 1}, echo)
+				told := make(chan Closing, 50)
+				g, s := open(t, Options{Max: 50, TLS: c.server, Places: 1, LetGo: func(remote net.Addr, why Closing) {
+					if remote.String() == "192.0.2.1:1" {
+						told <- why
+					}
+				}}, echo)
 				begun := time.Now()
 				ended := make(chan time.Duration, 50)
 				for range 50 {
@@ -62,8 +68,8 @@ func TestSilentStrangersKeepNobodyOut(t *testing.T) {
 						t.Fatalf("%v after %v", err, time.Since(begun))
 					}
 				}
-				if n := g.closedFor(reasonFull); n != 10 {
-					t.Errorf("%v were let go, want 10", n)
+				if n := g.closedFor(ForFull); n != 10 || len(told) != 10 || <-told != ForFull {
+					t.Errorf("%v were let go, want 10; %d were told of", n, len(told))
 				}
 				for i := range 50 {
 					if after := <-ended; (i < 10 && after != 0) || (i >= 10 && after != 5*time.Second) {
@@ -198,6 +204,37 @@ func TestWhoGoesOnComesBeforeHellos(t *testing.T) {
 	})
 }
 
+// TestRequestsThatGetNoTurn: a request that waits in vain is told of and counted, with
+// the reason. A handshake that does so has failed, and is not told of twice.
+func TestRequestsThatGetNoTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told, failed := make(chan Closing, 9), make(chan Failure, 9)
+		g, s := open(t, Options{TLS: serverTLS(), Places: 1,
+			LetGo:  func(_ net.Addr, why Closing) { told <- why },
+			Failed: func(_ net.Addr, why Failure, _ error) { failed <- why },
+		}, echo)
+		conn := tls.Client(s.dial(t, "10.0.0.1"), &tls.Config{InsecureSkipVerify: true})
+		if err := exchange(conn); err != nil {
+			t.Fatal(err)
+		}
+		if class := g.turns.await(netip.MustParseAddr("192.0.2.1"), false, false, nil); class != ofUnknown {
+			t.Fatal("the only place is not free")
+		}
+		defer g.turns.giveBack(ofUnknown)
+		late := s.dial(t, "10.0.0.2")
+		go func() { _ = speak(late) }()
+		if err := exchange(conn); err == nil {
+			t.Error("answered without a turn")
+		}
+		if why := <-told; why != ForTurn || g.closedFor(ForTurn) != 1 {
+			t.Errorf("told of %q, %v counted", why, g.closedFor(ForTurn))
+		}
+		if why := <-failed; why != TooSlow || len(told) != 0 {
+			t.Errorf("the handshake: %q, and told of %d more", why, len(told))
+		}
+	})
+}
+
 // TestTheProvenHoldNoTurn: they may wait long, for the disk.
 func TestTheProvenHoldNoTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -271,8 +308,11 @@ func TestAcceptErrorsEndNothing(t *testing.T) {
 		if told != len(errors)+1 {
 			t.Errorf("told of %d errors, want %d", told, len(errors)+1)
 		}
-		if said := hungUp(idle); len(said) != 0 || g.closedFor(reasonDescriptors) != 1 {
-			t.Errorf("%v were let go for their descriptors, want 1", g.closedFor(reasonDescriptors))
+		if n := testutil.ToFloat64(g.metrics.accept); n != float64(told) {
+			t.Errorf("%v errors counted", n)
+		}
+		if said := hungUp(idle); len(said) != 0 || g.closedFor(ForDescriptors) != 1 {
+			t.Errorf("%v were let go for their descriptors, want 1", g.closedFor(ForDescriptors))
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,6 +32,9 @@ const (
 )
 
 var failures = []Failure{Silent, TooSlow, HungUp, PlainHTTP, NotTLS, OldVersion, DottedName, Refused, Other}
+
+// Failures lists all reasons for which a handshake fails.
+func Failures() []Failure { return slices.Clone(failures) }
 
 // hello is what is known of a client before its handshake is over.
 type hello struct {

@@ -1,22 +1,34 @@
 package connections
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// Reasons why a connection was let go.
+// Closing says why a connection was let go. It is a metric's label.
+type Closing string
+
+// The reasons to let a connection go.
 const (
-	reasonFull        = "full"        // another needed its room
-	reasonAddress     = "address"     // another of the same address needed its room
-	reasonDescriptors = "descriptors" // the process had no file descriptor left
-	reasonRefused     = "refused"     // it came when every other one had a request under way
+	ForFull        Closing = "full"        // another needed its room
+	ForAddress     Closing = "address"     // another of the same address needed its room
+	ForDescriptors Closing = "descriptors" // the process had no file descriptor left
+	ForBusy        Closing = "refused"     // it came when every other one had a request under way
+	ForTurn        Closing = "no_turn"     // its request waited in vain for a turn to be read
 )
+
+var closings = []Closing{ForFull, ForAddress, ForDescriptors, ForBusy, ForTurn}
+
+// Closings lists all reasons to let a connection go.
+func Closings() []Closing { return slices.Clone(closings) }
 
 // metrics are what a gate counts.
 type metrics struct {
 	closed *prometheus.CounterVec
 	failed *prometheus.CounterVec
+	accept prometheus.Counter
 }
 
 func newMetrics(g *Gate) *metrics {
@@ -28,15 +40,19 @@ func newMetrics(g *Gate) *metrics {
 	m := &metrics{
 		closed: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "audiences_connections_closed_total",
-			Help: "Connections that were closed for want of room, by reason.",
+			Help: "Connections that were closed for want of room or of a turn, by reason.",
 		}, []string{"reason"}),
 		failed: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "audiences_handshakes_failed_total",
 			Help: "TLS handshakes that failed, by reason.",
 		}, []string{"reason"}),
 	}
-	for _, reason := range []string{reasonFull, reasonAddress, reasonDescriptors, reasonRefused} {
-		m.closed.WithLabelValues(reason)
+	m.accept = factory.NewCounter(prometheus.CounterOpts{
+		Name: "audiences_accepts_failed_total",
+		Help: "Connections that could not be accepted; most of them are tried again.",
+	})
+	for _, why := range closings {
+		m.closed.WithLabelValues(string(why))
 	}
 	for _, why := range failures {
 		m.failed.WithLabelValues(string(why))

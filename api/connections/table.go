@@ -62,27 +62,27 @@ func newTable(most, mostPerAddress int) *table {
 	return &table{max: most, maxPerAddress: mostPerAddress, hosts: map[netip.Addr]*host{}, known: newKnown()}
 }
 
-// enter takes c in. It returns the connection that has to go for it and the
-// reason, c itself when none can.
-func (t *table) enter(c *Conn) (victim *Conn, reason string) {
+// enter takes c in. It returns the connection that has to go for it and why, c
+// itself when none can.
+func (t *table) enter(c *Conn) (victim *Conn, why Closing) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.hosts[c.address]
 	switch {
 	case t.maxPerAddress > 0 && h != nil && h.open >= t.maxPerAddress:
-		victim, reason = h.worst(), reasonAddress
+		victim, why = h.worst(), ForAddress
 	case t.open >= t.max:
-		victim, reason = t.worst(), reasonFull
+		victim, why = t.worst(), ForFull
 	default:
 		t.add(c)
 		return nil, ""
 	}
 	if victim == nil {
-		return c, reasonRefused
+		return c, ForBusy
 	}
 	t.drop(victim)
 	t.add(c)
-	return victim, reason
+	return victim, why
 }
 
 // giveUpOne takes the one out that is worth least; nil when there is none.

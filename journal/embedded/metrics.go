@@ -26,6 +26,9 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Name:    "audiences_journal_commit_seconds",
 			Help:    "Time that a commit of the journal took that had to be durable, fsync included.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12), // 0.1 ms to 2.4 s
+
+			NativeHistogramBucketFactor:    1.1,
+			NativeHistogramMaxBucketNumber: 100,
 		}),
 		commitOps: with.NewHistogram(prometheus.HistogramOpts{
 			Name:    "audiences_journal_commit_operations",
