@@ -27,6 +27,8 @@
 //	lists.go        Segments, Tenants, Proven
 //	iterate.go      ways through the records
 //	hints.go        what saves the committer a look into the store
+//	receipts.go     what is kept of deliveries; packedkeys.go how
+//	find.go         Find: where is a key
 //	tally.go        how much is parked and paused; tallyscan.go counts it at the start
 //	metrics.go      the other series
 //
@@ -41,8 +43,8 @@
 //	           a lone caller is never delayed. It is the only writer.
 //	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
 //	           the committer took at that read's place in the queue.
-//	counter    one. Carries out one Count at a time, on such a snapshot, while no read
-//	           waits for a reader. Its first work is to count what was parked before.
+//	counter    one. Carries out one Count or Find at a time, on such a snapshot, while no
+//	           read waits for a reader. Its first work is to count what was parked before.
 //	keeper     one. Looks at the disk and the directory once a second, and when a settle
 //	           waits for room; moves the mark, makes the ballast.
 //	tidy       none or one, begun by the keeper: has the store compact all that it has.
@@ -71,6 +73,9 @@
 // room to settle and compact what is there, settles wait while a compaction needs what
 // is left, and compactions leave the log its room: see room. Each file of the store tells
 // what it writes and whether that failed, see storeFiles.
+//
+// Receipts are given up before anything else: while the disk is nearly full they are
+// deleted and none are written, so that what settles has their room.
 //
 // # Damage
 //

@@ -27,6 +27,9 @@ import (
 //	'v' node (4 bytes)            uvarint: the node has given no version with a counter beyond it
 //	'w' minute since 1970 (8 b.)  uvarint: the first version of that minute
 //
+// Receipts have four more letters, see receipts. A program that knows nothing of them
+// leaves them alone, and they are no part of the promise: formatVersion is the same.
+//
 // "The last verb wins" (I2) is an overwrite of the 'k' record.
 const (
 	prefixTenant       = 't'
