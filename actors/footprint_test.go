@@ -182,6 +182,7 @@ func (*easyJournal) MoveTenant(_, _ audience.TenantID, done func([]audience.Segm
 	done(nil, 0, nil)
 }
 func (*easyJournal) Parked(q journal.ParkedQuery) { q.Done(journal.ParkedPage{}) }
+func (*easyJournal) Find(f journal.Find)          { f.Done(journal.Found{}) }
 func (*easyJournal) Tenants() iter.Seq2[journal.KnownTenant, error] {
 	return func(func(journal.KnownTenant, error) bool) {}
 }

@@ -7,6 +7,7 @@
 //	keeper.go  the role of who delivers: Settle, Park, Unpark, states, lists
 //	version.go  which change of a key is meant
 //	reads.go   what a keeper reads: pages, counts, lists
+//	receipts.go  what was delivered, and the search for a key
 //	states.go  what is kept of segments and tenants beside their keys
 //	cursor.go  a place in the order of a segment's keys
 //	order.go   that order, and how a key is encoded

@@ -13,6 +13,7 @@ type Keeper interface {
 	Load(Load)
 	Count(Count)
 	Parked(ParkedQuery)
+	Find(Find)
 	Settle(Settle)
 	Park(Park)
 	Unpark(Unpark)
@@ -76,7 +77,8 @@ type Selection struct {
 type Settle struct {
 	Segment audience.Segment
 	Selection
-	Done func(newer []audience.Key, err error) // called once, with the keys that are pending with another version; must not wait. May be nil
+	Receipt Receipt                               // kept for Find; the zero value: none
+	Done    func(newer []audience.Key, err error) // called once, with the keys that are pending with another version; must not wait. May be nil
 }
 
 // Park moves keys that Split refused for good from pending to parked, in one step that

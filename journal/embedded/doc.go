@@ -19,6 +19,8 @@
 //	steps.go      Unpark, MoveTenant: operations in many steps
 //	reads.go      Load, Parked, Count, and the lists: Segments, Tenants, Proven
 //	iterate.go    ways through the records
+//	receipts.go   what is kept of deliveries; packedkeys.go how
+//	find.go       Find: where is a key
 //	tally.go      how much is parked and paused, also from before the start
 //
 // Below it are packages that know nothing of the records: disk (the files, the room for
@@ -34,8 +36,8 @@
 //	           a lone caller is never delayed. It is the only writer.
 //	readers    four. Each carries out one Load or Parked at a time, on a snapshot that
 //	           the committer took at that read's place in the queue.
-//	counter    one. Carries out one Count at a time, on such a snapshot, while no read
-//	           waits for a reader. Its first work is to count what was parked before.
+//	counter    one. Carries out one Count or Find at a time, on such a snapshot, while no
+//	           read waits for a reader. Its first work is to count what was parked before.
 //	keeper     one. Looks at the disk and the directory once a second, and when a settle
 //	           waits for room; moves the mark, makes the ballast.
 //	tidy       none or one, begun by the keeper: has the store compact all that it has.
@@ -64,6 +66,9 @@
 // room to settle and compact what is there, settles wait while a compaction needs what
 // is left, and compactions leave the log its room: see disk.Room. Each file of the store tells
 // what it writes and whether that failed, see disk.StoreFiles.
+//
+// Receipts are given up before anything else: while the disk is nearly full they are
+// deleted and none are written, so that what settles has their room.
 //
 // # Damage
 //

@@ -41,6 +41,15 @@ type Options struct {
 	// enough for the tables of some tens of millions of keys.
 	OpenTables int
 
+	// ReceiptsMaxBytes and ReceiptsMaxAge bound what is kept for Find of past deliveries:
+	// the bytes of its records (on disk it is as much, and some more until it is compacted;
+	// the receipt of one Settle is kept whatever its size) and its age, to which up to an
+	// hour may come. What is beyond goes with the next receipt, or at the next Open. All
+	// receipts go while the disk is nearly full, and their room is part of what MinFreeBytes
+	// looks at. 0 in either: none are kept, and Open removes those that are there.
+	ReceiptsMaxBytes int64
+	ReceiptsMaxAge   time.Duration
+
 	files disk.Files // in place of the disk or Memory; for tests of this package
 }
 
@@ -58,6 +67,7 @@ type Journal struct {
 	newest           *newest
 	ranges           int // deleted since the last flush for their sake; belongs to the committer
 	versions         *versions
+	receipts         *receipts
 	metrics          *metrics
 	tally            *tally
 	setAside         string

@@ -69,6 +69,9 @@ func (k *keeper) run(ctx context.Context) {
 			k.j.room.Age()
 		}
 		k.look()
+		if k.full {
+			k.j.giveUpReceipts() // also where nothing is settled: what they take could be all that is missing
+		}
 		if k.full || short {
 			k.tidy.begin(ctx, short)
 		}

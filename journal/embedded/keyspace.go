@@ -32,6 +32,9 @@ import (
 //	'W' second since 1970 (8 b.)  uvarint: the first version that was written in that second
 //	'w' minute since 1970 (8 b.)  the same of a minute; written by earlier programs, read and thinned
 //
+// Receipts have four more letters, see receipts. A program that knows nothing of them
+// leaves them alone, and they are no part of the promise: formatVersion is the same.
+//
 // "The last verb wins" (I2) is an overwrite of the 'k' record.
 const (
 	prefixTenant       = 't'

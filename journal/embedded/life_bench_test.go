@@ -17,21 +17,25 @@ import (
 // BenchmarkLife is what a key of one segment costs from its accept to its settle, with
 // flushes and compactions: processor time and bytes written. Keys are accepted in posts
 // of one size, 500 posts at once, and when all are there drawn and settled in pages of
-// 10,000. One life of all keys takes long: use -benchtime 1x.
+// 10,000, without receipts and with them. One life of all keys takes long: use
+// -benchtime 1x.
 func BenchmarkLife(b *testing.B) {
 	for _, n := range []int{1_000_000, 5_000_000} {
 		for _, each := range []int{1, 100} {
-			b.Run(fmt.Sprintf("%dM/posts of %d", n/1_000_000, each), func(b *testing.B) {
-				for b.Loop() {
-					life(b, n, each)
-				}
-			})
+			for _, receipts := range []int64{0, 512 << 20} {
+				b.Run(fmt.Sprintf("%dM/posts of %d/%d MiB of receipts", n/1_000_000, each, receipts>>20), func(b *testing.B) {
+					for b.Loop() {
+						life(b, n, each, receipts)
+					}
+				})
+			}
 		}
 	}
 }
 
-func life(b *testing.B, n, each int) {
-	j, seg := open(b, Options{Dir: b.TempDir()}), segment(tenant("a"), "s")
+func life(b *testing.B, n, each int, receipts int64) {
+	j := open(b, Options{Dir: b.TempDir(), ReceiptsMaxBytes: receipts, ReceiptsMaxAge: 7 * 24 * time.Hour})
+	seg := segment(tenant("a"), "s")
 	random := rand.New(rand.NewPCG(1, 2))
 	begin := processorTime()
 	done := make(chan error, 500)
@@ -66,8 +70,7 @@ func life(b *testing.B, n, each int) {
 		for _, e := range page.Entries {
 			keys = append(keys, e.Key)
 		}
-		j.Settle(settleOf(seg, slices.Values(keys), done))
-		wait(b, done)
+		deliver(b, j, seg, delivery(audience.Add, uint64(settled)), keys...)
 	}
 	if settled < n-10 {
 		b.Fatal(settled)

@@ -84,6 +84,9 @@ func (j *Journal) open() error {
 	if err == nil {
 		err = j.countSetAside()
 	}
+	if err == nil {
+		err = j.openReceipts()
+	}
 	if err != nil {
 		return errors.Join(err, j.db.Close())
 	}

@@ -10,14 +10,19 @@ import (
 	"audiences/journal"
 )
 
-// Settle stages the removal of what is pending as selected.
+// Settle stages the removal of what is pending as selected, and its receipt.
 func (j *Journal) Settle(s journal.Settle) {
 	remove := j.removing(s.Segment, s.Selection)
+	receipt := j.receiptOf(s, remove)
 	j.submit(operation{
 		tenants: tenantOnly(s.Segment.Tenant),
+		size:    receipt.size(),
 		done:    remove.done(s.Done),
 		sees:    remove.looks,
-		stage:   remove.stage,
+		stage: func(b *pebble.Batch) {
+			remove.stage(b)
+			j.receipts.stage(b, receipt)
+		},
 	})
 }
 
