@@ -3,6 +3,8 @@ package logging
 import (
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,13 +14,16 @@ import (
 type gathering struct {
 	*Gathered[int]
 	began time.Time
-	lines []string // each "seconds: count events, sum"
+	mu    sync.Mutex // a timer writes lines
+	lines []string   // each "seconds: count events, sum"
 }
 
 func gather() *gathering {
 	g := &gathering{began: time.Now()}
 	sum := func(earlier, later int) int { return earlier + later }
 	g.Gathered = Gather(GatherFor, sum, func(count, event int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
 		g.lines = append(g.lines, fmt.Sprintf("%v: %d events, %d", time.Since(g.began), count, event))
 	})
 	return g
@@ -28,6 +33,8 @@ func gather() *gathering {
 func (g *gathering) want(t *testing.T, lines ...string) {
 	t.Helper()
 	synctest.Wait()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !slices.Equal(g.lines, lines) {
 		t.Errorf("written: %q, want %q", g.lines, lines)
 	}
@@ -88,17 +95,18 @@ func TestGatheredSteadily(t *testing.T) {
 // TestGatheredLatest: without a join the latest event stands for the others.
 func TestGatheredLatest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var last string
-		g := Gather(GatherFor, nil, func(_ int, event string) { last = event })
+		var last atomic.Value // of string
+		g := Gather(GatherFor, nil, func(_ int, event string) { last.Store(event) })
 		g.Note("first")
 		g.Note("second")
 		g.Note("third")
-		if last != "first" {
-			t.Errorf("written: %q", last)
+		if got := last.Load(); got != "first" {
+			t.Errorf("written: %q", got)
 		}
 		time.Sleep(GatherFor)
-		if synctest.Wait(); last != "third" {
-			t.Errorf("written: %q", last)
+		synctest.Wait()
+		if got := last.Load(); got != "third" {
+			t.Errorf("written: %q", got)
 		}
 	})
 }
