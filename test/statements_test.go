@@ -21,7 +21,7 @@ import (
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
 	_, usage, _ := harness.Run(t, nil, "help")
-	commands := regexp.MustCompile(`(?m)^  audiences \[?([a-z]+)`).FindAllStringSubmatch(usage, -1)
+	commands := regexp.MustCompile(`(?m)^  audiences \[?([a-z-]+)`).FindAllStringSubmatch(usage, -1)
 	if len(commands) < 6 {
 		t.Fatalf("%q in\n%s", commands, usage)
 	}

@@ -66,7 +66,7 @@ func TestWireContract(t *testing.T) {
 		{"blank MPIDs", "POST", "/audiences", "foo", body("mpids", `["", " \t"]`), 200, "MPIDs add"},
 		{"the verb as it was written", "POST", "/audiences", "foo", body("verb", `"Delete"`, "segment", `"sGone"`), 200, "MPIDs Delete"},
 		{"escapes in a name", "POST", "/audiences", "foo", strings.Replace(body("verb", `"add"`), "verb", `v\u0065rb`, 1), 200, "MPIDs add"},
-		{"no workspaceId, no trafficTypeId", "POST", "/audiences", "foo", body("workspaceId", "", "trafficTypeId", "null"), 200, "MPIDs add"},
+		{"no workspaceId, no trafficTypeId", "POST", "/audiences", "foo", body("workspaceId", "", "trafficTypeId", "null", "segment", `"sAnywhere"`), 200, "MPIDs add"},
 		{"the longest key", "POST", "/audiences", "foo", body("mpids", key(250), "segment", `"sLong"`), 200, "MPIDs add"},
 
 		{"a key too long", "POST", "/audiences", "foo", body("mpids", key(251), "segment", `"sNone"`), 400, "mpids[1]: "},
@@ -115,10 +115,10 @@ func TestWireContract(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	arrived.check(t, map[string][]string{
-		// Once for each workspace and traffic type that named it: these are segments of their own here.
-		"env1/sWire/add":    {"1", "1"},
-		"env1/sGone/delete": {"1"},
-		"env1/sLong/add":    {"good", strings.Repeat("é", 250)},
+		"env1/sWire/add":     {"1"},
+		"env1/sAnywhere/add": {"1"},
+		"env1/sGone/delete":  {"1"},
+		"env1/sLong/add":     {"good", strings.Repeat("é", 250)},
 	})
 	s.Judge()
 }
