@@ -65,3 +65,22 @@ func TestFewSegmentsShareASlot(t *testing.T) {
 	binary.BigEndian.PutUint32(last[:], 1<<32-1)
 	n.wrote(last, 1) // the last slot is there
 }
+
+// TestDrawnKeyThatChangedStays pending, though it is one of few and this process changed
+// it itself since it was read, in this life or the one before (I2, I3).
+func TestDrawnKeyThatChangedStays(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		o := inMemory()
+		j, seg := open(t, o), segment(tenant("a"), "s")
+		put(t, j, seg, audience.Add, numbers(1, 3)...)
+		if restarted {
+			j = reopen(t, j, o)
+		}
+		read := journal.Selection{Drawn: drawn(load(j, journal.Load{Segment: seg, Limit: 10}))}
+		put(t, j, seg, audience.Delete, numbers(2, 1)...)
+		newer := settleBy(t, j, seg, read)
+		if left := pending(t, j, seg); len(newer) != 1 || newer[0] != "2" || len(left) != 1 || left["2"] != audience.Delete {
+			t.Errorf("restarted %v: newer %q, pending %v", restarted, newer, left)
+		}
+	}
+}
