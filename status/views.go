@@ -16,7 +16,8 @@ type Segment struct {
 // Tenant is one tenant with its segments. Its condition is that of the segment that
 // needs an operator most, or what concerns all of them.
 type Tenant struct {
-	Tenant string `json:"tenant"` // the fingerprint of its apiToken
+	Tenant string `json:"tenant"`         // the fingerprint of its apiToken
+	Name   string `json:"name,omitempty"` // what people call it, see tenantNames; "": nothing
 	Condition
 	Counts
 	Sentence string        `json:"sentence"`

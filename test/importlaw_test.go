@@ -45,7 +45,7 @@ var law = map[string][]string{
 	"audiences/memory":                  {},
 	"audiences/sandbox":                 {"audience"},
 	"audiences/splitclient":             {"audience"},
-	"audiences/status":                  {},
+	"audiences/status":                  {"audience"},
 	"audiences/test":                    {},
 	"audiences/test/bench":              {"sandbox", "test/harness"}, // starts the relay as a process
 	"audiences/test/e2e":                {},

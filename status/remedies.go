@@ -1,0 +1,82 @@
+package status
+
+import (
+	"errors"
+	"time"
+
+	"audiences/audience"
+)
+
+// Remedy is what an operator may do. The texts are part of the JSON API and the names of
+// commands.
+type Remedy string
+
+// The remedies.
+const (
+	Flush   Remedy = "flush"   // send now what is pending
+	Pause   Remedy = "pause"   // make no calls, until a time or until Resume
+	Resume  Remedy = "resume"  // end a pause
+	Retry   Remedy = "retry"   // make parked keys pending, and try a parked segment at once
+	Discard Remedy = "discard" // delete parked keys, and what is pending of a parked segment
+	Move    Remedy = "move"    // hand the keys of a tenant to another one: the customer's new token
+)
+
+// Errors of remedies, which callers tell apart.
+var (
+	ErrUnknown   = errors.New("not known here")                     // no such tenant
+	ErrPausedNow = errors.New("it is paused: resume it first")      // Flush of something that is paused
+	ErrNotNeeded = errors.New("there is nothing that this changes") // Resume of what is not paused, Retry where nothing is parked
+)
+
+// Wish is what an operator wants done. Each one that is carried out is an event.
+type Wish struct {
+	Remedy  Remedy
+	Segment audience.Segment  // with a Tenant alone: everything of that tenant
+	To      audience.TenantID // Move: the new tenant
+	Until   time.Time         // Pause: when it ends by itself; zero: with Resume
+	Who     string            // the operator's name
+	DryRun  bool              // change nothing: say what would be done
+}
+
+// Effect is what a remedy does, or would do.
+type Effect struct {
+	Segments int  `json:"segments"` // that it concerns
+	Keys     int  `json:"keys"`     // that it concerns, about
+	More     bool `json:"more"`     // there may be more keys: they are still being counted
+	DryRun   bool `json:"dryRun"`   // nothing was changed
+	// Until is when a pause ends by itself; zero: with Resume.
+	Until    time.Time `json:"until,omitzero"`
+	Sentence string    `json:"sentence"`
+}
+
+// Detail is one segment with all that explains it.
+type Detail struct {
+	Tenant string `json:"tenant"`
+	Segment
+	Adds       int       `json:"adds"`              // keys to add, in memory or in flight
+	Deletes    int       `json:"deletes"`           // keys to delete, in the same way
+	Stored     int       `json:"stored"`            // keys that are in the journal alone
+	Due        time.Time `json:"due,omitzero"`      // when the next call is due
+	RepeatAt   time.Time `json:"repeatAt,omitzero"` // when the call that failed is made again
+	ProbeAt    time.Time `json:"probeAt,omitzero"`  // when a parked segment is tried
+	LastReason string    `json:"lastReason,omitempty"`
+	Oldest     time.Time `json:"oldest,omitzero"` // when the oldest pending key was accepted, as far as is known
+	Calls      []Call    `json:"calls"`           // the last 20, the newest first
+}
+
+// ParkedKey is one key that Split refused for good. Keys are masked until an operator
+// has them revealed (I7), so the key itself takes no part in JSON.
+type ParkedKey struct {
+	Key     audience.Key `json:"-"`
+	Shown   string       `json:"key"` // masked, or revealed
+	Verb    string       `json:"verb"`
+	Reason  string       `json:"reason"`
+	Message string       `json:"message,omitempty"` // Split's own words, with the key masked in the same way
+	At      time.Time    `json:"at"`
+}
+
+// ParkedPage is a part of a segment's parked keys.
+type ParkedPage struct {
+	Keys []ParkedKey `json:"keys"`
+	Next string      `json:"next,omitempty"` // cursor of the next page; "": that was all
+}
