@@ -20,11 +20,11 @@ type unproven struct {
 	look    alarm // for admit
 }
 
-// list lists the segments of the dormant tenants.
-func (u *unproven) list() []dormantSegments {
-	all := make([]dormantSegments, 0, u.dormant.Len())
-	for id, d := range u.dormant.All() {
-		all = append(all, dormantSegments{tenant: id, segments: d.What.segments})
+// listDormant lists the segments of the dormant tenants.
+func (r *registry) listDormant(now time.Time) []dormantSegments {
+	all := make([]dormantSegments, 0, r.unproven.dormant.Len())
+	for id, d := range r.unproven.dormant.All() {
+		all = append(all, dormantSegments{tenant: id, gate: r.gate(id, now), segments: d.What.segments})
 	}
 	return all
 }

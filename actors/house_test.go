@@ -49,6 +49,7 @@ type house struct {
 	cure            func()
 	poisonVerb      map[place]audience.Verb
 	diary           []string // what the test did, for the story of a failure
+	countsFail      bool     // the journal may fail to count
 	refusedKeysOnce bool     // a fault was on that refuses keys that are sound
 }
 

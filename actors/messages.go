@@ -104,6 +104,21 @@ type (
 		segment dormantSegment
 		again   bool // it may be known already
 	}
+	// rested tells of a segment that the journal has nothing pending of what is to be kept
+	// in sight: after the start, and when the segment was let go.
+	rested struct {
+		down
+		segment audience.Segment
+		phase   status.Phase
+		counted bool // its parked keys were counted: nothing else is new
+	}
+	// foundResting is rested at the start: the parked keys have to be counted, which it is
+	// answered after.
+	foundResting struct {
+		answer
+		segment audience.Segment
+		phase   status.Phase
+	}
 	// drainAll asks for everything to be flushed now; answered when what can be
 	// flushed is.
 	drainAll struct{ answer }
@@ -142,6 +157,7 @@ type listing struct {
 	tenants []listedTenant
 	done    <-chan error
 	dormant []dormantSegments
+	resting []restingTenant
 	address status.AddressGate
 }
 
@@ -158,6 +174,7 @@ type listedTenant struct {
 type dormantSegments struct {
 	hidden[dormantSegments]
 	tenant   audience.TenantID
+	gate     status.TenantGate
 	segments []dormantSegment
 }
 
@@ -200,6 +217,7 @@ type (
 		tenant           audience.TenantID
 		generation, seen uint64
 		keep             *dormant // what is to be kept of a tenant that dozes; nil: nothing
+		resting          resting  // what is to be kept of its segments in any case
 	}
 	// tenantDrained says that all segments of a tenant are drained.
 	tenantDrained struct{ tenant audience.TenantID }

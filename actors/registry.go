@@ -22,6 +22,7 @@ type registry struct {
 	records  map[audience.TenantID]*pace.Record        // of those on the roster
 	proven   map[audience.TenantID]struct{}            // all that ever were
 	states   map[audience.TenantID]journal.TenantState // of the tenants that are paused
+	resting  map[audience.TenantID]resting             // of the tenants without an actor
 	unproven unproven                                  // all others, with an actor and without
 
 	egress  pace.Limiter
@@ -44,7 +45,7 @@ const (
 )
 
 func newRegistry(s *settings, states map[audience.TenantID]journal.TenantState, proven map[audience.TenantID]struct{}) *registry {
-	return &registry{settings: s, lateRefusal: &lateRefusal{}, states: states, proven: proven,
+	return &registry{settings: s, lateRefusal: &lateRefusal{}, states: states, proven: proven, resting: map[audience.TenantID]resting{},
 		tenants:  newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
 		records:  make(map[audience.TenantID]*pace.Record),
 		unproven: unproven{dormant: pace.NewDormantQueue[dormantTenant]()},
@@ -75,6 +76,10 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *found:
 		r.found(ctx, m)
+	case *foundResting:
+		r.foundResting(ctx, m)
+	case *rested:
+		r.rested(ctx, m)
 	case *wantSlot:
 		r.wantSlot(ctx, m.tenant)
 	case *slotEnded:
@@ -139,6 +144,7 @@ func (r *registry) tenant(ctx actor.Context, t audience.Tenant, store bool) *chi
 func (r *registry) adopt(ctx actor.Context, t audience.Tenant, known dormantTenant, record pace.Record, woken time.Time) *child {
 	r.metrics.tenants.Inc()
 	born := newTenant(r.settings, t, ctx.Self(), known)
+	born.resting = r.takeResting(t.ID)
 	if state := r.states[t.ID]; state.Paused {
 		born.calls.Pause(state.PausedUntil)
 	}
@@ -161,6 +167,9 @@ func (r *registry) tenantIdle(ctx actor.Context, m *tenantIdle) {
 	r.metrics.tenants.Dec()
 	r.turns.Cancel(m.tenant)
 	r.unproven.active.Remove(m.tenant)
+	if len(m.resting) > 0 {
+		r.resting[m.tenant] = m.resting
+	}
 	if m.keep != nil {
 		m.keep.Record = *r.records[m.tenant]
 		r.metrics.dormant.Inc()
@@ -246,7 +255,8 @@ func (r *registry) list(ctx actor.Context, m *list) {
 		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, listed: &left[0]})
 		left = left[1:]
 	}
-	*m.asked = listing{tenants: tenants, done: done, dormant: r.unproven.list(),
+	now := time.Now()
+	*m.asked = listing{tenants: tenants, done: done, dormant: r.listDormant(now), resting: r.listResting(now),
 		address: status.AddressGate{Blocked: r.egress.BlockedUntil(), Waiting: r.turns.Waiting()}}
 	m.give(nil)
 }

@@ -116,21 +116,16 @@ func (r *Relay) Accept(reply chan<- error, changes ...audience.Change) {
 // to wait for its tenant's turn, and no stop has begun; otherwise it is the reason.
 func (r *Relay) Ready() error { return *r.ready.Load() }
 
-// Segments lists what the active segments and the dormant tenants hold, in no order.
-// A segment without pending keys may be missing.
+// Segments lists what all segments hold, in no order. A segment without pending keys may
+// be missing.
 func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
 	asked, err := r.list(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []SegmentView
-	for _, l := range asked.tenants {
+	for _, l := range asked.all() {
 		all = append(all, l.views...)
-	}
-	for _, d := range asked.dormant {
-		for i := range d.segments {
-			all = append(all, d.segments[i].view(d.tenant))
-		}
 	}
 	return all, nil
 }

@@ -46,6 +46,7 @@ func (r *Relay) readProven() map[audience.TenantID]struct{} {
 // for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
 	defer close(r.replayed)
+	var rest []rested
 	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
 	for n := range most {
 		pass := replayPass{Relay: r, tenants: tenants, proven: proven, again: n > 0, answers: make(chan error, r.MaxActivating)}
@@ -56,11 +57,13 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 		if pass.activated > 0 {
 			r.Logger.Info().Int("segments", pass.activated).Msg("pending segments are back from the journal")
 		}
+		rest = pass.rest
 		if pass.failed == 0 {
 			break
 		}
 	}
 	r.ready.CompareAndSwap(&errReplaying, new(error))
+	r.readResting(ctx, rest)
 }
 
 // replayPass goes once over the segments.
@@ -74,6 +77,7 @@ type replayPass struct {
 	reading   int        // segments that have not answered
 	activated int
 	failed    int
+	rest      []rested // what has nothing pending, but is to be kept in sight
 }
 
 // run activates the segments and waits until all have read their first page, or
@@ -86,6 +90,9 @@ func (p *replayPass) run(ctx context.Context) {
 		if err != nil {
 			p.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
 			continue
+		}
+		if rests(listed) {
+			p.rest = append(p.rest, rested{segment: listed.Segment, phase: phaseOf(listed)})
 		}
 		known, ok := p.tenants[listed.Segment.Tenant]
 		if !listed.Pending || !ok {

@@ -17,7 +17,8 @@ import (
 // package status makes conditions and sentences of the three.
 
 // Status is the state of every tenant with its segments, the tenants by fingerprint and
-// the segments by their names. A segment that was let go with nothing pending is missing.
+// the segments by their names. A segment that was let go is missing, if nothing of it is
+// pending or parked, and nobody paused it.
 func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
 	asked, err := r.list(ctx)
 	if err != nil {
@@ -25,15 +26,8 @@ func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
 	}
 	now := time.Now()
 	var all []status.Tenant
-	for _, l := range asked.tenants {
+	for _, l := range asked.all() {
 		all = append(all, describe(l.id, l.gate, asked.address, l.views, now))
-	}
-	for _, d := range asked.dormant {
-		views := make([]SegmentView, 0, len(d.segments))
-		for i := range d.segments {
-			views = append(views, d.segments[i].view(d.tenant))
-		}
-		all = append(all, describe(d.tenant, status.TenantGate{}, asked.address, views, now))
 	}
 	slices.SortFunc(all, func(a, b status.Tenant) int { return cmp.Compare(a.Tenant, b.Tenant) })
 	return all, nil
@@ -64,6 +58,27 @@ func (r *Relay) list(ctx context.Context) (*listing, error) {
 		}
 	}
 	return &asked, nil
+}
+
+// all is what all tenants list, those without an actor too.
+func (l *listing) all() []listedTenant {
+	all := l.tenants
+	absent := map[audience.TenantID]int{} // where in all
+	for _, t := range l.resting {
+		absent[t.id] = len(all)
+		all = append(all, listedTenant{id: t.id, gate: t.gate, views: t.views})
+	}
+	for _, d := range l.dormant {
+		at, ok := absent[d.tenant]
+		if !ok {
+			at = len(all)
+			all = append(all, listedTenant{id: d.tenant, gate: d.gate})
+		}
+		for i := range d.segments {
+			all[at].views = append(all[at].views, d.segments[i].view(d.tenant))
+		}
+	}
+	return all
 }
 
 // say publishes what the segment is about, where that has changed. Who is idle says

@@ -9,6 +9,8 @@ import (
 	"audiences/audience"
 	"audiences/sandbox"
 	"audiences/status"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // told is what the relay says of segment s of token and of its tenant: state, what it
@@ -136,5 +138,62 @@ func TestStatusOfStoredKeys(t *testing.T) {
 		s.at(65 * time.Second)
 		s.crash()
 		s.expectStatus("waiting since 65 until 75: 2 interval", "waiting since 65 until 75: 2 interval")
+	})
+}
+
+// TestParkedKeysStayInSight: also when their segment and its tenant were let go, and after
+// a restart, until they are delivered or discarded.
+func TestParkedKeysStayInSight(t *testing.T) {
+	o := Options{FlushInterval: time.Second, IdleTimeout: time.Minute}
+	play(t, sandbox.Options{}, o, func(s *scene) {
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "2"})
+		s.add("1 2")
+		parked := func(want int) {
+			s.Helper()
+			tenants, err := s.relay.Status(context.Background())
+			s.must(err)
+			if len(tenants) != 1 || tenants[0].Parked != want || len(tenants[0].Segments) != 1 || tenants[0].Segments[0].Parked != want {
+				s.Errorf("%v: %+v, want %d keys parked", time.Since(s.began), tenants, want)
+			}
+		}
+		s.at(time.Minute)
+		parked(1)
+		s.at(10 * time.Minute)
+		if n := testutil.ToFloat64(s.relay.metrics.tenants); n != 0 {
+			s.Errorf("%v tenants have an actor", n)
+		}
+		parked(1)
+		s.crash()
+		s.at(11 * time.Minute)
+		parked(1)
+		s.operateOn("token", "s", Retry, time.Time{})
+		s.at(12 * time.Minute)
+		parked(1) // it was tried again, and is refused again
+		s.at(20 * time.Minute)
+		parked(1)
+		s.operateOn("token", "s", Discard, time.Time{})
+		s.at(21 * time.Minute)
+		parked(0)
+	})
+}
+
+// TestPauseStaysInSight: that of a segment and that of a tenant which have nothing to do.
+func TestPauseStaysInSight(t *testing.T) {
+	play(t, sandbox.Options{}, Options{IdleTimeout: time.Minute}, func(s *scene) {
+		s.add("1")
+		s.at(time.Minute)
+		s.operateOn("token", "s", Pause, s.began.Add(2*time.Hour))
+		s.must(s.relay.OperateTenant(context.Background(), s.tenant("token").ID, Pause, s.began.Add(time.Hour)))
+		for range 2 {
+			s.at(time.Since(s.began) + 10*time.Minute)
+			s.expectStatus("paused since 60 until 7200: 0", "paused since - until 3600: 0")
+			if n := testutil.ToFloat64(s.relay.metrics.tenants); n != 0 {
+				s.Errorf("%v tenants have an actor", n)
+			}
+		}
+		s.at(time.Hour + time.Second)
+		s.expectStatus("paused since 60 until 7200: 0", "paused since 60 until 7200: 0")
+		s.at(3 * time.Hour)
+		s.expectStatus("idle since - until -: 0", "idle since - until -: 0")
 	})
 }

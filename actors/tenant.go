@@ -26,6 +26,7 @@ type tenant struct {
 	phase    tenantPhase
 	segments *roster[localName]
 	dormant  []dormantSegment // those that have no actor, but keys
+	resting  resting          // those that have neither, but are to be kept in sight
 	newest   journal.Version  // that the journal gave, to this actor or before it
 	moves    int              // under way: of all its keys to another tenant
 	draining tenantDrain
@@ -84,6 +85,8 @@ func (t *tenant) receive(ctx actor.Context) {
 		t.enterEnd()
 	case *accept:
 		t.accept(ctx, m)
+	case *rested:
+		t.rested(m)
 	case *activate:
 		t.activate(ctx, m)
 	case *wantPermit:
@@ -177,6 +180,7 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 	t.metrics.segments.Inc()
 	var shared *survivor
 	described := false
+	delete(t.resting, name)
 	c := t.segments.adopt(ctx, name, func(generation uint64) actor.Actor {
 		born := &cell{owner: t.owner, name: name, generation: generation}
 		born.backlog, born.yielded = backlog, t.moves > 0
@@ -195,13 +199,15 @@ func (t *tenant) begin(ctx actor.Context, name localName, backlog bool) *child {
 // rest tells the registry if the tenant has nothing to do and nothing to remember.
 func (t *tenant) rest(ctx actor.Context) {
 	if t.segments.len() == 0 && len(t.dormant) == 0 && t.moves == 0 && t.calls.Idle(time.Now()) {
-		ctx.Send(t.registry, &tenantIdle{tenant: t.id, generation: t.generation, seen: t.seen})
+		ctx.Send(t.registry, &tenantIdle{tenant: t.id, generation: t.generation, seen: t.seen, resting: t.resting})
 	}
 }
 
 // segmentIdle lets a segment go that has nothing to do, or dozes.
 func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
-	if t.phase == tenantEnding || !t.segments.release(ctx, localNameOf(m.segment), m.generation, m.seen) {
+	name := localNameOf(m.segment)
+	c := t.segments.find(name)
+	if t.phase == tenantEnding || !t.segments.release(ctx, name, m.generation, m.seen) {
 		return
 	}
 	t.metrics.segments.Dec()
@@ -210,6 +216,8 @@ func (t *tenant) segmentIdle(ctx actor.Context, m *segmentIdle) {
 	}
 	if m.keep != nil {
 		t.dormant = append(t.dormant, *m.keep)
+	} else {
+		t.keep(ctx, name, c.survivor.said.Load())
 	}
 	if t.dozeOff(ctx); t.phase != tenantDozed && len(t.dormant) > 0 {
 		// Should one of the others not doze soon, this one is not forgotten for it.
@@ -319,6 +327,9 @@ func (t *tenant) keepState(m *operate, state journal.TenantState) {
 // surrender has all segments give up their keys.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	t.wakeAll(ctx)
+	for name := range t.resting {
+		t.begin(ctx, name, true)
+	}
 	t.moves++
 	done := make(chan error, t.segments.len())
 	for _, c := range t.segments.children.All() {
@@ -341,7 +352,7 @@ func (t *tenant) regain(ctx actor.Context, m *regain) {
 
 // list is what the segments show of themselves.
 func (t *tenant) list() []SegmentView {
-	views := make([]SegmentView, 0, t.segments.len()+len(t.dormant))
+	views := t.resting.views(t.id, time.Now())
 	for _, d := range t.dormant {
 		views = append(views, d.view(t.id))
 	}

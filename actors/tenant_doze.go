@@ -35,7 +35,7 @@ func (t *tenant) dozeOff(ctx actor.Context) {
 	default:
 		t.phase = tenantDozed
 		stop(t.timer, t.wakeup)
-		ctx.Send(t.registry, &tenantIdle{tenant: t.id, generation: t.generation, seen: t.seen, keep: t.remains(time.Now())})
+		ctx.Send(t.registry, &tenantIdle{tenant: t.id, generation: t.generation, seen: t.seen, keep: t.remains(time.Now()), resting: t.resting})
 	}
 }
 
