@@ -20,15 +20,6 @@ type unproven struct {
 	look    alarm // for admit
 }
 
-// list lists the segments of the dormant tenants.
-func (u *unproven) list() []dormantSegments {
-	all := make([]dormantSegments, 0, u.dormant.Len())
-	for id, d := range u.dormant.All() {
-		all = append(all, dormantSegments{tenant: id, segments: d.What.segments})
-	}
-	return all
-}
-
 // admitNew counts an unproven tenant whose actor was made, and makes room for it.
 func (r *registry) admitNew(ctx actor.Context, id audience.TenantID, woken time.Time) {
 	r.unproven.active.Add(id, woken, time.Now())

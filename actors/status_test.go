@@ -30,6 +30,9 @@ func (s *scene) told() (segment, tenant string) {
 				text += " " + more
 			}
 		}
+		if c.By != "" {
+			text += " by " + c.By
+		}
 		return text
 	}
 	for _, t := range tenants {
@@ -106,14 +109,14 @@ func TestStatus(t *testing.T) {
 		"paused, the segment": func(s *scene) {
 			s.add("1")
 			s.at(time.Second)
-			s.operateOn("token", "s", Pause, s.began.Add(time.Hour))
+			s.operateOn("token", "s", status.Pause, s.began.Add(time.Hour))
 			s.at(2 * time.Second)
-			s.expectStatus("paused since 1 until 3600: 1", "paused since 1 until 3600: 1")
+			s.expectStatus("paused since 1 until 3600: 1 by ana", "paused since 1 until 3600: 1 by ana")
 		},
 		"paused, the tenant": func(s *scene) {
 			s.add("1")
-			s.must(s.relay.OperateTenant(context.Background(), s.tenant("token").ID, Pause, time.Time{}))
-			s.expectStatus("paused since - until -: 1", "paused since - until -: 1")
+			s.operateOn("token", "", status.Pause, time.Time{})
+			s.expectStatus("paused since 0 until -: 1 by ana", "paused since 0 until -: 1 by ana")
 		},
 	} {
 		t.Run(name, func(t *testing.T) { play(t, sandbox.Options{}, o, story) })
