@@ -20,15 +20,6 @@ type unproven struct {
 	look    alarm // for admit
 }
 
-// listDormant lists the segments of the dormant tenants.
-func (r *registry) listDormant(now time.Time) []dormantSegments {
-	all := make([]dormantSegments, 0, r.unproven.dormant.Len())
-	for id, d := range r.unproven.dormant.All() {
-		all = append(all, dormantSegments{tenant: id, gate: r.gate(id, now), segments: d.What.segments})
-	}
-	return all
-}
-
 // admitNew counts an unproven tenant whose actor was made, and makes room for it.
 func (r *registry) admitNew(ctx actor.Context, id audience.TenantID, woken time.Time) {
 	r.unproven.active.Add(id, woken, time.Now())

@@ -45,6 +45,17 @@ func (s *settings) answerOnPanic(message any) {
 	panic(reason)
 }
 
+// caught makes an error of a panic, in a goroutine that works for an operator.
+func (s *settings) caught(err *error) {
+	reason := recover()
+	if reason == nil {
+		return
+	}
+	s.metrics.crashes.Inc()
+	s.Logger.Error().Str("panic", panicText(reason)).Msg("BUG: an operator's wish crashed; part of it may be done")
+	*err = ErrCrashed
+}
+
 // panicText describes a panic without printing a value that may hold a key or a
 // token (I7): errors of the runtime are safe, of others only the type is told.
 func panicText(reason any) string {

@@ -13,6 +13,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/sandbox"
+	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -23,12 +24,14 @@ type wish struct {
 	make func(*scene, context.Context) error
 }
 
-func operation(op Op, whole bool) wish {
-	return wish{fmt.Sprintf("operation %d, of the tenant: %v", op, whole), func(s *scene, ctx context.Context) error {
+func operation(op status.Remedy, whole bool) wish {
+	return wish{fmt.Sprintf("%s, of the tenant: %v", op, whole), func(s *scene, ctx context.Context) error {
+		t := task{tenant: s.tenant("token"), remedy: op, pause: journal.TenantState{Paused: true}}
 		if whole {
-			return s.relay.OperateTenant(ctx, s.tenant("token").ID, op, time.Time{})
+			return s.relay.operateTenant(ctx, t)
 		}
-		return s.relay.OperateSegment(ctx, s.segment("token", "s"), op, time.Time{})
+		t.segment = s.segment("token", "s")
+		return s.relay.operateSegment(ctx, t)
 	}}
 }
 
@@ -42,7 +45,7 @@ var (
 		return err
 	}}
 	moving = wish{"move", func(s *scene, ctx context.Context) error {
-		_, err := s.relay.MoveTenant(ctx, s.tenant("token").ID, s.tenant("other").ID)
+		_, err := s.relay.Remedy(ctx, s.moving("token", "other"))
 		return err
 	}}
 	post = wish{"accept", func(s *scene, ctx context.Context) error {
@@ -50,8 +53,8 @@ var (
 		s.relay.Accept(reply, audience.Change{Token: s.tenant("token").Token, Segment: s.segment("token", "s"), Verb: audience.Add, Keys: audience.KeysOf(keysOf("77")...)})
 		return await(ctx, reply)
 	}}
-	wishes = []wish{post, inspection, segments, moving, operation(Pause, false), operation(Resume, false), operation(Flush, false), operation(Retry, false),
-		operation(Discard, false), operation(Pause, true), operation(Resume, true), operation(Flush, true)}
+	wishes = []wish{post, inspection, segments, moving, operation(status.Pause, false), operation(status.Resume, false), operation(status.Flush, false), operation(status.Retry, false),
+		operation(status.Discard, false), operation(status.Pause, true), operation(status.Resume, true)}
 )
 
 // crashSegment makes segment s panic when it is told of a change, which is accepted all
@@ -89,7 +92,7 @@ func (s *scene) expectAnswers(answers <-chan string, want error, wishes ...wish)
 		switch {
 		case err == nil:
 		case w.name == "move":
-			err = fmt.Errorf("move keys: %w", err)
+			err = fmt.Errorf("move: %w", err)
 		case w.name == "inspect":
 			err = fmt.Errorf("inspect segment: %w", err)
 		case w.name == "segments":
@@ -157,7 +160,7 @@ func (s *scene) holdUp() []wish {
 	s.at(time.Hour)                              // and s is let go
 	s.faulty.loadTakes.Store(int64(2 * time.Hour))
 	s.expectAnswers(s.waits(post), nil, post)
-	return []wish{inspection, moving, operation(Pause, false), operation(Resume, false), operation(Flush, false), operation(Retry, false), operation(Discard, false)}
+	return []wish{inspection, moving, operation(status.Pause, false), operation(status.Resume, false), operation(status.Flush, false), operation(status.Retry, false), operation(status.Discard, false)}
 }
 
 // TestAnsweredWhileTheJournalWorks: the journal's answer to a retry comes when the
@@ -176,7 +179,7 @@ func TestAnsweredWhileTheJournalWorks(t *testing.T) {
 			s.relay.Stop(now)
 		}, errDraining},
 	} {
-		for _, op := range []Op{Retry, Discard} {
+		for _, op := range []status.Remedy{status.Retry, status.Discard} {
 			t.Run(fmt.Sprint(name, op), func(t *testing.T) {
 				rejected(t, func(s *scene, _ func()) {
 					s.faulty.unparkTakes.Store(int64(time.Hour))
@@ -199,9 +202,9 @@ func TestAnsweredByWhoPanics(t *testing.T) {
 		at method
 		wish
 	}{
-		{appendKeys, post}, {setSegmentState, operation(Pause, false)}, {setSegmentState, operation(Resume, false)},
-		{setTenantState, operation(Pause, true)}, {setTenantState, operation(Resume, true)},
-		{unpark, operation(Retry, false)}, {unpark, operation(Discard, false)},
+		{appendKeys, post}, {setSegmentState, operation(status.Pause, false)}, {setSegmentState, operation(status.Resume, false)},
+		{setTenantState, operation(status.Pause, true)}, {setTenantState, operation(status.Resume, true)},
+		{unpark, operation(status.Retry, false)}, {unpark, operation(status.Discard, false)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			poisoned(t, Options{}, func(s *scene, cure func()) {
@@ -211,8 +214,8 @@ func TestAnsweredByWhoPanics(t *testing.T) {
 				defer cancel()
 				s.must(c.make(s, ctx)) // once it has looked at the journal again
 				cure()
-				s.operateOn("token", "", Resume, time.Time{})
-				s.operate(Resume)
+				s.operateOn("token", "", status.Resume, time.Time{})
+				s.operate(status.Resume)
 				s.at(time.Hour)
 				s.expectRest()
 			})
@@ -344,7 +347,7 @@ func TestUnknownTenantIsNotAClosedJournal(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1")
 		s.stop(0)
-		if err := operation(Flush, false).make(s, context.Background()); !errors.Is(err, journal.ErrClosed) {
+		if _, err := s.relay.Remedy(context.Background(), s.wish("token", "s", status.Flush, time.Time{})); !errors.Is(err, journal.ErrClosed) {
 			s.Error(err)
 		}
 		s.start()

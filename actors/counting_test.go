@@ -10,6 +10,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 const countTakes = time.Hour
@@ -50,7 +51,7 @@ func TestNothingWaitsForACount(t *testing.T) {
 	play(t, sandbox.Options{}, o, func(s *scene) {
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
 		s.accept("token", "s", audience.Add, "1-40")
-		s.operate(Pause)
+		s.operate(status.Pause)
 		s.counts = countTakes
 		s.restart()
 		asked := time.Now()
@@ -59,10 +60,10 @@ func TestNothingWaitsForACount(t *testing.T) {
 		s.accept("token", "s", audience.Add, "51-60") // to the journal alone
 		s.expectCounts(5, 5, true)                    // less than there is: not even the 5 are taken off anything
 		s.split.ClearFaults()
-		s.operate(Resume)
+		s.operate(status.Resume)
 		time.Sleep(time.Minute)
 		s.expectMembersOf("token", "s", "1-40 51-60")
-		s.operate(Pause)
+		s.operate(status.Pause)
 		s.accept("token", "s", audience.Add, "101-140")
 		s.expectCounts(10, 30, true)
 		time.Sleep(time.Until(asked.Add(countTakes)))
@@ -78,7 +79,7 @@ func TestCountIsRight(t *testing.T) {
 	play(t, sandbox.Options{}, o, func(s *scene) {
 		s.accept("token", "s", audience.Add, "1")
 		s.at(time.Minute)
-		s.operate(Pause)
+		s.operate(status.Pause)
 		s.accept("token", "s", audience.Add, "1-40")
 		s.counts = countTakes
 		s.restart()
@@ -152,7 +153,7 @@ func TestRetryDuringACount(t *testing.T) {
 		s.restart()
 		s.accept("token", "s", audience.Add, "4")
 		s.split.ClearFaults()
-		s.operate(Retry)
+		s.operate(status.Retry)
 		time.Sleep(2 * countTakes)
 		s.expectMembersOf("token", "s", "1-4")
 		if n := s.inspect("token", "s").ParkedKeys; n != 0 {

@@ -3,7 +3,8 @@
 // organisation's calls, and a registry finds them all and divides the calls of the
 // one egress IP among them. It is the only package that knows the actor library.
 //
-// [Relay] is the door (relay.go, for operators operator.go). The way of a key has
+// [Relay] is the door (relay.go, for operators operator.go; what a remedy concerns is found
+// out before it is done: plan.go, move.go). The way of a key has
 // eight stations:
 //
 //	1  api.Server         authenticates, decodes and checks a post: a change
@@ -36,11 +37,12 @@
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
-//	          fed by           tenant: accepted, activate, permit, operate, inspect, surrenderSegment, regain, rest, doze,
-//	                           drain;
+//	          fed by           tenant: accepted, activate, permit, recall, operate, inspect, surrenderSegment, regain, rest,
+//	                           doze, drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
+//	remedy    up to 64 goroutines for each that concerns many segments: ask the registry or the journal about one each
 //
 // and outside this package the journal's committer, which answers accept, and
 // operate where that changes a state.
@@ -49,7 +51,7 @@
 // it says that it is done, or what became of it instead (answer.go). These are
 //
 //	accept     the change is durable; the caller of Relay.Accept waits
-//	operate    the wish is durable; operator
+//	operate    the wish is durable; operator.  recall: a segment holds no permit that it has not used
 //	inspect    the detail is written; operator
 //	list       the tenants are asked; operator.  listTenant: a tenant's segments are listed
 //	surrender  the segments are told; operator.  surrenderSegment: a segment holds no key

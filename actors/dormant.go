@@ -8,6 +8,7 @@ import (
 	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // dormant is a tenant that has keys to deliver and no actor, as the registry keeps
@@ -28,6 +29,18 @@ func (d *dormantTenant) has(name localName) bool {
 	return slices.ContainsFunc(d.segments, func(s dormantSegment) bool { return s.name == name })
 }
 
+// only is the segment that is named, or without a name all of them.
+func (d *dormantTenant) only(of audience.Segment) []dormantSegment {
+	if of.Name == "" {
+		return d.segments
+	}
+	name := localNameOf(of)
+	if i := slices.IndexFunc(d.segments, func(s dormantSegment) bool { return s.name == name }); i >= 0 {
+		return d.segments[i : i+1]
+	}
+	return nil
+}
+
 // dormantSegment is what is kept of a segment with keys and no actor. The keys are
 // in the journal, but for those whose call has no outcome yet: that very call is
 // repeated before anything newer for its keys (I4).
@@ -43,6 +56,7 @@ type dormantSegment struct {
 	more         bool           // there may be more of them
 	described    bool           // the journal knows its name
 	last         splitclient.Reason
+	paused       *status.Condition // what it says while an operator keeps it from calling; nil: nobody does
 }
 
 func (d *dormantSegment) view(tenant audience.TenantID) SegmentView {

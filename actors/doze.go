@@ -40,6 +40,10 @@ func (s *segment) mayDoze() bool {
 func (s *segment) remains(now time.Time) *dormantSegment {
 	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), probeAt: s.standing.ProbeAt(), missingSince: s.standing.MissingSince(),
 		lastVerb: s.batch.LastVerb(), last: s.survivor.last, repeat: s.batch.Remains()}
+	if s.standing.Paused() {
+		said := pauseOf(s.standing.Record())
+		d.paused = &said
+	}
 	adds, deletes := d.repeat.Counts()
 	d.stored = s.batch.Pending() - adds - deletes
 	return d

@@ -13,6 +13,7 @@ import (
 	"audiences/actors/batch"
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // sleepy is a relay in which every unproven tenant dozes as soon as it can.
@@ -138,14 +139,14 @@ func TestDozingObeys(t *testing.T) {
 		}
 		s.at(14 * time.Second)
 		s.expectDormant(1)
-		s.operateOn("token", "", Pause, time.Time{})
+		s.operateOn("token", "", status.Pause, time.Time{})
 		s.at(10 * time.Minute)
 		s.expectDormant(1)
 		remove()
 		s.at(20 * time.Minute)
 		s.calls()
 		s.expectCalls() // paused
-		s.operateOn("token", "", Resume, time.Time{})
+		s.operateOn("token", "", status.Resume, time.Time{})
 		s.at(20*time.Minute + 30*time.Second)
 		s.expectMembers("1-3")
 		s.expectMembersOf("token", "t", "4")
@@ -160,10 +161,10 @@ func TestDozingPaused(t *testing.T) {
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503, Count: 1})
 		s.add("1-3")
 		s.at(12 * time.Second)
-		s.operateOn("token", "s", Pause, time.Time{})
+		s.operateOn("token", "s", status.Pause, time.Time{})
 		s.at(10 * time.Minute)
 		s.expectDormant(1)
-		s.operateOn("token", "s", Resume, time.Time{})
+		s.operateOn("token", "s", status.Resume, time.Time{})
 		s.at(time.Hour)
 		s.expectMembers("1-3")
 		s.expectRest()
@@ -177,7 +178,7 @@ func TestDozingFlushes(t *testing.T) {
 		s.accept("token", "t", audience.Add, "2")
 		s.at(4 * time.Second)
 		s.expectDormant(1)
-		s.operateOn("token", "", Flush, time.Time{})
+		s.operateOn("token", "", status.Flush, time.Time{})
 		s.at(5 * time.Second)
 		s.expectMembers("1")
 		s.expectMembersOf("token", "t", "2")
@@ -291,7 +292,7 @@ func TestDozingNameless(t *testing.T) {
 		cure := s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
 		s.add("1-3")
 		s.at(11 * time.Second)
-		s.operateOn("token", "other", Retry, time.Time{})
+		s.inspect("token", "other")
 		s.at(25 * time.Second)
 		s.expectDormant(1)
 		s.accept("token", "other", audience.Add, "7")

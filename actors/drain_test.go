@@ -7,6 +7,7 @@ import (
 	"audiences/audience"
 	"audiences/sandbox"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // TestDrainDoesNotWait covers I3: what cannot go does not hold the stop up, and
@@ -19,9 +20,9 @@ func TestDrainDoesNotWait(t *testing.T) {
 		most  time.Duration
 	}{
 		"parked":           {sandbox.Rule{Kind: sandbox.Forbidden}, nil, 0},
-		"paused segment":   {sandbox.Rule{Kind: sandbox.Conflict, Key: "x"}, func(s *scene) { s.operate(Pause) }, 0},
-		"paused tenant":    {sandbox.Rule{Kind: sandbox.Conflict}, func(s *scene) { s.operateOn("token", "", Pause, time.Time{}) }, 0},
-		"paused until":     {sandbox.Rule{Kind: sandbox.Conflict}, func(s *scene) { s.operateOn("token", "", Pause, s.began.Add(time.Hour)) }, 0},
+		"paused segment":   {sandbox.Rule{Kind: sandbox.Conflict, Key: "x"}, func(s *scene) { s.operate(status.Pause) }, 0},
+		"paused tenant":    {sandbox.Rule{Kind: sandbox.Conflict}, func(s *scene) { s.operateOn("token", "", status.Pause, time.Time{}) }, 0},
+		"paused until":     {sandbox.Rule{Kind: sandbox.Conflict}, func(s *scene) { s.operateOn("token", "", status.Pause, s.began.Add(time.Hour)) }, 0},
 		"throttled":        {sandbox.Rule{Kind: sandbox.Throttle, Reset: time.Hour}, nil, 0},
 		"token refused":    {sandbox.Rule{Kind: sandbox.Unauthorized}, nil, 0},
 		"failing":          {sandbox.Rule{Kind: sandbox.Status, Code: 503}, nil, 0},
@@ -51,8 +52,8 @@ func TestDrainDoesNotWait(t *testing.T) {
 				s.split.ClearFaults()
 				s.at(2 * time.Hour) // a new process does not know of a 429
 				s.start()
-				s.operateOn("token", "", Resume, time.Time{})
-				s.operate(Resume)
+				s.operateOn("token", "", status.Resume, time.Time{})
+				s.operate(status.Resume)
 				s.at(5 * time.Hour)
 				if n := s.split.Size("token", "env", "s"); n < 9_999 {
 					s.Errorf("%d keys were delivered after all", n)

@@ -8,6 +8,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // TestMemoryIsBounded covers I3: with more keys than memory is for, in more
@@ -41,7 +42,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				s.restart() // with the watch
 				of := func(n int) string { return fmt.Sprintf("s%d", n) }
 				s.accept("token", of(0), audience.Add, "1")
-				s.operateOn("token", "", Pause, time.Time{})
+				s.operateOn("token", "", status.Pause, time.Time{})
 				for n := range segments {
 					s.accept("token", of(n), audience.Add, "1-40")
 				}
@@ -51,7 +52,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				for n := range segments {
 					s.accept("token", of(n), audience.Delete, "11-20")
 				}
-				s.operateOn("token", "", Resume, time.Time{})
+				s.operateOn("token", "", status.Resume, time.Time{})
 				s.at(3 * time.Hour)
 				for n := range segments {
 					s.expectMembersOf("token", of(n), "1-10 21-40")

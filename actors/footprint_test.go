@@ -186,6 +186,9 @@ func (*easyJournal) Find(f journal.Find)          { f.Done(journal.Found{}) }
 func (*easyJournal) Tenants() iter.Seq2[journal.KnownTenant, error] {
 	return func(func(journal.KnownTenant, error) bool) {}
 }
+func (*easyJournal) SegmentsOf(audience.TenantID) iter.Seq2[journal.Listed, error] {
+	return func(func(journal.Listed, error) bool) {}
+}
 func (*easyJournal) Segments() iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
 }

@@ -14,6 +14,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/sandbox"
+	"audiences/status"
 
 	"pgregory.net/rapid"
 )
@@ -234,25 +235,34 @@ func (h *house) replay(c change) {
 
 // operate does something to a segment or its tenant, if there is one yet. A trap
 // that the test has set may spring; then the operator is told so, and tries again.
-func (h *house) operate(at place, whole bool, op Op, until time.Time) {
+func (h *house) operate(at place, whole bool, op status.Remedy, until time.Time) {
 	h.note("operate %v %v %v", at, whole, op)
 	for range 5 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		var err error
-		if whole {
-			err = h.relay.OperateTenant(ctx, h.current[at.organisation].ID, op, until)
-		} else {
-			err = h.relay.OperateSegment(ctx, h.segment(at), op, until)
-		}
+		_, err := h.relay.Remedy(ctx, h.wish(at, whole, op, until))
 		cancel()
 		switch {
-		case err == nil, errors.Is(err, ErrUnknownTenant):
+		case err == nil, refusedWish(err):
 			return
 		case !struck(err):
 			h.t.Fatal(err) // also when nobody answers
 		}
 	}
 	h.t.Fatal("an operation was not answered in five attempts")
+}
+
+// wish is what an operator wants of a segment, or of the whole tenant.
+func (h *house) wish(at place, whole bool, remedy status.Remedy, until time.Time) status.Wish {
+	w := status.Wish{Remedy: remedy, Segment: h.segment(at), Until: until, Who: "ana"}
+	if whole {
+		w.Segment = audience.Segment{Tenant: w.Segment.Tenant}
+	}
+	return w
+}
+
+// refusedWish: it makes no sense now, as nothing that it is about is there.
+func refusedWish(err error) bool {
+	return errors.Is(err, status.ErrUnknown) || errors.Is(err, status.ErrNotNeeded) || errors.Is(err, status.ErrPausedNow)
 }
 
 // rotate gives an organisation a new token, has the old one refused, and moves
@@ -274,23 +284,12 @@ func (h *house) rotate(t *rapid.T, organisation string) {
 func (h *house) move(old audience.Tenant, organisation string) (err error) {
 	for range 5 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		err = h.moveOnce(ctx, old.ID, h.current[organisation].ID)
+		_, err = h.relay.Remedy(ctx, status.Wish{Remedy: status.Move, Segment: audience.Segment{Tenant: old.ID}, To: h.current[organisation].ID, Who: "ana"})
 		cancel()
 		if err == nil || !struck(err) {
 			return err
 		}
 	}
-	return err
-}
-
-// moveOnce: a journal that panics does so before the operator's own eyes.
-func (h *house) moveOnce(ctx context.Context, from, to audience.TenantID) (err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = reason.(error)
-		}
-	}()
-	_, err = h.relay.MoveTenant(ctx, from, to)
 	return err
 }
 
@@ -344,13 +343,32 @@ func (h *house) crash() {
 	h.start()
 }
 
-// retryParked also makes the relay look at all places: a retry reads the journal, whether
-// anything is parked or not.
+// retryParked also makes the relay look at all places: the retry of a segment reads the
+// journal. Hence it goes past the door, which asks first whether anything is parked.
 func (h *house) retryParked() {
 	for _, at := range h.places() {
-		h.operate(at, false, Retry, time.Time{})
+		h.retry(at)
 	}
 	clear(h.unseen)
+}
+
+func (h *house) retry(at place) {
+	tenant := h.current[at.organisation]
+	if !h.known(tenant) {
+		return
+	}
+	for range 5 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		err := h.relay.operateSegment(ctx, task{tenant: tenant, segment: h.segment(at), remedy: status.Retry})
+		cancel()
+		if err == nil {
+			return
+		}
+		if !struck(err) {
+			h.t.Fatal(err)
+		}
+	}
+	h.t.Fatal("a retry was not answered in five attempts")
 }
 
 // look makes the relay see what came from elsewhere, of which nobody tells it. Where

@@ -45,11 +45,15 @@ type (
 		hidden[operate]
 		down
 		answer
-		tenant  audience.Tenant
-		segment audience.Segment // zero: the whole tenant
-		op      Op
-		until   time.Time // of Pause; zero: until Resume
-		stage   stage     // how far the segment is with it
+		task
+		recalls *recalls // of a Pause of a tenant; is put here
+		stage   stage    // how far the segment is with it
+	}
+	// recall has a segment give back a permit that it has not used: its tenant is paused.
+	// Answered when that is done.
+	recall struct {
+		down
+		answer
 	}
 	// inspect asks one segment what it is doing.
 	inspect struct {
@@ -86,13 +90,15 @@ type (
 	// list asks what every segment holds; answered when all tenants have been asked.
 	list struct {
 		answer
-		asked *listing // is put here
+		of    audience.Segment // only this one; with a Tenant alone: all of that tenant; zero: everything
+		asked *listing         // is put here
 	}
 	// listTenant is list to one tenant.
 	listTenant struct {
 		down
 		answer
-		listed *listedTenant // is put here
+		of     audience.Segment // only this one; without a name: all of them
+		listed *listedTenant    // is put here
 	}
 	// found tells the registry, at the start, that the journal has keys of a segment
 	// whose tenant has never delivered anything. Where there are many of these it gets
@@ -142,6 +148,23 @@ type (
 		answer // of the registry: it has ended
 	}
 )
+
+// task is what an operator wants done.
+type task struct {
+	hidden[task]
+	tenant   audience.Tenant
+	segment  audience.Segment // zero: the tenant itself
+	remedy   status.Remedy
+	pause    journal.TenantState // of Pause
+	notAfter journal.Version     // of Discard: what was accepted later stays
+}
+
+// recalls is what a pause of a tenant leads to: how many segments answer that they hold no
+// permit any more, or have used it, and where.
+type recalls struct {
+	segments int
+	done     <-chan error
+}
 
 // surrendering is what a tenant's surrender leads to: how many segments answer
 // that they have given up, and where.

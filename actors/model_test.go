@@ -12,6 +12,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // TestModel is the heart of the tests (I1 to I6, I9): random histories of
@@ -67,13 +68,13 @@ func (h *house) drawChange(t *rapid.T) change {
 }
 
 func (h *house) drawOperation(t *rapid.T) {
-	op := rapid.SampledFrom([]Op{Pause, Resume, Flush, Retry}).Draw(t, "op")
+	op := rapid.SampledFrom([]status.Remedy{status.Pause, status.Resume, status.Flush, status.Retry}).Draw(t, "op")
 	var until time.Time
-	if op == Pause && rapid.Bool().Draw(t, "until") {
+	if op == status.Pause && rapid.Bool().Draw(t, "until") {
 		until = time.Now().Add(time.Minute)
 	}
 	at := h.drawPlace(t)
-	if op != Retry && rapid.Bool().Draw(t, "tenant") {
+	if op != status.Retry && rapid.Bool().Draw(t, "tenant") {
 		h.operate(at, true, op, until)
 		return
 	}
@@ -119,8 +120,8 @@ func (h *house) rest() {
 	h.heal()
 	h.faulty.disarm()
 	for _, at := range h.places() {
-		h.operate(at, true, Resume, time.Time{})
-		h.operate(at, false, Resume, time.Time{})
+		h.operate(at, true, status.Resume, time.Time{})
+		h.operate(at, false, status.Resume, time.Time{})
 	}
 	if !h.poisoned {
 		h.retryParked()

@@ -8,6 +8,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // TestMoveTenant covers I3 and I9: the new token gets what the old one could not
@@ -16,7 +17,7 @@ import (
 func TestMoveTenant(t *testing.T) {
 	for name, leave := range map[string]func(*scene){
 		"in memory": func(*scene) {}, "restarted": (*scene).restart,
-		"paused": func(s *scene) { s.operate(Pause) },
+		"paused": func(s *scene) { s.operate(status.Pause) },
 		"crashed segment": func(s *scene) {
 			s.faulty.traps[hear].set(0, 1, false)
 			s.add("1")
@@ -44,8 +45,12 @@ func TestMoveTenant(t *testing.T) {
 					s.Errorf("the old token made %d calls after the move", n)
 				}
 				s.split.ClearFaults()
-				s.add("70") // who still posts with the old token is served
+				s.add("70") // what still comes under the old token waits
 				s.at(3 * time.Hour)
+				s.expectMembers("1 2 6-10 20-48 100")
+				s.expectPending("token", "s", "70")
+				s.operateOn("token", "", status.Resume, time.Time{})
+				s.at(4 * time.Hour)
 				s.expectMembers("1 2 6-10 20-48 70 100")
 				s.expectRest()
 			})
@@ -79,14 +84,14 @@ func TestMoveTenantThatIsGivenUp(t *testing.T) {
 	rejected(t, func(s *scene, heal func()) {
 		s.accept("new", "s", audience.Add, "50")
 		s.accept("token", "paused", audience.Add, "1")
-		s.operateOn("token", "paused", Pause, time.Time{})
+		s.operateOn("token", "paused", status.Pause, time.Time{})
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Segment: "t", Delay: 4 * time.Second})
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Segment: "t", Count: 1})
 		s.accept("token", "t", audience.Add, "1-3")
 		s.at(71 * time.Second)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if _, err := s.relay.MoveTenant(ctx, s.tenant("token").ID, s.tenant("new").ID); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := s.relay.Remedy(ctx, s.moving("token", "new")); !errors.Is(err, context.DeadlineExceeded) {
 			s.Fatal(err)
 		}
 		if d := s.inspect("token", "s"); d.State.Parked == nil {
@@ -97,7 +102,7 @@ func TestMoveTenantThatIsGivenUp(t *testing.T) {
 		s.expectMembers("1-30")
 		s.expectMembersOf("token", "t", "1-3")
 		s.expectMembersOf("token", "paused", "")
-		s.operateOn("token", "paused", Resume, time.Time{})
+		s.operateOn("token", "paused", status.Resume, time.Time{})
 		s.at(2 * time.Hour)
 		s.expectMembersOf("token", "paused", "1")
 		s.expectRest()
@@ -110,7 +115,7 @@ func TestMoveTenantToASegmentThatIsBeingRead(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1-30")
 		s.split.Rotate("token", "new")
-		s.operateOn("token", "s", Pause, time.Time{})
+		s.operateOn("token", "s", status.Pause, time.Time{})
 		s.faulty.loadTakes.Store(int64(time.Minute))
 		s.accept("new", "s", audience.Add, "50")
 		s.move("token", "new")
@@ -134,6 +139,7 @@ func TestMoveTenantThatGoesOnPosting(t *testing.T) {
 		s.move("token", "new")
 		s.add("5")
 		s.crash()
+		s.operateOn("token", "", status.Resume, time.Time{})
 		s.at(time.Hour)
 		s.expectMembers("1-5")
 		s.expectPending("token", "s", "")
@@ -152,7 +158,8 @@ func TestMoveTenantDuringADiscard(t *testing.T) {
 		s.faulty.loadTakes.Store(int64(time.Second))
 		discarded := make(chan error, 1)
 		go func() {
-			discarded <- s.relay.OperateSegment(context.Background(), s.segment("token", "s"), Discard, time.Time{})
+			_, err := s.relay.Remedy(context.Background(), s.wish("token", "s", status.Discard, time.Time{}))
+			discarded <- err
 		}()
 		time.Sleep(1500 * time.Millisecond) // one page is discarded, the next one is being read
 		s.move("token", "new")

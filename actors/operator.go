@@ -8,33 +8,72 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/status"
 )
 
 // This is the operator's side of the door. All of it may wait for the disk.
 
-// ErrUnknownTenant answers an operation on a tenant that has never posted.
-var ErrUnknownTenant = errors.New("no tenant with this fingerprint is known")
-
-// OperateSegment does something to one segment and waits until it is durable.
-// until is for Pause: when it ends by itself; zero: with Resume.
-func (r *Relay) OperateSegment(ctx context.Context, segment audience.Segment, op Op, until time.Time) error {
-	return r.operate(ctx, segment.Tenant, segment, op, until)
+// Remedy carries out an operator's wish and returns once that is durable; with DryRun it
+// changes nothing and says what it would do. It looks first what there is: the Effect
+// tells what was found then, so keys are about as many. It answers status.ErrUnknown,
+// ErrPausedNow, ErrNotNeeded and ErrImpossible.
+//
+// What concerns many segments is done to some of them at a time. After another error, or
+// when ctx ends, part may be done: the Effect tells of that part, and asking again does the
+// rest.
+func (r *Relay) Remedy(ctx context.Context, wish status.Wish) (effect status.Effect, err error) {
+	defer r.caught(&err)
+	p, err := r.plan(ctx, wish)
+	if err == nil && !wish.DryRun {
+		err = r.carryOut(ctx, p)
+	}
+	if p == nil {
+		return status.Effect{}, fmt.Errorf("%s: %w", wish.Remedy, err)
+	}
+	if err = errors.Join(err, p.missed); err != nil {
+		err = fmt.Errorf("%s: %w", wish.Remedy, err)
+	}
+	effect = p.effect(time.Now())
+	if !wish.DryRun && (err == nil || effect.Segments > 0) {
+		r.note(p.event(effect))
+	}
+	return effect, err
 }
 
-// OperateTenant is OperateSegment for everything under one token; it knows
-// Pause, Resume and Flush.
-func (r *Relay) OperateTenant(ctx context.Context, tenant audience.TenantID, op Op, until time.Time) error {
-	return r.operate(ctx, tenant, audience.Segment{}, op, until)
-}
-
-func (r *Relay) operate(ctx context.Context, id audience.TenantID, segment audience.Segment, op Op, until time.Time) error {
-	tenant, err := r.tenant(id)
-	if err != nil {
+// carryOut does what was planned. What was not done is taken off the plan.
+func (r *Relay) carryOut(ctx context.Context, p *plan) (err error) {
+	switch {
+	case p.wish.Remedy == status.Move:
+		err = r.move(ctx, p)
+	case p.onTenant():
+		err = r.operateTenant(ctx, p.task(audience.Segment{}))
+	default:
+		p.subjects, err = r.each(ctx, p.subjects, func(s *subject) error {
+			return r.operateSegment(ctx, p.task(s.segment))
+		})
 		return err
 	}
-	return r.ask(ctx, func(a answer) any {
-		return &operate{answer: a, tenant: tenant, segment: segment, op: op, until: until}
-	})
+	if err != nil {
+		p.subjects = nil
+	}
+	return err
+}
+
+func (r *Relay) operateSegment(ctx context.Context, t task) error {
+	return r.ask(ctx, func(a answer) any { return &operate{answer: a, task: t} })
+}
+
+// operateTenant pauses or resumes all of a tenant. A pause is on when the calls that were
+// about to be made are recalled.
+func (r *Relay) operateTenant(ctx context.Context, t task) error {
+	var told recalls
+	err := r.ask(ctx, func(a answer) any { return &operate{answer: a, task: t, recalls: &told} })
+	for range told.segments {
+		if err == nil {
+			err = await(ctx, told.done)
+		}
+	}
+	return err
 }
 
 // Inspect says what a segment is doing and why its keys are where they are. It
@@ -46,7 +85,7 @@ func (r *Relay) Inspect(ctx context.Context, segment audience.Segment) (SegmentD
 	}
 	var detail SegmentDetail
 	err = r.ask(ctx, func(a answer) any {
-		return &inspect{answer: a, tenant: tenant, segment: segment, detail: &detail}
+		return &inspect{answer: a, tenant: tenant.Tenant, segment: segment, detail: &detail}
 	})
 	if err != nil {
 		return SegmentDetail{}, fmt.Errorf("inspect segment: %w", err)
@@ -57,99 +96,49 @@ func (r *Relay) Inspect(ctx context.Context, segment audience.Segment) (SegmentD
 // Parked lists a segment's parked keys with their reasons: at most limit, after
 // the cursor.
 func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after journal.Cursor, limit int) (journal.ParkedPage, error) {
-	reply := make(chan journal.ParkedPage, 1)
-	r.Journal.Parked(journal.ParkedQuery{Segment: segment, After: after, Limit: limit,
-		Done: func(page journal.ParkedPage) { reply <- page }})
-	select {
-	case page := <-reply:
-		return page, page.Err
-	case <-ctx.Done():
-		return journal.ParkedPage{}, fmt.Errorf("list parked keys: %w", ctx.Err())
-	}
-}
-
-// MoveTenant makes all pending and parked keys of one tenant pending keys of
-// another one: a customer's new token gets what the old one could not deliver.
-// Where both have a key pending, the new tenant's stands. It returns how many
-// keys were moved. Both tenants must have posted before.
-//
-// What the new tenant has already delivered is not known any more: a key that
-// the customer changed again under the new token, and that is delivered, gets
-// the older change once more. So move soon after the rotation.
-func (r *Relay) MoveTenant(ctx context.Context, from, to audience.TenantID) (keys int, err error) {
-	if from == to {
-		return 0, errors.New("move keys: from and to are the same tenant")
-	}
-	old, errFrom := r.tenant(from)
-	successor, errTo := r.tenant(to)
-	if err := errors.Join(errFrom, errTo); err != nil {
-		return 0, err
-	}
-	defer r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} })
-	if err := r.surrender(ctx, old); err != nil {
-		return 0, fmt.Errorf("move keys: %w", err)
-	}
-	type result struct {
-		segments []audience.Segment
-		keys     int
-		err      error
-	}
-	results := make(chan result, 1)
-	r.Journal.MoveTenant(from, to, func(segments []audience.Segment, keys int, err error) {
-		results <- result{segments, keys, err}
+	page, err := reply(ctx, func(done func(journal.ParkedPage)) {
+		r.Journal.Parked(journal.ParkedQuery{Segment: segment, After: after, Limit: limit, Done: done})
 	})
-	// Not given up when ctx ends: what is in the journal must be in the actors too.
-	res := <-results
-	for _, segment := range res.segments {
-		segment.Tenant = to
-		r.activate(successor, segment)
+	if err != nil {
+		return journal.ParkedPage{}, fmt.Errorf("list parked keys: %w", err)
 	}
-	if res.err != nil {
-		return res.keys, fmt.Errorf("move keys: %w", res.err)
-	}
-	return res.keys, nil
+	return page, page.Err
 }
 
-// surrender waits until no segment of the tenant holds keys or makes a call.
-func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
-	var told surrendering
-	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, told: &told} }); err != nil {
-		return err
-	}
-	for range told.segments {
-		if err := await(ctx, told.done); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// activate has a segment look at the journal.
-func (r *Relay) activate(tenant audience.Tenant, segment audience.Segment) {
-	r.askAgain(func(a answer) any { return &activate{answer: a, tenant: tenant, segment: segment} })
-}
-
-// askAgain is ask for what must not get lost. An actor that crashes with the message
-// in hand would leave keys in the journal of which nobody knows: it is sent again.
-func (r *Relay) askAgain(message func(answer) any) {
-	for range 3 {
-		if err := r.ask(context.Background(), message); !errors.Is(err, ErrCrashed) {
-			return
-		}
+// reply waits for what the journal answers to a question.
+func reply[T any](ctx context.Context, question func(done func(T))) (told T, err error) {
+	answers := make(chan T, 1)
+	question(func(t T) { answers <- t })
+	select {
+	case told = <-answers:
+		return told, nil
+	case <-ctx.Done():
+		return told, ctx.Err()
 	}
 }
 
-// tenant finds a tenant's token. Operators are few and patient: it is looked up
-// in the journal each time.
-func (r *Relay) tenant(id audience.TenantID) (audience.Tenant, error) {
-	why := ErrUnknownTenant
+// tenant finds a tenant with its token and state. Operators are few and patient: it is
+// looked up in the journal each time.
+func (r *Relay) tenant(id audience.TenantID) (journal.KnownTenant, error) {
+	why := status.ErrUnknown
 	for known, err := range r.Journal.Tenants() {
 		switch {
 		case err != nil:
 			why = err // it may be the one
 		case known.Tenant.ID == id:
-			return known.Tenant, nil
+			return known, nil
 		}
 	}
-	return audience.Tenant{}, fmt.Errorf("find tenant %s: %w", id, why)
+	return journal.KnownTenant{}, fmt.Errorf("find tenant %s: %w", id, why)
+}
+
+// askAgain is ask for what must not get lost. An actor that crashes with the message
+// in hand would leave keys in the journal of which nobody knows: it is sent again.
+func (r *Relay) askAgain(message func(answer) any) (err error) {
+	for range 3 {
+		if err = r.ask(context.Background(), message); !errors.Is(err, ErrCrashed) {
+			break
+		}
+	}
+	return err
 }

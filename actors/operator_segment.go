@@ -1,29 +1,15 @@
 package actors
 
 import (
-	"errors"
 	"time"
 
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
+
+	"github.com/asynkron/protoactor-go/actor"
 )
-
-// Op is what an operator may do to a segment or a tenant.
-type Op uint8
-
-// The operations. Pause and Resume survive a restart; a paused segment or
-// tenant keeps accepting.
-const (
-	Pause   Op = iota + 1 // make no calls, until Resume or a given time
-	Resume                // end a pause
-	Flush                 // send what is pending now, without waiting for the interval
-	Retry                 // make parked keys pending again and try a parked segment at once; segments only
-	Discard               // delete parked keys, and all that is pending of a parked segment; segments only
-)
-
-// errNotForTenants answers Retry and Discard of a whole tenant.
-var errNotForTenants = errors.New("this can be done to a segment, not to a whole tenant")
 
 // stage is how far a segment is with an operator's wish.
 type stage uint8
@@ -56,29 +42,37 @@ func (s *segment) operate(m *operate, send func(any)) {
 	}
 	m.stage = begun
 	now := time.Now()
-	switch m.op {
-	case Pause:
-		s.standing.Pause(m.until)
+	switch m.remedy {
+	case status.Pause:
+		s.standing.Pause(m.pause.PausedUntil, m.pause.PausedSince, m.pause.PausedBy)
 		s.writeStateFor(m)
-	case Resume:
+	case status.Resume:
 		s.standing.Resume()
 		s.writeStateFor(m)
-	case Flush:
+	case status.Flush:
 		s.batch.Hasten(now)
 		s.batch.RepeatAt(now)
 		s.standing.Flush(now)
 		m.give(nil)
-	case Retry:
+	case status.Retry:
 		if s.standing.Retry() {
 			s.segmentUnparked(now)
 		}
 		s.unparkAll(m, send)
-	case Discard:
-		s.standing.Discard(s.batch.AllSeen())
+	case status.Discard:
+		s.standing.Discard(s.batch.AllSeen(), m.notAfter)
 		s.unparkAll(m, send)
-	default:
-		m.give(errors.New("unknown operation"))
 	}
+}
+
+// recall gives back a permit that waits for keys of the journal. Where it is used already
+// the call goes on.
+func (s *segment) recall(ctx actor.Context, m *recall) {
+	if s.standing.Fetching() {
+		s.standing.GiveBack()
+		ctx.Send(s.pid, &callEnded{segment: s.name})
+	}
+	m.give(nil)
 }
 
 // writeStateFor keeps the state that an operator wants; the journal answers.
@@ -89,7 +83,7 @@ func (s *segment) writeStateFor(m *operate) {
 
 // unparkAll has the journal take back all parked keys, or delete them.
 func (s *segment) unparkAll(m *operate, send func(any)) {
-	answer := unparked{by: s, wish: m, retried: m.op == Retry, parked: s.standing.Unpark()}
+	answer := unparked{by: s, wish: m, retried: m.remedy == status.Retry, parked: s.standing.Unpark()}
 	s.counting = nil
 	s.unpark(nil, !answer.retried, func(keys int, err error) {
 		answer.keys, answer.err = keys, err
@@ -120,14 +114,15 @@ func (s *segment) unparked(m *unparked) {
 }
 
 // discardHeld deletes what is pending of a parked segment, page by page, at an
-// operator's wish: the one way that a key leaves the journal undelivered.
+// operator's wish: the one way that a key leaves the journal undelivered. What was accepted
+// after the wish the journal keeps, and the batch looks for it again (settled).
 func (s *segment) discardHeld(send func(any)) {
 	if s.standing.Calling() {
 		return
 	}
 	s.batch.Ground()
 	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
-		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.batch.Accepted(), send)
+		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.standing.NotAfter(), send)
 	}
 	if !s.batch.SeenAll(s.standing.LastPass()) {
 		return

@@ -9,6 +9,7 @@ import (
 	"audiences/audience"
 	"audiences/sandbox"
 	"audiences/splitclient"
+	"audiences/status"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
@@ -19,7 +20,7 @@ func TestPauseOfASegment(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1")
 		s.at(5 * time.Second)
-		s.operate(Pause)
+		s.operate(status.Pause)
 		s.add("2")
 		s.accept("token", "t", audience.Add, "1")
 		s.at(time.Hour)
@@ -29,7 +30,7 @@ func TestPauseOfASegment(t *testing.T) {
 		s.at(2 * time.Hour)
 		s.expectCalls()
 		s.expectPending("token", "s", "1-3")
-		s.operate(Resume)
+		s.operate(status.Resume)
 		s.at(3 * time.Hour)
 		s.expectCalls("2h0m0s add 3: 200")
 		s.expectRest()
@@ -40,7 +41,7 @@ func TestPauseOfASegment(t *testing.T) {
 func TestPauseOfATenant(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1")
-		s.operateOn("token", "", Pause, time.Time{})
+		s.operateOn("token", "", status.Pause, time.Time{})
 		s.accept("token", "t", audience.Add, "2")
 		s.accept("other", "s", audience.Add, "1")
 		s.at(time.Hour)
@@ -49,7 +50,7 @@ func TestPauseOfATenant(t *testing.T) {
 		s.add("3")
 		s.at(2 * time.Hour)
 		s.expectCalls()
-		s.operateOn("token", "", Resume, time.Time{})
+		s.operateOn("token", "", status.Resume, time.Time{})
 		s.at(3 * time.Hour)
 		s.expectMembers("1 3")
 		s.expectMembersOf("token", "t", "2")
@@ -69,7 +70,7 @@ func TestPauseWithAnEnd(t *testing.T) {
 					s.add("1")
 					s.at(11 * time.Second)
 					s.calls()
-					s.operateOn("token", name, Pause, s.began.Add(time.Hour))
+					s.operateOn("token", name, status.Pause, s.began.Add(time.Hour))
 					s.at(30 * time.Minute)
 					between(s)
 					s.add("2")
@@ -90,7 +91,7 @@ func TestPauseCutsNothing(t *testing.T) {
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 2 * time.Second})
 		s.add("1")
 		s.at(11 * time.Second)
-		s.operate(Pause)
+		s.operate(status.Pause)
 		s.at(time.Minute)
 		s.expectCalls("10s add 1: 200")
 		s.expectRest()
@@ -102,11 +103,11 @@ func TestFlushNow(t *testing.T) {
 		s.add("1")
 		s.accept("token", "t", audience.Add, "1")
 		s.at(time.Second)
-		s.operate(Flush)
+		s.operate(status.Flush)
 		s.at(2 * time.Second)
 		s.expectCalls("1s add 1: 200")
 		s.add("2")
-		s.operateOn("token", "", Flush, time.Time{})
+		s.operateOn("token", "", status.Flush, time.Time{})
 		s.at(time.Minute)
 		if got := len(s.calls()); got != 2 || time.Since(s.began) != time.Minute {
 			s.Errorf("%d calls, want 2", got)
@@ -118,38 +119,59 @@ func TestFlushNow(t *testing.T) {
 // TestFlushOfAParkedSegment is one probe, now.
 func TestFlushOfAParkedSegment(t *testing.T) {
 	rejected(t, func(s *scene, _ func()) {
-		s.operate(Flush)
+		s.operate(status.Flush)
 		s.at(2 * time.Minute)
 		s.expectCalls("1m0s add 1: 403")
 	})
 }
 
-func TestOperationsThatMakeNoSense(t *testing.T) {
+// TestWishesThatMakeNoSense: each is refused with its own error, and does no harm. Nothing
+// that is asked for comes about by the question.
+func TestWishesThatMakeNoSense(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1")
-		ctx := context.Background()
-		id, segment := s.tenant("token").ID, s.segment("token", "s")
-		if err := s.relay.OperateSegment(ctx, s.segment("unknown", "s"), Pause, time.Time{}); !errors.Is(err, ErrUnknownTenant) {
-			s.Error(err)
+		s.accept("old", "s", audience.Add, "2")
+		past := s.began.Add(-time.Second)
+		unknown := []status.Wish{
+			s.wish("unknown", "s", status.Pause, time.Time{}), s.wish("unknown", "", status.Pause, time.Time{}), s.wish("token", "t", status.Pause, time.Time{}),
+			s.wish("token", "t", status.Flush, time.Time{}), s.moving("token", "unknown"), s.moving("unknown", "token"),
 		}
-		if _, err := s.relay.Inspect(ctx, s.segment("unknown", "s")); !errors.Is(err, ErrUnknownTenant) {
-			s.Error(err)
+		ofASegment := s.moving("old", "token")
+		ofASegment.Segment = s.segment("old", "s")
+		impossible := []status.Wish{
+			s.wish("token", "s", status.Pause, past), s.wish("token", "", status.Pause, s.began), s.wish("token", "s", status.Pause, s.began.AddDate(9000, 0, 0)),
+			s.wish("token", "s", "mend", time.Time{}), s.wish("token", "", "", time.Time{}), s.moving("token", "token"), ofASegment,
 		}
-		for _, pair := range [][2]audience.TenantID{{id, id}, {id, s.tenant("unknown").ID}, {s.tenant("unknown").ID, id}} {
-			if _, err := s.relay.MoveTenant(ctx, pair[0], pair[1]); err == nil {
-				s.Errorf("moved from %v to %v", pair[0], pair[1])
+		notNeeded := []status.Wish{
+			s.wish("token", "s", status.Resume, time.Time{}), s.wish("token", "", status.Resume, time.Time{}),
+			s.wish("token", "s", status.Retry, time.Time{}), s.wish("token", "", status.Retry, time.Time{}),
+			s.wish("token", "s", status.Discard, time.Time{}), s.wish("token", "", status.Discard, time.Time{}),
+		}
+		for want, wishes := range map[error][]status.Wish{status.ErrUnknown: unknown, status.ErrImpossible: impossible, status.ErrNotNeeded: notNeeded} {
+			for _, w := range wishes {
+				for _, w.DryRun = range []bool{true, false} {
+					if effect, err := s.relay.Remedy(context.Background(), w); !errors.Is(err, want) || effect != (status.Effect{}) {
+						s.Errorf("%s of %v: %+v, %v; want %v", w.Remedy, w.Segment, effect, err, want)
+					}
+				}
 			}
 		}
-		for _, op := range []Op{Retry, Discard, 99} {
-			if err := s.relay.OperateTenant(ctx, id, op, time.Time{}); err == nil {
-				s.Errorf("operation %d was done to a tenant", op)
-			}
+		views, err := s.relay.Segments(context.Background())
+		s.must(err)
+		if len(views) != 2 {
+			s.Errorf("there are %d segments, want 2", len(views))
 		}
-		if err := s.relay.OperateSegment(ctx, segment, 99, time.Time{}); err == nil {
-			s.Error("operation 99 was done to a segment")
+		if _, err := s.relay.Inspect(context.Background(), s.segment("unknown", "s")); !errors.Is(err, status.ErrUnknown) {
+			s.Error(err)
 		}
 		s.at(time.Minute)
-		s.expectMembers("1") // and no harm is done
+		s.expectMembers("1")
+		s.expectMembersOf("old", "s", "2")
+		for _, w := range []status.Wish{s.wish("token", "s", status.Flush, time.Time{}), s.wish("token", "", status.Flush, time.Time{})} {
+			if _, err := s.relay.Remedy(context.Background(), w); !errors.Is(err, status.ErrNotNeeded) {
+				s.Errorf("flush with nothing pending: %v", err)
+			}
+		}
 	})
 }
 
@@ -210,7 +232,7 @@ func TestInspectWhileReading(t *testing.T) {
 // TestForgettingLosesNoState: a segment that is let go comes back as it was.
 func TestForgettingLosesNoState(t *testing.T) {
 	poisoned(t, Options{}, func(s *scene, _ func()) {
-		s.operate(Pause)
+		s.operate(status.Pause)
 		s.at(time.Hour)
 		if n := testutil.ToFloat64(s.relay.metrics.segments); n != 0 {
 			s.Fatalf("%v segments have an actor", n)

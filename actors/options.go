@@ -10,6 +10,7 @@ import (
 	"audiences/actors/pace"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -56,6 +57,10 @@ type Options struct {
 	distrust bool   // nobody is ever proven
 	heard    func() // called by a segment that is told of a change; may panic. nil: not
 
+	// Note is told of what happened, for the operator's list of events; called by many
+	// goroutines at once. nil: nobody is.
+	Note func(status.Event)
+
 	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
@@ -91,6 +96,13 @@ func newSettings(ctx context.Context, o Options) *settings {
 	}
 	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx,
 		waits: pace.Waits{Most: o.MaxBackoff, Token: o.TokenBackoff, Probe: o.ProbeInterval, Random: o.Random}}
+}
+
+// note tells of an event.
+func (s *settings) note(e status.Event) {
+	if s.Note != nil {
+		s.Note(e)
+	}
 }
 
 func fill[T comparable](field *T, value T) {

@@ -14,6 +14,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/journal/embedded"
+	"audiences/status"
 )
 
 // A race is a handful of goroutines that all sleep until the same instant, at which
@@ -183,15 +184,13 @@ func (h *house) drawRacer(t *rapid.T) racer {
 		m, fails := method(rapid.IntRange(0, int(methods)-1).Draw(t, "method")), rapid.Bool().Draw(t, "fails")
 		return racer{"trap", func() error { h.faulty.traps[m].set(0, 1, fails && m.answers()); return nil }}
 	}
-	op := rapid.SampledFrom([]Op{Pause, Resume, Flush, Retry}).Draw(t, "op")
-	whole := op != Retry && rapid.Bool().Draw(t, "tenant")
+	op := rapid.SampledFrom([]status.Remedy{status.Pause, status.Resume, status.Flush, status.Retry}).Draw(t, "op")
+	whole := op != status.Retry && rapid.Bool().Draw(t, "tenant")
 	return racer{fmt.Sprint("operate", op, whole), func() error {
 		return h.ask(func(ctx context.Context) error {
 			until := time.Now().Add(time.Minute)
-			if whole {
-				return h.relay.OperateTenant(ctx, h.current[at.organisation].ID, op, until)
-			}
-			return h.relay.OperateSegment(ctx, h.segment(at), op, until)
+			_, err := h.relay.Remedy(ctx, h.wish(at, whole, op, until))
+			return err
 		})
 	}}
 }
@@ -200,7 +199,7 @@ func (h *house) drawRacer(t *rapid.T) racer {
 func (h *house) ask(question func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := question(ctx); err != nil && !struck(err) && !errors.Is(err, ErrUnknownTenant) {
+	if err := question(ctx); err != nil && !struck(err) && !refusedWish(err) {
 		return err
 	}
 	return nil

@@ -146,7 +146,7 @@ func (r *registry) adopt(ctx actor.Context, t audience.Tenant, known dormantTena
 	born := newTenant(r.settings, t, ctx.Self(), known)
 	born.resting = r.takeResting(t.ID)
 	if state := r.states[t.ID]; state.Paused {
-		born.calls.Pause(state.PausedUntil)
+		born.calls.Pause(state.PausedUntil, state.PausedSince, state.PausedBy)
 	}
 	c := r.tenants.adopt(ctx, t.ID, func(generation uint64) actor.Actor {
 		born.generation = generation
@@ -217,10 +217,10 @@ func (r *registry) slotEnded(m *slotEnded) (proven bool) {
 func (r *registry) operate(ctx actor.Context, m *operate) {
 	c := r.tenant(ctx, m.tenant, false)
 	if m.segment == (audience.Segment{}) {
-		switch m.op {
-		case Pause:
-			r.states[m.tenant.ID] = journal.TenantState{Paused: true, PausedUntil: m.until}
-		case Resume:
+		switch m.remedy {
+		case status.Pause:
+			r.states[m.tenant.ID] = m.pause
+		case status.Resume:
 			delete(r.states, m.tenant.ID)
 		}
 	}
@@ -246,17 +246,47 @@ func (r *registry) grant(ctx actor.Context) {
 	}
 }
 
-// list has all tenants list their segments, and lists those of the dormant ones.
+// list has tenants list their segments, and lists those of the dormant ones.
 func (r *registry) list(ctx actor.Context, m *list) {
-	done := make(chan error, r.tenants.len()) // room for all: no tenant ever blocks on it
-	tenants := make([]listedTenant, r.tenants.len())
-	left := tenants
-	for _, c := range r.tenants.children.All() {
-		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, listed: &left[0]})
-		left = left[1:]
+	asked := r.children(m.of.Tenant)
+	done := make(chan error, len(asked)) // room for all: no tenant ever blocks on it
+	tenants := make([]listedTenant, len(asked))
+	for i, c := range asked {
+		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, of: m.of, listed: &tenants[i]})
 	}
 	now := time.Now()
-	*m.asked = listing{tenants: tenants, done: done, dormant: r.listDormant(now), resting: r.listResting(now),
+	*m.asked = listing{tenants: tenants, done: done, dormant: r.withoutActor(m.of, now), resting: r.listResting(m.of, now),
 		address: status.AddressGate{Blocked: r.egress.BlockedUntil(), Waiting: r.turns.Waiting()}}
 	m.give(nil)
+}
+
+// children are the actors of all tenants, or that of one.
+func (r *registry) children(of audience.TenantID) (all []*child) {
+	if of != (audience.TenantID{}) {
+		if c := r.tenants.find(of); c != nil {
+			all = append(all, c)
+		}
+		return all
+	}
+	for _, c := range r.tenants.children.All() {
+		all = append(all, c)
+	}
+	return all
+}
+
+// withoutActor lists the dormant tenants, and those of which nothing is known but that
+// they are paused.
+func (r *registry) withoutActor(of audience.Segment, now time.Time) (all []dormantSegments) {
+	meant := func(id audience.TenantID) bool { return of.Tenant == id || of.Tenant == (audience.TenantID{}) }
+	for id, d := range r.unproven.dormant.All() {
+		if meant(id) {
+			all = append(all, dormantSegments{tenant: id, gate: gateOf(r.states[id], now), segments: d.What.only(of)})
+		}
+	}
+	for id, state := range r.states {
+		if meant(id) && state.PausedAt(now) && r.tenants.find(id) == nil && !r.unproven.dormant.Has(id) {
+			all = append(all, dormantSegments{tenant: id, gate: gateOf(state, now)})
+		}
+	}
+	return all
 }

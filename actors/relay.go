@@ -23,7 +23,7 @@ import (
 var (
 	ErrCrashed  = errors.New("the actor that had the message in hand crashed")
 	errDraining = errors.New("the relay is stopping") // of Ready as well
-	errNotMoved = errors.New("the move was given up") // of MoveTenant alone
+	errNotMoved = errors.New("the move was given up") // of Move alone
 )
 
 // errReplaying is what Ready says at first.
@@ -119,9 +119,9 @@ func (r *Relay) Ready() error { return *r.ready.Load() }
 // Segments lists what all segments hold, in no order. A segment without pending keys may
 // be missing.
 func (r *Relay) Segments(ctx context.Context) ([]SegmentView, error) {
-	asked, err := r.list(ctx)
+	asked, err := r.list(ctx, audience.Segment{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list segments: %w", err)
 	}
 	var all []SegmentView
 	for _, l := range asked.all() {

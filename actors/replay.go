@@ -138,7 +138,8 @@ func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
 	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys, described: true}
 	switch now := time.Now(); {
 	case l.State.Paused:
-		d.due = l.State.PausedUntil
+		said := pauseOf(l.State)
+		d.due, d.paused = l.State.PausedUntil, &said
 	case l.State.Parked != nil:
 		d.due = now.Add(r.ProbeInterval)
 		d.probeAt = d.due

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"maps"
 	"time"
 
 	"audiences/audience"
@@ -28,10 +27,13 @@ type restingTenant struct {
 	views []SegmentView
 }
 
-// views lists the segments.
-func (r resting) views(tenant audience.TenantID, now time.Time) []SegmentView {
+// views lists the segments: all of them, or the one that is named.
+func (r resting) views(of audience.Segment, tenant audience.TenantID, now time.Time) []SegmentView {
 	views := make([]SegmentView, 0, len(r))
 	for name, phase := range r {
+		if of.Name != "" && name != localNameOf(of) {
+			continue
+		}
 		if phase.State == status.Paused && !phase.Until.IsZero() && !phase.Until.After(now) {
 			phase.Condition = status.Condition{State: status.Idle} // its actor would have ended the pause
 		}
@@ -58,13 +60,13 @@ func (t *tenant) keep(ctx actor.Context, name localName, last *status.Phase) {
 	segment := name.of(t.id)
 	t.resting = t.resting.note(&rested{segment: segment, phase: *last})
 	if last.Parked > 0 {
-		t.countParked(ctx, t.registry, segment, *last, answer{})
+		t.countResting(ctx, t.registry, segment, *last, answer{})
 	}
 }
 
-// countParked has the journal count the parked keys of a segment on the list, and the
+// countResting has the journal count the parked keys of a segment on the list, and the
 // registry told. What cannot be counted stays as it is: no reason to lose sight of it.
-func (s *settings) countParked(ctx actor.Context, registry *actor.PID, segment audience.Segment, known status.Phase, a answer) {
+func (s *settings) countResting(ctx actor.Context, registry *actor.PID, segment audience.Segment, known status.Phase, a answer) {
 	root := ctx.ActorSystem().Root
 	s.Journal.Count(journal.Count{Segment: segment, Done: func(c journal.Counts) {
 		if c.Err == nil {
@@ -117,32 +119,14 @@ func (r *registry) takeResting(id audience.TenantID) resting {
 	return list
 }
 
-// listResting lists the tenants without an actor that have something on the list, or
-// are paused.
-func (r *registry) listResting(now time.Time) []restingTenant {
-	ids := map[audience.TenantID]struct{}{}
-	for id := range r.resting {
-		ids[id] = struct{}{}
-	}
-	for id := range r.states {
-		if r.tenants.find(id) == nil {
-			ids[id] = struct{}{}
+// listResting lists what is on the lists of tenants without an actor.
+func (r *registry) listResting(of audience.Segment, now time.Time) (all []restingTenant) {
+	for id, list := range r.resting {
+		if of.Tenant == id || of.Tenant == (audience.TenantID{}) {
+			all = append(all, restingTenant{id: id, gate: gateOf(r.states[id], now), views: list.views(of, id, now)})
 		}
 	}
-	all := make([]restingTenant, 0, len(ids))
-	for id := range maps.Keys(ids) {
-		all = append(all, restingTenant{id: id, gate: r.gate(id, now), views: r.resting[id].views(id, now)})
-	}
 	return all
-}
-
-// gate is what keeps a tenant without an actor from calling.
-func (r *registry) gate(id audience.TenantID, now time.Time) status.TenantGate {
-	state := r.states[id]
-	if !state.Paused || !state.PausedUntil.IsZero() && !state.PausedUntil.After(now) {
-		return status.TenantGate{}
-	}
-	return status.TenantGate{Paused: true, PausedUntil: state.PausedUntil}
 }
 
 // readResting tells the registry of segments that the journal has nothing pending of,
@@ -163,7 +147,7 @@ func (r *registry) foundResting(ctx actor.Context, m *foundResting) {
 		m.give(nil)
 		return
 	}
-	r.countParked(ctx, ctx.Self(), m.segment, m.phase, m.answer)
+	r.countResting(ctx, ctx.Self(), m.segment, m.phase, m.answer)
 	m.handed()
 }
 
@@ -177,7 +161,7 @@ func phaseOf(l journal.Listed) (phase status.Phase) {
 	phase.State = status.Idle
 	switch {
 	case l.State.Paused:
-		phase.Condition = status.Condition{State: status.Paused, Until: l.State.PausedUntil}
+		phase.Condition = status.Condition{State: status.Paused, Since: l.State.PausedSince, Until: l.State.PausedUntil, By: l.State.PausedBy}
 	case l.State.Parked != nil:
 		phase.Condition = status.Condition{State: status.Parked, Since: l.State.Parked.At, Reason: l.State.Parked.Reason}
 	}

@@ -18,6 +18,7 @@ import (
 	"audiences/journal"
 	"audiences/sandbox"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // scene is a relay before a look-alike of Split in a bubble of virtual time, for
@@ -297,27 +298,39 @@ func (s *scene) inspect(token, name string) SegmentDetail {
 }
 
 // operate does something to segment s of token.
-func (s *scene) operate(op Op) { s.Helper(); s.operateOn("token", "s", op, time.Time{}) }
+func (s *scene) operate(op status.Remedy) { s.Helper(); s.operateOn("token", "s", op, time.Time{}) }
 
 // operateOn does something to a segment, or with name "" to the tenant.
-func (s *scene) operateOn(token, name string, op Op, until time.Time) {
+func (s *scene) operateOn(token, name string, op status.Remedy, until time.Time) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if name == "" {
-		s.must(s.relay.OperateTenant(ctx, s.tenant(token).ID, op, until))
-	} else {
-		s.must(s.relay.OperateSegment(ctx, s.segment(token, name), op, until))
+	_, err := s.relay.Remedy(ctx, s.wish(token, name, op, until))
+	if op != status.Resume || !errors.Is(err, status.ErrNotNeeded) { // what is not paused goes on
+		s.must(err)
 	}
 	synctest.Wait()
 }
 
-func (s *scene) move(from, to string) int {
+// wish is what an operator wants of a segment, or with name "" of the tenant.
+func (s *scene) wish(token, name string, remedy status.Remedy, until time.Time) status.Wish {
+	w := status.Wish{Remedy: remedy, Segment: audience.Segment{Tenant: s.tenant(token).ID}, Until: until, Who: "ana"}
+	if name != "" {
+		w.Segment = s.segment(token, name)
+	}
+	return w
+}
+
+func (s *scene) moving(from, to string) status.Wish {
+	return status.Wish{Remedy: status.Move, Segment: audience.Segment{Tenant: s.tenant(from).ID}, To: s.tenant(to).ID, Who: "ana"}
+}
+
+func (s *scene) move(from, to string) (keys int) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	n, err := s.relay.MoveTenant(ctx, s.tenant(from).ID, s.tenant(to).ID)
+	effect, err := s.relay.Remedy(ctx, s.moving(from, to))
 	s.must(err)
 	synctest.Wait()
-	return n
+	return effect.Keys
 }

@@ -7,6 +7,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // appendElsewhere appends to the journal as another node does, past this process.
@@ -61,22 +62,22 @@ func TestSecondWriter(t *testing.T) {
 		},
 		"drawn": func(s *scene, elsewhere func(audience.Verb, string)) {
 			s.add("1")
-			s.operate(Pause)
+			s.operate(status.Pause)
 			s.add("2 3 4 5 6 7 8 9")
 			s.restart() // some are drawn now, all others are in the journal alone
 			elsewhere(audience.Delete, "1 5 9")
-			s.operate(Resume)
+			s.operate(status.Resume)
 			s.at(2 * time.Minute)
 			s.expectMembers("2 3 4 6 7 8")
 		},
 		"drawn from elsewhere": func(s *scene, elsewhere func(audience.Verb, string)) {
 			s.add("4")
-			s.operate(Pause)
+			s.operate(status.Pause)
 			elsewhere(audience.Add, "1 2 3")
 			s.restart()
 			elsewhere(audience.Delete, "3")
 			s.add("2")
-			s.operate(Resume)
+			s.operate(status.Resume)
 			s.at(2 * time.Minute)
 			s.expectMembers("1 2 4")
 		},
@@ -87,7 +88,7 @@ func TestSecondWriter(t *testing.T) {
 			s.expectParked("add 1: bad_request")
 			elsewhere(audience.Delete, "1 2")
 			cure()
-			s.operate(Retry) // it looks at the journal again
+			s.operate(status.Retry) // it looks at the journal again
 			s.at(2 * time.Minute)
 			s.expectMembers("")
 			s.expectParked()

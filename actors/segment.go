@@ -74,6 +74,8 @@ func (s *segment) receive(ctx actor.Context) {
 		s.counted(m)
 	case *operate:
 		s.operate(m, sender(ctx))
+	case *recall:
+		s.recall(ctx, m)
 	case *unparked:
 		s.unparked(m)
 	case *settled:

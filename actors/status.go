@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/splitclient"
 	"audiences/status"
 )
@@ -20,9 +21,9 @@ import (
 // the segments by their names. A segment that was let go is missing, if nothing of it is
 // pending or parked, and nobody paused it.
 func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
-	asked, err := r.list(ctx)
+	asked, err := r.list(ctx, audience.Segment{})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list segments: %w", err)
 	}
 	now := time.Now()
 	var all []status.Tenant
@@ -46,15 +47,15 @@ func describe(id audience.TenantID, gate status.TenantGate, address status.Addre
 	return status.NewTenant(id.String(), gate, segments, now)
 }
 
-// list asks the registry and all tenants.
-func (r *Relay) list(ctx context.Context) (*listing, error) {
+// list asks the registry and all tenants, or one of them, or that for one segment.
+func (r *Relay) list(ctx context.Context, of audience.Segment) (*listing, error) {
 	var asked listing
-	if err := r.ask(ctx, func(a answer) any { return &list{answer: a, asked: &asked} }); err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
+	if err := r.ask(ctx, func(a answer) any { return &list{answer: a, of: of, asked: &asked} }); err != nil {
+		return nil, err
 	}
 	for range asked.tenants {
 		if err := await(ctx, asked.done); err != nil {
-			return nil, fmt.Errorf("list segments: %w", err)
+			return nil, err
 		}
 	}
 	return &asked, nil
@@ -91,7 +92,7 @@ func (s *segment) say(now time.Time) {
 		}
 		return
 	}
-	if next.Since.IsZero() && next.State != status.Idle {
+	if next.Since.IsZero() && next.State != status.Idle && next.State != status.Paused {
 		next.Since = now
 		if before != nil && before.State == next.State {
 			next.Since = before.Since
@@ -113,7 +114,7 @@ func (s *segment) phase(now time.Time) status.Phase {
 	case st.Calling():
 		return of(status.Condition{State: status.Calling})
 	case st.Paused():
-		return of(status.Condition{State: status.Paused, Until: st.PausedUntil()})
+		return of(pauseOf(st.Record()))
 	case st.Fetching(), !st.Known(), b.Drawing() && b.Held() == 0:
 		return of(status.Condition{State: status.Reading})
 	case st.ParkedSegment():
@@ -140,9 +141,16 @@ func (s *segment) tenantWaits() bool {
 	return false
 }
 
+// pauseOf is what a segment says that an operator keeps from calling.
+func pauseOf(s journal.SegmentState) status.Condition {
+	return status.Condition{State: status.Paused, By: s.PausedBy, Since: s.PausedSince, Until: s.PausedUntil}
+}
+
 // phase is what is known of a segment without an actor.
 func (d *dormantSegment) phase() status.Phase {
 	switch {
+	case d.paused != nil:
+		return status.Phase{Condition: *d.paused}
 	case !d.probeAt.IsZero():
 		return status.Phase{Condition: status.Condition{State: status.Parked, Until: d.probeAt, Reason: string(d.last)}}
 	case d.repeat != nil:
@@ -155,8 +163,16 @@ func (d *dormantSegment) phase() status.Phase {
 func (t *tenant) gate(now time.Time) status.TenantGate {
 	g := t.calls.Gate(now)
 	return status.TenantGate{
-		Paused: g.Paused, PausedUntil: g.PausedUntil,
+		Paused: g.Paused, PausedUntil: g.PausedUntil, PausedSince: g.PausedSince, PausedBy: g.PausedBy,
 		Refused: g.Refused, RefusedAt: g.RefusedSince, RefusedTry: g.Blocked,
 		Blocked: g.Blocked, Waiting: g.Waiting,
 	}
+}
+
+// gateOf is the gate of a tenant of which nothing is known but its record.
+func gateOf(s journal.TenantState, now time.Time) status.TenantGate {
+	if !s.PausedAt(now) {
+		return status.TenantGate{}
+	}
+	return status.TenantGate{Paused: true, PausedUntil: s.PausedUntil, PausedSince: s.PausedSince, PausedBy: s.PausedBy}
 }

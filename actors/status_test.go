@@ -32,6 +32,9 @@ func (s *scene) told() (segment, tenant string) {
 				text += " " + more
 			}
 		}
+		if c.By != "" {
+			text += " by " + c.By
+		}
 		return text
 	}
 	for _, t := range tenants {
@@ -108,14 +111,14 @@ func TestStatus(t *testing.T) {
 		"paused, the segment": func(s *scene) {
 			s.add("1")
 			s.at(time.Second)
-			s.operateOn("token", "s", Pause, s.began.Add(time.Hour))
+			s.operateOn("token", "s", status.Pause, s.began.Add(time.Hour))
 			s.at(2 * time.Second)
-			s.expectStatus("paused since 1 until 3600: 1", "paused since 1 until 3600: 1")
+			s.expectStatus("paused since 1 until 3600: 1 by ana", "paused since 1 until 3600: 1 by ana")
 		},
 		"paused, the tenant": func(s *scene) {
 			s.add("1")
-			s.must(s.relay.OperateTenant(context.Background(), s.tenant("token").ID, Pause, time.Time{}))
-			s.expectStatus("paused since - until -: 1", "paused since - until -: 1")
+			s.operateOn("token", "", status.Pause, time.Time{})
+			s.expectStatus("paused since 0 until -: 1 by ana", "paused since 0 until -: 1 by ana")
 		},
 	} {
 		t.Run(name, func(t *testing.T) { play(t, sandbox.Options{}, o, story) })
@@ -166,12 +169,12 @@ func TestParkedKeysStayInSight(t *testing.T) {
 		s.crash()
 		s.at(11 * time.Minute)
 		parked(1)
-		s.operateOn("token", "s", Retry, time.Time{})
+		s.operateOn("token", "s", status.Retry, time.Time{})
 		s.at(12 * time.Minute)
 		parked(1) // it was tried again, and is refused again
 		s.at(20 * time.Minute)
 		parked(1)
-		s.operateOn("token", "s", Discard, time.Time{})
+		s.operateOn("token", "s", status.Discard, time.Time{})
 		s.at(21 * time.Minute)
 		parked(0)
 	})
@@ -182,17 +185,17 @@ func TestPauseStaysInSight(t *testing.T) {
 	play(t, sandbox.Options{}, Options{IdleTimeout: time.Minute}, func(s *scene) {
 		s.add("1")
 		s.at(time.Minute)
-		s.operateOn("token", "s", Pause, s.began.Add(2*time.Hour))
-		s.must(s.relay.OperateTenant(context.Background(), s.tenant("token").ID, Pause, s.began.Add(time.Hour)))
+		s.operateOn("token", "s", status.Pause, s.began.Add(2*time.Hour))
+		s.operateOn("token", "", status.Pause, s.began.Add(time.Hour))
 		for range 2 {
 			s.at(time.Since(s.began) + 10*time.Minute)
-			s.expectStatus("paused since 60 until 7200: 0", "paused since - until 3600: 0")
+			s.expectStatus("paused since 60 until 7200: 0 by ana", "paused since 60 until 3600: 0 by ana")
 			if n := testutil.ToFloat64(s.relay.metrics.tenants); n != 0 {
 				s.Errorf("%v tenants have an actor", n)
 			}
 		}
 		s.at(time.Hour + time.Second)
-		s.expectStatus("paused since 60 until 7200: 0", "paused since 60 until 7200: 0")
+		s.expectStatus("paused since 60 until 7200: 0 by ana", "paused since 60 until 7200: 0 by ana")
 		s.at(3 * time.Hour)
 		s.expectStatus("idle since - until -: 0", "idle since - until -: 0")
 	})

@@ -1,12 +1,14 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -121,7 +123,7 @@ func (t *tenant) receive(ctx actor.Context) {
 			endIfAlone(ctx)
 		}
 	case *listTenant:
-		*m.listed = listedTenant{id: t.id, gate: t.gate(time.Now()), views: t.list()}
+		*m.listed = listedTenant{id: t.id, gate: t.gate(time.Now()), views: t.list(m.of)}
 		m.give(nil)
 	case *drain:
 		t.drain(ctx, m)
@@ -293,29 +295,33 @@ func (t *tenant) logToken(news pace.TokenNews) {
 	}
 }
 
-// operate does what an operator wants of the whole tenant, or passes it on.
+// operate pauses or resumes the whole tenant, or passes on what concerns a segment.
 func (t *tenant) operate(ctx actor.Context, m *operate) {
 	if m.segment != (audience.Segment{}) {
 		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
 		return
 	}
-	switch m.op {
-	case Pause:
-		t.calls.Pause(m.until)
-		t.keepState(m, journal.TenantState{Paused: true, PausedUntil: m.until})
-	case Resume:
+	switch m.remedy {
+	case status.Pause:
+		t.calls.Pause(m.pause.PausedUntil, m.pause.PausedSince, m.pause.PausedBy)
+		*m.recalls = t.recall(ctx)
+		t.keepState(m, m.pause)
+	case status.Resume:
 		t.calls.Resume()
 		t.keepState(m, journal.TenantState{})
-	case Flush:
-		t.wakeAll(ctx)
-		for name, c := range t.segments.children.All() {
-			t.segments.tell(ctx, c, &operate{answer: answer{make(chan error, 1)}, segment: name.of(t.id), op: Flush})
-		}
-		m.give(nil)
-	default:
-		m.give(errNotForTenants)
 	}
 	t.ask(ctx)
+}
+
+// recall asks all segments for their permits that are not used yet, so that no call begins
+// in a pause.
+func (t *tenant) recall(ctx actor.Context) recalls {
+	names := t.calls.Permitted()
+	done := make(chan error, len(names))
+	for _, name := range names {
+		t.segments.tell(ctx, t.segment(ctx, name), &recall{answer: answer{done}})
+	}
+	return recalls{segments: len(names), done: done}
 }
 
 // keepState keeps the state that an operator wants; the journal answers.
@@ -350,14 +356,23 @@ func (t *tenant) regain(ctx actor.Context, m *regain) {
 	m.give(nil)
 }
 
-// list is what the segments show of themselves.
-func (t *tenant) list() []SegmentView {
-	views := t.resting.views(t.id, time.Now())
-	for _, d := range t.dormant {
-		views = append(views, d.view(t.id))
+// list is what the segments show of themselves: all of them, or the one that is named.
+func (t *tenant) list(of audience.Segment) []SegmentView {
+	only, all := localNameOf(of), of.Name == ""
+	if c := t.segments.find(only); !all && c != nil {
+		return []SegmentView{c.survivor.view(of)}
 	}
-	for name, c := range t.segments.children.All() {
-		views = append(views, c.survivor.view(name.of(t.id)))
+	views := t.resting.views(of, t.id, time.Now())
+	for _, d := range t.dormant {
+		if all || d.name == only {
+			views = append(views, d.view(t.id))
+		}
+	}
+	if all {
+		views = slices.Grow(views, t.segments.len())
+		for name, c := range t.segments.children.All() {
+			views = append(views, c.survivor.view(name.of(t.id)))
+		}
 	}
 	return views
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"audiences/status"
 	"context"
 	"fmt"
 	"testing"
@@ -49,7 +50,7 @@ func TestParkedKeysAreListedByPage(t *testing.T) {
 func TestRetry(t *testing.T) {
 	poisoned(t, Options{}, func(s *scene, cure func()) {
 		cure()
-		s.operate(Retry)
+		s.operate(status.Retry)
 		s.at(61 * time.Second)
 		s.expectCalls("1m0s add 3: 200")
 		s.expectMembers("1-10 100")
@@ -67,7 +68,7 @@ func TestRetryWithoutACure(t *testing.T) {
 		cure()
 		s.split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "2"})
 		s.add("11-20")
-		s.operate(Retry)
+		s.operate(status.Retry)
 		s.at(time.Hour)
 		s.expectMembers("1 3-20 100")
 		s.expectParked("add 2: bad_request")
@@ -91,7 +92,7 @@ func TestRetryOfASegmentThatIsNotInMemory(t *testing.T) {
 					s.Errorf("%d keys are said to be parked, want 3", d.ParkedKeys)
 				}
 				cure()
-				s.operate(Retry)
+				s.operate(status.Retry)
 				s.at(2 * time.Hour)
 				s.expectMembers("1-10 100")
 				s.expectParked()
@@ -111,7 +112,8 @@ func TestRetryThatTakesLong(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Hour)
 		defer cancel()
 		go func() {
-			answer <- s.relay.OperateSegment(ctx, s.segment("token", "s"), Retry, time.Time{})
+			_, err := s.relay.Remedy(ctx, s.wish("token", "s", status.Retry, time.Time{}))
+			answer <- err
 		}()
 		s.at(4 * time.Hour)
 		s.must(<-answer)
@@ -124,7 +126,7 @@ func TestRetryThatTakesLong(t *testing.T) {
 func TestDiscardOfParkedKeys(t *testing.T) {
 	poisoned(t, Options{}, func(s *scene, _ func()) {
 		s.add("11")
-		s.operate(Discard)
+		s.operate(status.Discard)
 		s.expectParked()
 		s.at(2 * time.Minute)
 		s.expectMembers("4-11 100")
@@ -148,7 +150,7 @@ func TestNewerChangeSupersedesTheParkedOne(t *testing.T) {
 				s.remove("1 2")
 				s.expectParked("add 3: bad_request")
 				s.at(2 * time.Hour)
-				s.operate(Retry)
+				s.operate(status.Retry)
 				s.at(3 * time.Hour)
 				s.expectMembers("3-10 100")
 				s.expectRest()
@@ -177,7 +179,7 @@ func TestNewerChangeBeforeTheFirstPage(t *testing.T) {
 // to be absent.
 func TestNewerChangeAfterAReadError(t *testing.T) {
 	poisoned(t, Options{}, func(s *scene, cure func()) {
-		s.operateOn("token", "s", Pause, time.Time{})
+		s.operateOn("token", "s", status.Pause, time.Time{})
 		s.at(time.Hour)
 		cure()
 		s.faulty.unreadable.Store(1)
@@ -187,8 +189,8 @@ func TestNewerChangeAfterAReadError(t *testing.T) {
 		s.at(2 * time.Hour)
 		s.expectParked("add 3: bad_request")
 		s.expectCalls() // it is paused still
-		s.operate(Resume)
-		s.operate(Retry)
+		s.operate(status.Resume)
+		s.operate(status.Retry)
 		s.at(3 * time.Hour)
 		s.expectMembers("3-10 100")
 		s.expectRest()
@@ -203,7 +205,7 @@ func TestKeysParkedDuringARetry(t *testing.T) {
 		s.add("11 12")
 		s.at(61 * time.Second)
 		s.faulty.unparkTakes.Store(int64(50 * time.Second))
-		go s.operate(Retry)
+		go s.operate(status.Retry)
 		s.at(100 * time.Second)
 		s.expectParked("add 11: bad_request")
 		slow()
@@ -253,7 +255,7 @@ func TestParkedSegmentOutlivesEverything(t *testing.T) {
 func TestRetryOfAParkedSegment(t *testing.T) {
 	rejected(t, func(s *scene, heal func()) {
 		heal()
-		s.operate(Retry)
+		s.operate(status.Retry)
 		s.at(61 * time.Second)
 		s.expectMembers("1-30")
 		s.expectRest()
@@ -264,7 +266,7 @@ func TestRetryOfAParkedSegment(t *testing.T) {
 // journal alone, and the segment begins anew.
 func TestDiscardOfAParkedSegment(t *testing.T) {
 	rejected(t, func(s *scene, heal func()) {
-		s.operate(Discard)
+		s.operate(status.Discard)
 		s.expectPending("token", "s", "")
 		s.expectRest()
 		if d := s.inspect("token", "s"); d.State.Parked != nil || d.Adds+d.Stored > 0 {
@@ -287,7 +289,7 @@ func TestDiscardSparesWhatComesMeanwhile(t *testing.T) {
 	rejected(t, func(s *scene, heal func()) {
 		heal()
 		s.faulty.loadTakes.Store(int64(time.Second)) // a page of three keys
-		go s.operate(Discard)
+		go s.operate(status.Discard)
 		for i, change := range []string{"40", "2", "20", "30 41"} {
 			s.at(time.Minute + time.Duration(i)*2500*time.Millisecond)
 			s.add(change)
@@ -307,7 +309,7 @@ func TestDiscardOfAFullSegment(t *testing.T) {
 	play(t, sandbox.Options{MaxMembers: 3}, Options{MaxKeysPerCall: 1}, func(s *scene) {
 		s.add("1-20")
 		s.at(time.Minute)
-		s.operate(Discard)
+		s.operate(status.Discard)
 		s.at(2 * time.Minute)
 		s.expectRest()
 		s.remove("1-20")

@@ -8,7 +8,7 @@ import (
 )
 
 // Keeper is the role of who delivers what was accepted. None of its methods waits but
-// the three that list.
+// the four that list.
 type Keeper interface {
 	Load(Load)
 	Count(Count)
@@ -55,6 +55,8 @@ type Keeper interface {
 	// Segments lists all described segments as they are at the call's begin, in no order
 	// that means anything; errors as in Proven.
 	Segments() iter.Seq2[Listed, error]
+	// SegmentsOf is Segments of one tenant.
+	SegmentsOf(audience.TenantID) iter.Seq2[Listed, error]
 }
 
 // Selection names pending keys of one segment as somebody saw them. What is pending

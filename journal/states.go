@@ -8,6 +8,8 @@ type SegmentState struct {
 	Paused      bool      `json:"paused,omitempty"`
 	PausedUntil time.Time `json:"pausedUntil,omitzero"` // zero: until somebody resumes it
 	Parked      *Refusal  `json:"parked,omitempty"`     // the whole segment is refused; nil: it is not
+	PausedBy    string    `json:"pausedBy,omitempty"`   // the operator; "": not known, as in records of earlier programs
+	PausedSince time.Time `json:"pausedSince,omitzero"` // zero: not known
 }
 
 // TenantState is what is kept of a tenant beside its token. The zero value takes
@@ -15,6 +17,19 @@ type SegmentState struct {
 type TenantState struct {
 	Paused      bool      `json:"paused,omitempty"`
 	PausedUntil time.Time `json:"pausedUntil,omitzero"` // zero: until somebody resumes it
+	PausedBy    string    `json:"pausedBy,omitempty"`   // as in SegmentState
+	PausedSince time.Time `json:"pausedSince,omitzero"` // as in SegmentState
+}
+
+// PausedAt reports whether the pause is on at that time. The record of one that has ended
+// by itself stays until the segment looks at it again.
+func (s SegmentState) PausedAt(now time.Time) bool { return pausedAt(s.Paused, s.PausedUntil, now) }
+
+// PausedAt is the same of a tenant, whose record stays until somebody resumes it.
+func (s TenantState) PausedAt(now time.Time) bool { return pausedAt(s.Paused, s.PausedUntil, now) }
+
+func pausedAt(paused bool, until, now time.Time) bool {
+	return paused && (until.IsZero() || until.After(now))
 }
 
 // Refusal is why Split refused for good. Message is Split's own words and may

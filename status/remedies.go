@@ -2,6 +2,7 @@ package status
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"audiences/audience"
@@ -23,9 +24,10 @@ const (
 
 // Errors of remedies, which callers tell apart.
 var (
-	ErrUnknown   = errors.New("not known here")                     // no such tenant
-	ErrPausedNow = errors.New("it is paused: resume it first")      // Flush of something that is paused
-	ErrNotNeeded = errors.New("there is nothing that this changes") // Resume of what is not paused, Retry where nothing is parked
+	ErrUnknown    = errors.New("not known here")                     // no such tenant or segment
+	ErrPausedNow  = errors.New("it is paused: resume it first")      // Flush of something that is paused
+	ErrNotNeeded  = errors.New("there is nothing that this changes") // Resume of what is not paused, Retry where nothing is parked
+	ErrImpossible = errors.New("this cannot be done")                // a pause that ends in the past, a tenant that is moved to itself
 )
 
 // Wish is what an operator wants done. Each one that is carried out is an event.
@@ -37,6 +39,9 @@ type Wish struct {
 	Who     string            // the operator's name
 	DryRun  bool              // change nothing: say what would be done
 }
+
+// Whole reports whether everything of the tenant is meant.
+func (w Wish) Whole() bool { return w.Segment == audience.Segment{Tenant: w.Segment.Tenant} }
 
 // Effect is what a remedy does, or would do.
 type Effect struct {
@@ -79,4 +84,54 @@ type ParkedKey struct {
 type ParkedPage struct {
 	Keys []ParkedKey `json:"keys"`
 	Next string      `json:"next,omitempty"` // cursor of the next page; "": that was all
+}
+
+// deeds are what a remedy did, or would do.
+var deeds = map[Remedy]struct{ done, would string }{
+	Flush:   {"Flushed", "Would flush"},
+	Pause:   {"Paused", "Would pause"},
+	Resume:  {"Resumed", "Would resume"},
+	Retry:   {"Retried", "Would retry"},
+	Discard: {"Discarded", "Would discard"},
+	Move:    {"Moved", "Would move"},
+}
+
+// EffectSentence says in words what a remedy did, or with DryRun would do. It ends in a
+// full stop.
+func EffectSentence(w Wish, e Effect, now time.Time) string {
+	deed := deeds[w.Remedy].done
+	if e.DryRun {
+		deed = deeds[w.Remedy].would
+	}
+	return fmt.Sprintf("%s %s%s.", deed, concerned(w, e), consequence(w, e, now))
+}
+
+// concerned is what a remedy is about.
+func concerned(w Wish, e Effect) string {
+	about := keys(e.Keys)
+	if e.More {
+		about = "at least " + about
+	}
+	segments := count(e.Segments, "segment")
+	switch {
+	case w.Remedy == Discard:
+		return about + " of " + segments
+	case w.Whole() && (w.Remedy == Pause || w.Remedy == Resume):
+		return "the tenant with " + segments + " and " + about
+	}
+	return segments + " with " + about
+}
+
+// consequence is what a remedy leaves behind.
+func consequence(w Wish, e Effect, now time.Time) string {
+	switch w.Remedy {
+	case Pause:
+		return pauseEnd(e.Until, now)
+	case Move:
+		if e.DryRun {
+			return fmt.Sprintf(" to tenant %s, and pause the old one", w.To)
+		}
+		return fmt.Sprintf(" to tenant %s, and paused the old one", w.To)
+	}
+	return ""
 }

@@ -225,7 +225,7 @@ var plights = []plight{
 	},
 	{
 		what:     "the disk is nearly full",
-		settings: map[string]any{"minFreeDiskBytes": 1 << 60},
+		settings: map[string]any{"minFreeDiskBytes": 1 << 50},
 		begin:    refusedPosts(harness.AuthToken, harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body(), http.StatusServiceUnavailable),
 		status:   `Intake: .*disk`,
 		metric:   `audiences_requests_refused_total{cause="disk"} 3`,
@@ -252,7 +252,7 @@ var plights = []plight{
 	},
 	{
 		what:     "too many posts at once",
-		settings: map[string]any{"maxBytesInFlight": 1},
+		settings: map[string]any{"maxBytesInFlight": 1024},
 		begin:    refusedPosts(harness.AuthToken, harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body(), http.StatusServiceUnavailable),
 		metric:   `audiences_requests_refused_total{cause="bytes"} 3`,
 		log:      `"cause":"bytes".*"from":"127.0.0.1"`,

@@ -1,7 +1,9 @@
 package pace
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"audiences/audience"
@@ -17,8 +19,10 @@ import (
 // at that moment makes the call.
 type Calls struct {
 	limiter     Limiter
-	paused      bool // by an operator
-	pausedUntil time.Time
+	paused      bool      // by an operator
+	pausedUntil time.Time // zero: until Resume
+	pausedSince time.Time // zero: not known
+	pausedBy    string    // "": not known
 	refused     int       // 401s in a row; while there are any, one call at a time tries the token
 	refusedAt   time.Time // the first of them
 	waiting     Waitlist
@@ -64,11 +68,16 @@ func (c *Calls) Keep() Kept {
 	return Kept{Refused: c.refused, RefusedAt: c.refusedAt, Blocked: c.limiter.blocked}
 }
 
-// Pause lets no call begin until then; zero: until Resume.
-func (c *Calls) Pause(until time.Time) { c.paused, c.pausedUntil = true, until }
+// Pause lets no call begin until then; zero: until Resume. Since and by, the operator, are
+// told by Gate; zero: not known.
+func (c *Calls) Pause(until, since time.Time, by string) {
+	c.paused, c.pausedUntil, c.pausedSince, c.pausedBy = true, until, since, by
+}
 
 // Resume ends a pause.
-func (c *Calls) Resume() { c.paused, c.pausedUntil = false, time.Time{} }
+func (c *Calls) Resume() {
+	c.paused, c.pausedUntil, c.pausedSince, c.pausedBy = false, time.Time{}, time.Time{}, ""
+}
 
 // Want queues a segment for a call; since is when its oldest key was due. One whose
 // call is still under way crashed and came back: it waits for that call to end.
@@ -168,6 +177,9 @@ func (c *Calls) tokenWorks() TokenNews {
 	return TokenWorks
 }
 
+// Permitted are the segments that have a call under way, or leave to make one.
+func (c *Calls) Permitted() []audience.Segment { return slices.Collect(maps.Keys(c.underway)) }
+
 // Underway is the number of segments that have a call under way.
 func (c *Calls) Underway() int { return len(c.underway) }
 
@@ -183,7 +195,9 @@ func (c *Calls) Barred(now time.Time) bool {
 type Gate struct {
 	Paused       bool
 	PausedUntil  time.Time // zero: until Resume
-	Refused      bool      // Split refuses the token
+	PausedSince  time.Time
+	PausedBy     string
+	Refused      bool // Split refuses the token
 	RefusedSince time.Time
 	Blocked      time.Time // no call before, by Split's word; in the past: now
 	Waiting      int       // segments that want a call
@@ -193,7 +207,7 @@ type Gate struct {
 func (c *Calls) Gate(now time.Time) Gate {
 	g := Gate{Refused: c.refused > 0, Blocked: c.limiter.blocked, Waiting: c.waiting.Len()}
 	if g.Paused = c.paused && (c.pausedUntil.IsZero() || c.pausedUntil.After(now)); g.Paused {
-		g.PausedUntil = c.pausedUntil
+		g.PausedUntil, g.PausedSince, g.PausedBy = c.pausedUntil, c.pausedSince, c.pausedBy
 	}
 	if g.Refused {
 		g.RefusedSince = c.refusedAt

@@ -96,12 +96,15 @@ func TestCallsPaused(t *testing.T) {
 	c := NewCalls(0.1, Kept{})
 	c.Want(named("s"), noon)
 	c.Ask(noon)
-	c.Pause(time.Time{})
+	c.Pause(time.Time{}, noon, "ana")
 	if got := c.begin(noon); got != "" || !c.Barred(noon) {
 		t.Errorf("%q calls in a pause", got)
 	}
 	expectAsk(t, &c, noon, math.MaxInt64, true)
-	c.Pause(noon.Add(time.Hour))
+	c.Pause(noon.Add(time.Hour), noon, "ana")
+	if g := c.Gate(noon.Add(time.Minute)); g.PausedBy != "ana" || g.PausedSince != noon || g.PausedUntil != noon.Add(time.Hour) {
+		t.Errorf("the pause is told as %+v", g)
+	}
 	if expectAsk(t, &c, noon, time.Hour, true); !c.Barred(noon) || c.Barred(noon.Add(time.Hour)) {
 		t.Error("barred at the wrong time")
 	}
@@ -111,10 +114,13 @@ func TestCallsPaused(t *testing.T) {
 	c.Want(named("s2"), noon)
 	c.Want(named("s3"), noon)
 	c.begin(noon.Add(time.Hour))
-	c.Pause(noon.Add(time.Hour + 2*time.Second))
+	c.Pause(noon.Add(time.Hour+2*time.Second), noon, "ana")
 	expectAsk(t, &c, noon.Add(time.Hour), 10*time.Second, true) // the rate asks for more than the pause
 	if c.Resume(); c.Barred(noon.Add(time.Hour)) {
 		t.Error("barred by the rate alone")
+	}
+	if g := c.Gate(noon); g.Paused || g.PausedBy != "" || !g.PausedSince.IsZero() {
+		t.Errorf("after the pause %+v", g)
 	}
 }
 

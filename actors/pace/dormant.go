@@ -47,6 +47,9 @@ func NewDormantQueue[T any]() *DormantQueue[T] {
 // Len is the number of dormant tenants.
 func (q *DormantQueue[T]) Len() int { return q.tenants.Len() }
 
+// Has reports whether a tenant is in the queue.
+func (q *DormantQueue[T]) Has(id audience.TenantID) bool { return q.tenants.Get(id) != nil }
+
 // All iterates over the dormant tenants in no order.
 func (q *DormantQueue[T]) All() iter.Seq2[audience.TenantID, *Dormant[T]] { return q.tenants.All() }
 

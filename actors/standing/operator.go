@@ -4,32 +4,33 @@ import (
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
-// Pause keeps the segment from calling until the given time; zero: until Resume. The
-// Record is to be written.
-func (s *Standing) Pause(until time.Time) {
+// Pause keeps the segment from calling until the given time; zero: until Resume. By is
+// the operator, and since is now. The Record is to be written.
+func (s *Standing) Pause(until, since time.Time, by string) {
 	s.happen(operatorPaused)
 	s.happen(stateWritten)
-	s.pausedUntil = until
+	s.pause = pause{until: until, since: since, by: by}
 }
 
 // Resume ends a pause. The Record is to be written.
 func (s *Standing) Resume() {
 	s.happen(operatorResumed)
 	s.happen(stateWritten)
-	s.pausedUntil = time.Time{}
+	s.pause = pause{}
 }
 
 // EndPause ends a pause whose time is over, and reports whether there was one: then the
 // Record is to be written.
 func (s *Standing) EndPause(now time.Time) (write bool) {
-	if !s.in(paused) || s.pausedUntil.IsZero() || now.Before(s.pausedUntil) {
+	if !s.in(paused) || s.pause.until.IsZero() || now.Before(s.pause.until) {
 		return false
 	}
 	s.happen(pauseOver)
 	s.happen(stateWritten)
-	s.pausedUntil = time.Time{}
+	s.pause = pause{}
 	return true
 }
 
@@ -40,11 +41,12 @@ func (s *Standing) Flush(now time.Time) { s.probeAt = now }
 // Record is to be written, and all keys are due.
 func (s *Standing) Retry() (write bool) { return s.unpark(retried) }
 
-// Discard has all that is pending of a parked segment deleted, until the batch has
-// completed lastPass passes of its backlog. A segment that is not parked keeps all.
-func (s *Standing) Discard(lastPass int) {
+// Discard has what is pending of a parked segment and was accepted by notAfter deleted, until
+// the batch has completed lastPass passes of its backlog. A segment that is not parked keeps
+// all.
+func (s *Standing) Discard(lastPass int, notAfter journal.Version) {
 	if s.ParkedSegment() && !s.in(discarding) {
-		s.lastPass = lastPass
+		s.lastPass, s.notAfter = lastPass, notAfter
 		s.happen(discardBegun)
 	}
 }
@@ -54,6 +56,9 @@ func (s *Standing) Discarding() bool { return s.in(discarding) }
 
 // LastPass is the pass of the backlog with which a discard ends.
 func (s *Standing) LastPass() int { return s.lastPass }
+
+// NotAfter is the version of the newest change that a discard covers.
+func (s *Standing) NotAfter() journal.Version { return s.notAfter }
 
 // Spare keeps keys from being discarded that were accepted after the discard began.
 func (s *Standing) Spare(keys audience.Keys) {

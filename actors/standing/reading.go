@@ -25,7 +25,7 @@ func (s *Standing) FirstPage(record journal.SegmentState, now time.Time) {
 	if s.happen(pageRead); outdated {
 		return
 	}
-	if s.pausedUntil = record.PausedUntil; record.Paused {
+	if s.pause = (pause{until: record.PausedUntil, since: record.PausedSince, by: record.PausedBy}); record.Paused {
 		s.happen(foundPaused)
 	} else {
 		s.happen(foundRunning)
@@ -69,7 +69,7 @@ func (s *Standing) CountedParked(inJournal, known int, err error) {
 // discard must be over.
 func (s *Standing) Yield() {
 	s.happen(keysYielded)
-	s.pausedUntil, s.refusal, s.parkedKeys = time.Time{}, nil, 0
+	s.pause, s.refusal, s.parkedKeys = pause{}, nil, 0
 }
 
 // MoveOver ends what Yield began: nothing is known then of what the journal has. It

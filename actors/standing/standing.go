@@ -27,17 +27,25 @@ type Standing struct {
 	limits Limits
 	now    state // one of each part
 
-	pausedUntil  time.Time        // paused: when that ends by itself; zero: with Resume
+	pause        pause            // paused: who did it, since when, until when
 	refusal      *journal.Refusal // parked, full: why
 	probeAt      time.Time        // parked, full: when one key is tried next
 	missingSince time.Time        // missing: the first of the 404s in a row
 
 	lastPass int             // discarding: ends when the batch has completed this many passes of its backlog
+	notAfter journal.Version // discarding: of the newest change that it covers
 	spared   audience.KeySet // discarding: keys that were accepted meanwhile; nobody meant them
 
 	parkedKeys int // in the journal; an upper bound once they are counted
 	unparking  int // retries and discards that the journal has not answered
 	settling   int // settles and parks that it has not answered
+}
+
+// pause is what is known of one.
+type pause struct {
+	until time.Time // when it ends by itself; zero: with Resume
+	since time.Time // zero: not known
+	by    string    // the operator; "": not known
 }
 
 // New makes the standing of a segment of which nothing is known.
@@ -72,7 +80,7 @@ func (s *Standing) Leave() Leave {
 
 // Record is the part of the standing that outlives a restart; the journal keeps it.
 func (s *Standing) Record() journal.SegmentState {
-	r := journal.SegmentState{Paused: s.in(paused), PausedUntil: s.pausedUntil}
+	r := journal.SegmentState{Paused: s.in(paused), PausedUntil: s.pause.until, PausedBy: s.pause.by, PausedSince: s.pause.since}
 	if s.ParkedSegment() {
 		r.Parked = s.refusal
 	}
@@ -100,7 +108,7 @@ func (s *Standing) Yielded() bool { return s.in(yielded) }
 func (s *Standing) Paused() bool { return s.in(paused) }
 
 // PausedUntil is when a pause ends by itself; zero: it does not, or there is none.
-func (s *Standing) PausedUntil() time.Time { return s.pausedUntil }
+func (s *Standing) PausedUntil() time.Time { return s.pause.until }
 
 // ParkedSegment reports whether Split refuses the whole segment, for whatever reason.
 func (s *Standing) ParkedSegment() bool { return s.in(parked | full) }

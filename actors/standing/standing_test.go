@@ -33,7 +33,7 @@ func TestLeave(t *testing.T) {
 	unread, unreadable := New(limits), New(limits)
 	unreadable.ReadFailed()
 	discards, yields := begun(journal.SegmentState{Parked: &isFull}), begun(journal.SegmentState{})
-	discards.Discard(1)
+	discards.Discard(1, 9)
 	yields.Yield()
 	for name, c := range map[string]struct {
 		standing    *Standing
@@ -59,7 +59,7 @@ func TestLeave(t *testing.T) {
 // TestRecordOutlivesARestart: what is written is what is read.
 func TestRecordOutlivesARestart(t *testing.T) {
 	for _, record := range []journal.SegmentState{
-		{}, {Paused: true}, {Paused: true, PausedUntil: noon}, {Parked: &isFull}, {Paused: true, Parked: &forbidden},
+		{}, {Paused: true}, {Paused: true, PausedUntil: noon.Add(1), PausedSince: noon, PausedBy: "ana"}, {Parked: &isFull}, {Paused: true, Parked: &forbidden},
 	} {
 		if got := begun(record).Record(); got != record {
 			t.Errorf("%+v became %+v", record, got)
@@ -70,21 +70,21 @@ func TestRecordOutlivesARestart(t *testing.T) {
 // TestPauseEnds: by itself at its time, or with Resume, and not before.
 func TestPauseEnds(t *testing.T) {
 	s := begun(journal.SegmentState{})
-	s.Pause(noon.Add(time.Minute))
+	s.Pause(noon.Add(time.Minute), noon, "ana")
 	if s.EndPause(noon.Add(time.Minute-1)) || !s.Paused() {
 		t.Error("the pause ended early")
 	}
 	if !s.EndPause(noon.Add(time.Minute)) || s.Record() != (journal.SegmentState{}) {
 		t.Errorf("after its time the record is %+v", s.Record())
 	}
-	s.Pause(time.Time{})
+	s.Pause(time.Time{}, noon, "ana")
 	if s.EndPause(noon.AddDate(1, 0, 0)) {
 		t.Error("a pause without an end ended by itself")
 	}
 	if s.Resume(); s.Record() != (journal.SegmentState{}) || s.Leave() != Calls {
 		t.Errorf("after Resume the record is %+v", s.Record())
 	}
-	if s.Pause(noon); s.PausedUntil() != noon {
+	if s.Pause(noon, noon, "ana"); s.PausedUntil() != noon {
 		t.Error("the end of a pause is not told")
 	}
 }
@@ -230,13 +230,13 @@ func TestDeliveredUnparks(t *testing.T) {
 // the parking. Keys that were accepted meanwhile are spared for as long.
 func TestDiscard(t *testing.T) {
 	s := begun(journal.SegmentState{})
-	if s.Discard(1); s.Discarding() {
+	if s.Discard(1, 9); s.Discarding() {
 		t.Error("a segment that is not parked loses its keys")
 	}
 	s = begun(journal.SegmentState{Parked: &forbidden})
-	s.Discard(3)
+	s.Discard(3, 9)
 	s.Spare(audience.KeysOf(audience.NumericKey(1)))
-	if s.Discard(5); s.LastPass() != 3 {
+	if s.Discard(5, 9); s.LastPass() != 3 {
 		t.Error("the second wish put the end off")
 	}
 	if !s.Discarding() || s.Spared().Len() != 1 || s.AtRest() {
@@ -255,7 +255,7 @@ func TestOlderRecordIsOverruled(t *testing.T) {
 	if !s.Known() || s.FirstPageIn() {
 		t.Error("changes are not served while the journal cannot be read")
 	}
-	s.Pause(time.Time{})
+	s.Pause(time.Time{}, noon, "ana")
 	s.ReadFailed()
 	if s.FirstPage(journal.SegmentState{}, noon); !s.Paused() || !s.FirstPageIn() {
 		t.Error("the pause is undone by an older record")
@@ -278,7 +278,7 @@ func TestMove(t *testing.T) {
 	if !s.Yielded() || !s.Known() || !s.Stateless() || s.AtRest() {
 		t.Errorf("given up with %+v and %d parked keys", s.Record(), s.ParkedKeys())
 	}
-	s.Pause(time.Time{}) // is written, and read again
+	s.Pause(time.Time{}, noon, "ana") // is written, and read again
 	if !s.MoveOver() || s.Known() || s.Leave() != Nothing {
 		t.Error("after the move the segment does not begin anew, or forgets the pause")
 	}

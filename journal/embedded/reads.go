@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 
@@ -202,6 +203,54 @@ func (l *listing) run() {
 			return
 		}
 	}
+}
+
+// SegmentsOf is Segments of one tenant. It passes over the records of all, and asks the
+// store for the keys of this one's segments alone.
+func (j *Journal) SegmentsOf(tenant audience.TenantID) iter.Seq2[journal.Listed, error] {
+	return func(yield func(journal.Listed, error) bool) {
+		snapshot, release := j.snapshot()
+		if snapshot == nil {
+			yield(journal.Listed{}, journal.ErrClosed)
+			return
+		}
+		defer release()
+		for item, err := range records(snapshot, prefixDescriptor) {
+			var listed journal.Listed
+			if err == nil {
+				if !bytes.HasPrefix(item.value, tenant[:]) {
+					continue
+				}
+				listed, err = listOne(snapshot, segmentID(item.id), item.value)
+			}
+			if err != nil {
+				err = fmt.Errorf("read segments of a tenant: %w", err)
+			}
+			if !yield(listed, err) {
+				return
+			}
+		}
+	}
+}
+
+// listOne is one segment without its neighbours.
+func listOne(from *pebble.Snapshot, id segmentID, descriptor []byte) (listed journal.Listed, err error) {
+	if listed.Segment, err = decodeDescriptor(id, descriptor); err != nil {
+		return journal.Listed{}, err
+	}
+	err = scan(from, head(prefixPending, id), journal.Cursor{}, func(_, _ []byte) (bool, error) {
+		listed.MoreKeys = listed.Keys == fewKeys
+		listed.Keys = min(listed.Keys+1, fewKeys)
+		return !listed.MoreKeys, nil
+	})
+	if err != nil {
+		return listed, err
+	}
+	listed.Pending = listed.Keys > 0
+	if listed.Parked, err = hasAny(from, head(prefixParked, id)); err != nil {
+		return listed, err
+	}
+	return listed, get(from, head(prefixSegmentState, id), &listed.State)
 }
 
 func (l *listing) one(id segmentID, descriptor []byte) (listed journal.Listed, err error) {

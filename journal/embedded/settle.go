@@ -50,7 +50,7 @@ func (j *Journal) Park(p journal.Park) {
 
 // SetSegmentState keeps the state of a segment; done gets nil once it is durable.
 func (j *Journal) SetSegmentState(segment audience.Segment, state journal.SegmentState, done func(error)) {
-	state.PausedUntil = utc(state.PausedUntil)
+	state.PausedUntil, state.PausedSince = utc(state.PausedUntil), utc(state.PausedSince)
 	if state.Parked != nil {
 		refusal := *state.Parked
 		refusal.At = refusal.At.UTC()
@@ -65,7 +65,7 @@ func (j *Journal) SetSegmentState(segment audience.Segment, state journal.Segmen
 
 // SetTenantState keeps the state of a tenant; done gets nil once it is durable.
 func (j *Journal) SetTenantState(id audience.TenantID, state journal.TenantState, done func(error)) {
-	state.PausedUntil = utc(state.PausedUntil)
+	state.PausedUntil, state.PausedSince = utc(state.PausedUntil), utc(state.PausedSince)
 	key := head(prefixTenantState, id)
 	j.setState(id, key, state, state == journal.TenantState{}, done, func() {
 		replaced(j.tally, j.db, key, j.tally.changes.tenant)

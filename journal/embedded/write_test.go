@@ -21,12 +21,12 @@ func TestStatesSurvive(t *testing.T) {
 	options, who := inMemory(), tenant("a")
 	seg, done := segment(who, "s"), make(chan error, 8)
 	until := time.Date(2026, 11, 23, 10, 0, 0, 123, time.FixedZone("", 3600))
-	state := journal.SegmentState{Paused: true, PausedUntil: until, Parked: &journal.Refusal{Reason: "forbidden", Message: "m", At: until}}
+	state := journal.SegmentState{Paused: true, PausedUntil: until, PausedBy: "ana", PausedSince: until, Parked: &journal.Refusal{Reason: "forbidden", Message: "m", At: until}}
 	j := open(t, options)
 	j.PutTenant(who)
 	add(t, j, seg, audience.Add, keys(1)...)
 	j.SetSegmentState(seg, state, told(done))
-	j.SetTenantState(who.ID, journal.TenantState{Paused: true, PausedUntil: until}, told(done))
+	j.SetTenantState(who.ID, journal.TenantState{Paused: true, PausedUntil: until, PausedBy: "ben", PausedSince: until}, told(done))
 	wait(t, done)
 	wait(t, done)
 	reopen := func() {
@@ -41,9 +41,15 @@ func TestStatesSurvive(t *testing.T) {
 	if !got.Paused || !got.PausedUntil.Equal(until) || got.Parked == nil || got.Parked.Reason != "forbidden" || !got.Parked.At.Equal(until) {
 		t.Errorf("segment state %+v", got)
 	}
+	if got.PausedBy != "ana" || got.PausedSince != until.UTC() {
+		t.Errorf("the segment is paused by %q since %v", got.PausedBy, got.PausedSince)
+	}
 	tenants, errs := collect(j.Tenants())
 	if len(errs) > 0 || len(tenants) != 1 || tenants[0].Tenant != who || !tenants[0].State.Paused || !tenants[0].State.PausedUntil.Equal(until) {
 		t.Errorf("tenants %+v, %v", tenants, errs)
+	}
+	if state := tenants[0].State; state.PausedBy != "ben" || state.PausedSince != until.UTC() {
+		t.Errorf("the tenant is paused by %q since %v", state.PausedBy, state.PausedSince)
 	}
 	listed, errs := collect(j.Segments())
 	if len(errs) > 0 || len(listed) != 1 || !listed[0].State.Paused {
