@@ -22,7 +22,6 @@ type dormantTenant struct {
 	token    audience.Token
 	segments []dormantSegment
 	calls    pace.Kept
-	failing  bool // whether the log says that calls fail
 }
 
 func (d *dormantTenant) has(name localName) bool {
@@ -56,6 +55,7 @@ type dormantSegment struct {
 	more         bool           // there may be more of them
 	described    bool           // the journal knows its name
 	last         splitclient.Reason
+	failing      bool              // the log says that its calls fail
 	paused       *status.Condition // what it says while an operator keeps it from calling; nil: nobody does
 }
 

@@ -39,7 +39,7 @@ func (s *segment) mayDoze() bool {
 // remains is what the journal does not know of the segment.
 func (s *segment) remains(now time.Time) *dormantSegment {
 	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), probeAt: s.standing.ProbeAt(), missingSince: s.standing.MissingSince(),
-		lastVerb: s.batch.LastVerb(), last: s.survivor.last, repeat: s.batch.Remains()}
+		lastVerb: s.batch.LastVerb(), last: s.survivor.last, failing: s.survivor.failing, repeat: s.batch.Remains()}
 	if s.standing.Paused() {
 		said := pauseOf(s.standing.Record())
 		d.paused = &said
@@ -72,7 +72,7 @@ func (s *segment) wake(d *dormantSegment) {
 // inherit makes the survivor what it would be if the segment had never dozed: the
 // counts in memory and pending already include it.
 func (s *survivor) inherit(d *dormantSegment) {
-	s.backlog, s.last = true, d.last
+	s.backlog, s.last, s.failing = true, d.last, d.failing
 	adds, deletes := d.repeat.Counts()
 	s.adds.Store(int64(adds))
 	s.deletes.Store(int64(deletes))

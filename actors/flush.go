@@ -11,7 +11,6 @@ import (
 	"audiences/splitclient"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/rs/zerolog"
 )
 
 // flush uses a permit: it cuts the batch now, not when the permit was asked
@@ -117,11 +116,29 @@ func (s *segment) flushed(ctx actor.Context, m *flushed) {
 		s.batch.RepeatAt(now) // the tenant and the registry know when calls may go on
 	case splitclient.Transient:
 		s.backOff(now)
+		s.fails(m.outcome)
 	case splitclient.Permanent:
 		s.refused(m.outcome, now, sender(ctx))
 	}
 	if s.standing.Hurries() {
 		s.reportDrained() // one attempt is all that a drain waits for
+	}
+}
+
+// fails tells the log when calls begin to fail for now.
+func (s *segment) fails(o splitclient.Outcome) {
+	if s.survivor.failing || o.Reason == splitclient.Cancelled {
+		return
+	}
+	s.survivor.failing = true
+	s.tell(newsOf(segmentFails, s.name, o, s.batch.Repeat()))
+}
+
+// recovers tells the log that they do not any more.
+func (s *segment) recovers(kind newsKind) {
+	if s.survivor.failing {
+		s.survivor.failing = false
+		s.tell(news{kind: kind, segment: s.name})
 	}
 }
 
@@ -132,12 +149,13 @@ func (s *segment) backOff(now time.Time) {
 // delivered settles the chunk, and goes on with the hunt, if one is on.
 func (s *segment) delivered(chunk *batch.Chunk, now time.Time, send func(any)) {
 	s.survivor.failures = 0
+	s.recovers(segmentRecovered)
 	s.metrics.delivered[chunk.Verb].Add(float64(chunk.Keys.Len()))
 	settled, park := s.batch.Delivered()
 	s.settle(settled, chunk.NotAfter, send)
 	if s.standing.Delivered(chunk.Verb, now) {
 		s.segmentUnparked(now)
-		s.notice(zerolog.InfoLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Msg("Split takes a parked segment again")
+		s.tell(news{kind: segmentUnparked, segment: s.name})
 	}
 	s.parkKeys(chunk, park, send)
 	s.batch.RepeatAt(now)
@@ -158,6 +176,7 @@ func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) 
 		s.batch.RepeatAt(now)
 	case standing.NotYet:
 		s.backOff(now)
+		s.fails(o)
 	case standing.OfKeys:
 		s.refusedKeys(o, now, send)
 	case standing.OfSegment:
@@ -203,8 +222,7 @@ func (s *segment) parkKeys(chunk *batch.Chunk, keys *audience.KeySet, send func(
 	why := s.batch.LastRefusal()
 	s.metrics.parkedKeys.WithLabelValues(why.Reason).Add(float64(keys.Len()))
 	s.park(chunk, keys, why, send)
-	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).Int("keys", keys.Len()).
-		Str("reason", why.Reason).Msg("Split refuses keys of a segment: parked")
+	s.tell(news{kind: keysParked, segment: s.name, reason: why.Reason, keys: keys.Len()})
 }
 
 // parkSegment keeps all keys of the segment where they are, see standing.Park.
@@ -215,8 +233,8 @@ func (s *segment) parkSegment(o splitclient.Outcome, now time.Time) {
 	}
 	s.writeState(nil)
 	s.metrics.parkedSegments.WithLabelValues(why.Reason).Inc()
-	s.notice(zerolog.WarnLevel).Stringer("tenant", s.name.Tenant).Str("environment", s.name.Environment).Str("segment", s.name.Name).
-		Str("reason", why.Reason).Msg("Split refuses a segment: parked, its keys are kept")
+	s.recovers(segmentQuiet)
+	s.tell(newsOf(segmentParked, s.name, o, s.standing.ProbeAt()))
 }
 
 func refusalOf(o splitclient.Outcome, now time.Time) journal.Refusal {

@@ -1,14 +1,10 @@
 package actors
 
 import (
-	"sync/atomic"
-	"time"
-
 	"audiences/audience"
 	"audiences/splitclient"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/rs/zerolog"
 )
 
 // metrics of the actors; docs/metrics.md lists them. No tenant, segment or key
@@ -21,7 +17,6 @@ type metrics struct {
 	crashes           prometheus.Counter
 	undelivered       prometheus.Counter
 	dormant           prometheus.Gauge
-	heldBack          prometheus.Counter
 	delivered         map[audience.Verb]prometheus.Counter
 	parkedKeys        *prometheus.CounterVec
 	parkedSegments    *prometheus.CounterVec
@@ -48,8 +43,6 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "audiences_undelivered_messages_total", Help: "Messages to actors that had ended."}),
 		dormant: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_tenants_dormant", Help: "Tenants with pending keys that never delivered anything and wait without an actor for their turn."}),
-		heldBack: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "audiences_notices_held_back_total", Help: "Log lines on single tenants and segments that were not written, because there were very many."}),
 		delivered: map[audience.Verb]prometheus.Counter{},
 		parkedKeys: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "audiences_keys_parked_total", Help: "Keys that Split refused for good, by reason."}, []string{"reason"}),
@@ -64,41 +57,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.parkedSegments.WithLabelValues(string(reason))
 	}
 	if r != nil {
-		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.crashes, m.undelivered, m.dormant, m.heldBack, delivered, m.parkedKeys, m.parkedSegments)
+		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.crashes, m.undelivered, m.dormant, delivered, m.parkedKeys, m.parkedSegments)
 	}
 	return m
-}
-
-// notices bounds the log lines on what happens to single tenants and segments, of
-// which there may be very many at once. What is held back is counted, and the next
-// line that is written tells how many there were. Many actors use it at once.
-type notices struct {
-	minute  atomic.Int64 // of the lines below, since 1970
-	written atomic.Int64 // lines in that minute
-	held    atomic.Int64 // lines since the last one that was written
-}
-
-// noticesPerMinute is enough to see who is in trouble, and no burden.
-const noticesPerMinute = 100
-
-// notice begins a line on a tenant or a segment, or returns nil, which zerolog takes
-// for a line that is not to be written.
-func (s *settings) notice(level zerolog.Level) *zerolog.Event {
-	event := s.Logger.WithLevel(level)
-	if !event.Enabled() {
-		return nil
-	}
-	n := &s.notices
-	if minute := time.Now().Unix() / 60; n.minute.Swap(minute) != minute {
-		n.written.Store(0)
-	}
-	if n.written.Add(1) > noticesPerMinute {
-		n.held.Add(1)
-		s.metrics.heldBack.Inc()
-		return nil
-	}
-	if held := n.held.Swap(0); held > 0 {
-		event = event.Int64("heldBack", held)
-	}
-	return event
 }

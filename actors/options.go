@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"audiences/actors/pace"
+	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
 	"audiences/status"
@@ -61,6 +62,9 @@ type Options struct {
 	// goroutines at once. nil: nobody is.
 	Note func(status.Event)
 
+	// Name is what people call a tenant, for the log; "": nothing. nil: nobody has a name.
+	Name func(audience.TenantID) string
+
 	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
@@ -73,8 +77,8 @@ type settings struct {
 	ctx      context.Context // ends when calls under way are to be given up
 	calls    sync.WaitGroup  // calls under way
 	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
-	notices  notices
-	waits    pace.Waits // of each tenant, after what Split answers
+	desk     func(*news)     // where news goes; nil: nowhere
+	waits    pace.Waits      // of each tenant, after what Split answers
 }
 
 func newSettings(ctx context.Context, o Options) *settings {

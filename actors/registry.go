@@ -198,6 +198,7 @@ func (r *registry) slotEnded(m *slotEnded) (proven bool) {
 	switch o := m.outcome; {
 	case o.Reason == splitclient.ThrottledIP:
 		r.egress.Throttled(now, o.DelayIP, o.DoubtfulIP, r.MaxBackoff, r.Random)
+		r.tell(newsOf(addressLimited, audience.Segment{}, o, r.egress.BlockedUntil()))
 	case o.Kind == splitclient.Delivered:
 		r.egress.Allowed(now, o.Limits.RemainingIP, o.Limits.ResetIP)
 	}

@@ -46,6 +46,7 @@ type Relay struct {
 	*settings
 	system   *actor.ActorSystem
 	registry *actor.PID
+	newsdesk *actor.PID
 
 	giveUp     context.CancelFunc // ends the calls under way
 	stopReplay context.CancelFunc
@@ -71,6 +72,7 @@ func Start(o Options) *Relay {
 		return slog.New(zerolog.NewSlogHandler(o.Logger.Level(zerolog.WarnLevel))).WithGroup("actor")
 	}))
 	r.system.EventStream.Subscribe(r.undelivered)
+	r.openDesk()
 	tenants, proven := r.readTenants(), r.readProven()
 	paused := map[audience.TenantID]journal.TenantState{}
 	for id, known := range tenants {
@@ -81,6 +83,16 @@ func Start(o Options) *Relay {
 	r.spawn(newRegistry(r.settings, paused, proven))
 	go r.replay(replayCtx, tenants, maps.Clone(proven))
 	return r
+}
+
+// openDesk starts the actor that writes of what changes.
+func (r *Relay) openDesk() {
+	desk := newNewsdesk(r.settings)
+	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return desk }, actor.WithGuardian(goOn)), "newsdesk")
+	if err != nil {
+		panic(fmt.Sprintf("spawn newsdesk: %v", err)) // as with the registry
+	}
+	r.newsdesk, r.desk = pid, func(n *news) { r.system.Root.Send(pid, n) }
 }
 
 // spawn starts the registry's actor.
@@ -161,6 +173,7 @@ func (r *Relay) Stop(ctx context.Context) {
 	r.giveUp()
 	r.end()
 	r.calls.Wait()
+	_ = r.system.Root.PoisonFuture(r.newsdesk).Wait() // behind all that was told
 	if !r.system.IsStopped() { // a second Stop has nothing left to do
 		r.system.Shutdown()
 	}

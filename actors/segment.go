@@ -96,6 +96,9 @@ func (s *segment) receive(ctx actor.Context) {
 	s.step(ctx)
 	s.publish()
 	s.say(time.Now())
+	if s.batch.Pending() == 0 && s.standing.AtRest() {
+		s.recovers(segmentQuiet)
+	}
 	s.explain()
 	s.owed = slices.DeleteFunc(s.owed, answerable.answered)
 }

@@ -17,6 +17,7 @@ type survivor struct {
 	uncounted             atomic.Bool                  // stored may be less than there is
 	failures              int32                        // crashes and failed reads since the last call that was delivered
 	backlog               bool                         // the journal had keys when the tenant started the actor
+	failing               bool                         // the log says that its calls fail
 	yielded               bool                         // all keys are being moved to another tenant: what comes meanwhile goes to the journal alone
 	seen                  uint64                       // messages from the tenant
 	weight                int                          // of settings.inMemory, for what the batch has

@@ -11,7 +11,6 @@ import (
 	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/rs/zerolog"
 )
 
 // tenant owns everything done with one apiToken (I9): its segments, and the pace of
@@ -33,8 +32,7 @@ type tenant struct {
 	moves    int              // under way: of all its keys to another tenant
 	draining tenantDrain
 
-	calls   pace.Calls
-	failing bool // whether the log says that calls fail
+	calls pace.Calls
 
 	timer   *time.Timer // fires when the tenant may call again
 	wakeup  *time.Timer // fires when the first of the dormant segments is due
@@ -63,7 +61,7 @@ func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dorman
 	return &tenant{
 		owner: &owner{settings: s, id: t.ID, token: t.Token}, registry: registry,
 		segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())), dormant: known.segments,
-		calls: pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls), failing: known.failing,
+		calls: pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls),
 	}
 }
 
@@ -263,35 +261,24 @@ func (t *tenant) permit(ctx actor.Context) {
 // callEnded takes a permit back, gives the slot back to the registry, and learns
 // from the outcome what the organisation may do.
 func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
-	t.logTrouble(m.outcome)
-	t.logToken(t.calls.End(time.Now(), m.segment, m.outcome, &t.waits))
+	t.report(m.outcome, t.calls.End(time.Now(), m.segment, m.outcome, &t.waits))
 	ctx.Send(t.registry, &slotEnded{tenant: t.id, outcome: m.outcome})
 	t.ask(ctx)
 	t.drainedIfDone()
 }
 
-// logTrouble tells the log when calls begin to fail for now, and when they go
-// through again.
-func (t *tenant) logTrouble(o splitclient.Outcome) {
-	switch failing := o.Kind == splitclient.Throttled || o.Kind == splitclient.Transient; {
-	case failing && !t.failing && o.Reason != splitclient.Cancelled:
-		t.failing = true
-		t.notice(zerolog.WarnLevel).Stringer("tenant", t.id).Str("reason", string(o.Reason)).Str("cause", o.Cause).
-			Msg("calls to Split fail; keys are kept and calls repeated")
-	case o.Kind == splitclient.Delivered && t.failing:
-		t.failing = false
-		t.notice(zerolog.InfoLevel).Stringer("tenant", t.id).Msg("calls to Split go through again")
-	}
-}
-
-// logToken tells the log when Split begins to refuse the token, and when it takes
-// it again. Meanwhile all keys stay, and go on by themselves when it works.
-func (t *tenant) logToken(news pace.TokenNews) {
-	switch news {
-	case pace.TokenRefused:
-		t.notice(zerolog.WarnLevel).Stringer("tenant", t.id).Msg("Split refuses the token of a tenant: its keys are kept, the token is tried now and then")
-	case pace.TokenWorks:
-		t.notice(zerolog.InfoLevel).Stringer("tenant", t.id).Msg("the token of a tenant works again")
+// report tells the log what the outcome of a call says of the tenant: that the limit of
+// its organisation is used up, that Split begins to refuse the token, or takes it again.
+// Meanwhile all keys stay, and go on by themselves.
+func (t *tenant) report(o splitclient.Outcome, token pace.TokenNews) {
+	all, gate := audience.Segment{Tenant: t.id}, t.calls.Gate(time.Now())
+	switch {
+	case token == pace.TokenRefused:
+		t.tell(newsOf(tokenRefused, all, o, gate.Blocked))
+	case token == pace.TokenWorks:
+		t.tell(news{kind: tokenWorks, segment: all})
+	case o.Reason == splitclient.ThrottledOrg, o.Reason == splitclient.ThrottledUnsaid:
+		t.tell(newsOf(tenantLimited, all, o, gate.Blocked))
 	}
 }
 

@@ -43,7 +43,7 @@ func (t *tenant) dozes() bool { return t.phase == tenantDozing || t.phase == ten
 
 // remains is what the tenant's actor knows.
 func (t *tenant) remains(now time.Time) *dormant {
-	d := &dormant{ID: t.id, What: dormantTenant{token: t.token, segments: t.dormant, calls: t.calls.Keep(), failing: t.failing}}
+	d := &dormant{ID: t.id, What: dormantTenant{token: t.token, segments: t.dormant, calls: t.calls.Keep()}}
 	names, next := t.dueDormant(now)
 	if len(names) > 0 {
 		next = now

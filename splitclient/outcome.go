@@ -56,6 +56,7 @@ type Outcome struct {
 	// such answer to the next. DoubtfulIP says the same of DelayIP.
 	Doubtful, DoubtfulIP bool
 
+	Status  int    // of HTTP; 0: there was no answer
 	Limits  Limits // what the answer said of the rate limits, on any answer
 	Message string // the answer's own words, cleaned and cut; may name a key, so it is never logged
 	Cause   string // why no connection came about, in the transport's words; names no key and no token, may be logged

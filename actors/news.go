@@ -1,0 +1,283 @@
+package actors
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"audiences/audience"
+	"audiences/splitclient"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/rs/zerolog"
+)
+
+// news is something that has changed, for the log. It names the thing that changed: a
+// segment, a tenant, or with neither all of them. It holds no key and no token (I7).
+type news struct {
+	kind    newsKind
+	segment audience.Segment // with a Tenant alone: the tenant
+	reason  string
+	status  int       // of HTTP; 0: there was no answer, or no call
+	cause   string    // as in splitclient.Outcome
+	next    time.Time // the next attempt, or the end of a wait; zero: there is none
+	keys    int
+}
+
+type newsKind uint8
+
+const (
+	segmentFails newsKind = iota
+	segmentRecovered
+	segmentQuiet // it does not fail any more, as nothing is left to be delivered; no line
+	segmentParked
+	segmentUnparked
+	keysParked
+	tokenRefused
+	tokenWorks
+	tenantLimited
+	addressLimited
+)
+
+// newsTexts are the lines: of one piece of news, and of several that are gathered.
+var newsTexts = map[newsKind]struct {
+	level     zerolog.Level
+	one, more string
+}{
+	segmentFails:     {zerolog.WarnLevel, "calls to Split fail for a segment: its keys are kept, the call is repeated", "calls to Split fail for more segments: their keys are kept, the calls are repeated"},
+	segmentRecovered: {zerolog.InfoLevel, "calls to Split go through again for a segment", "calls to Split go through again for more segments"},
+	segmentParked:    {zerolog.WarnLevel, "Split refuses a segment: parked, its keys are kept", "Split refuses more segments: parked, their keys are kept"},
+	segmentUnparked:  {zerolog.InfoLevel, "Split takes a parked segment again", "Split takes more parked segments again"},
+	keysParked:       {zerolog.WarnLevel, "Split refuses keys of a segment: parked", "Split refuses keys of more segments: parked"},
+	tokenRefused:     {zerolog.WarnLevel, "Split refuses the token of a tenant: its keys are kept, the token is tried now and then", "Split refuses the tokens of more tenants: their keys are kept, the tokens are tried now and then"},
+	tokenWorks:       {zerolog.InfoLevel, "the token of a tenant works again", "the tokens of more tenants work again"},
+	tenantLimited:    {zerolog.WarnLevel, "the limit of a tenant's organisation is used up: the tenant waits", "the limits of more organisations are used up: their tenants wait"},
+	addressLimited:   {zerolog.WarnLevel, "the limit of the relay's address is used up: all tenants wait", "the limit of the relay's address was used up again: all tenants wait"},
+}
+
+// tell has a line written of it, unless it is gathered with others. It does not wait.
+func (s *settings) tell(n news) {
+	if s.desk != nil {
+		s.desk(&n)
+	}
+}
+
+// How long news of one kind is gathered: the first one has a line at once, and what comes
+// within the period after it has one line together. While news keeps coming the period
+// grows, so that an outage of an hour takes a few dozen lines.
+const (
+	leastPeriod = 10 * time.Second
+	mostPeriod  = 2 * time.Minute
+	forgetAfter = 5 * time.Minute // without news of the kind: the period is the least again
+)
+
+// newsdesk is the actor that writes them.
+type newsdesk struct {
+	hidden[newsdesk]
+	*settings
+	kinds   map[newsKind]*gathering
+	failing map[audience.Segment]struct{} // whose calls fail now: what is said of all is true
+	alarm   alarm
+}
+
+// gathering is the news of one kind that has no line yet.
+type gathering struct {
+	period time.Duration
+	ends   time.Time // of the period; zero: none is on
+	ended  time.Time // the last one
+	news   []news    // the first of each segment or tenant, so many at most as are named
+	of     map[audience.Segment]struct{}
+	count  int
+	keys   int
+	reason map[string]int
+	last   news
+}
+
+// named is how many segments or tenants a line of several names.
+const named = 3
+
+func newNewsdesk(s *settings) *newsdesk {
+	return &newsdesk{settings: s, kinds: map[newsKind]*gathering{}, failing: map[audience.Segment]struct{}{}}
+}
+
+func (d *newsdesk) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *news:
+		d.take(*m, time.Now())
+	case *tick:
+		d.alarm.fired()
+		d.write(time.Now())
+	case *actor.Stopping:
+		for kind, g := range d.kinds {
+			d.line(kind, g)
+		}
+		d.alarm.cancel()
+		return
+	}
+	next := time.Time{}
+	for _, g := range d.kinds {
+		if !g.ends.IsZero() {
+			next = earlier(next, g.ends)
+		}
+	}
+	d.alarm.set(ctx, next, &tick{})
+}
+
+// take writes a piece of news, or gathers it.
+func (d *newsdesk) take(n news, now time.Time) {
+	switch n.kind {
+	case segmentFails:
+		d.failing[n.segment] = struct{}{}
+	case segmentRecovered, segmentQuiet:
+		delete(d.failing, n.segment)
+	}
+	if n.kind == segmentQuiet {
+		return
+	}
+	g := d.kinds[n.kind]
+	if g == nil {
+		g = &gathering{}
+		d.kinds[n.kind] = g
+	}
+	g.add(n)
+	if g.ends.IsZero() {
+		d.line(n.kind, g)
+		g.begin(now)
+	}
+}
+
+// add gathers a piece of news.
+func (g *gathering) add(n news) {
+	if g.count == 0 {
+		g.of, g.reason = map[audience.Segment]struct{}{}, map[string]int{}
+	}
+	if _, known := g.of[n.segment]; !known && len(g.news) < named {
+		g.news = append(g.news, n)
+	}
+	g.of[n.segment] = struct{}{}
+	g.count++
+	g.keys += n.keys
+	g.reason[n.reason]++
+	g.last = n
+}
+
+// begin begins a period.
+func (g *gathering) begin(now time.Time) {
+	if g.period = min(2*g.period, mostPeriod); g.period == 0 || now.Sub(g.ended) > forgetAfter {
+		g.period = leastPeriod
+	}
+	g.ends = now.Add(g.period)
+}
+
+// write writes what was gathered in periods that are over.
+func (d *newsdesk) write(now time.Time) {
+	for kind, g := range d.kinds {
+		if g.ends.IsZero() || g.ends.After(now) {
+			continue
+		}
+		g.ends, g.ended = time.Time{}, now
+		if g.count > 0 {
+			d.line(kind, g)
+			g.begin(now)
+		}
+	}
+}
+
+// line writes a line of all that was gathered, and drops it.
+func (d *newsdesk) line(kind newsKind, g *gathering) {
+	if g.count == 0 {
+		return
+	}
+	text := newsTexts[kind]
+	event := d.Logger.WithLevel(text.level)
+	if len(g.of) == 1 && kind != addressLimited {
+		d.one(event, g)
+	} else {
+		d.several(event, g)
+	}
+	if g.keys > 0 {
+		event.Int("keys", g.keys)
+	}
+	if kind == segmentFails || kind == segmentRecovered {
+		event.Int("failing", len(d.failing))
+	}
+	if len(g.of) == 1 {
+		event.Msg(text.one)
+	} else {
+		event.Msg(text.more)
+	}
+	g.news, g.of, g.reason, g.count, g.keys = nil, nil, nil, 0, 0
+}
+
+// one is a line of one segment or tenant, as it was the last time.
+func (d *newsdesk) one(event *zerolog.Event, g *gathering) {
+	n := g.last
+	d.naming(event, n.segment)
+	if n.reason != "" {
+		event.Str("reason", n.reason)
+	}
+	if n.status != 0 {
+		event.Int("status", n.status)
+	}
+	if n.cause != "" {
+		event.Str("cause", n.cause)
+	}
+	if !n.next.IsZero() {
+		event.Time("until", n.next)
+	}
+	if g.count > 1 {
+		event.Int("times", g.count)
+	}
+}
+
+// naming says who it is about.
+func (s *settings) naming(event *zerolog.Event, who audience.Segment) {
+	event.Stringer("tenant", who.Tenant)
+	if s.Name != nil {
+		if name := s.Name(who.Tenant); name != "" {
+			event.Str("name", name)
+		}
+	}
+	if who.Name != "" {
+		event.Str("environment", who.Environment).Str("segment", who.Name)
+	}
+}
+
+// several is a line of many, of which some are named.
+func (d *newsdesk) several(event *zerolog.Event, g *gathering) {
+	if until := g.last.next; g.last.kind == addressLimited {
+		event.Time("until", until).Int("times", g.count)
+		return
+	}
+	tenants := map[audience.TenantID]struct{}{}
+	segments := 0
+	for of := range g.of {
+		tenants[of.Tenant] = struct{}{}
+		if of.Name != "" {
+			segments++
+		}
+	}
+	if segments > 0 {
+		event.Int("segments", segments)
+	}
+	event.Int("tenants", len(tenants))
+	reasons := zerolog.Dict()
+	for _, reason := range slices.Sorted(maps.Keys(g.reason)) {
+		if reason != "" {
+			reasons.Int(reason, g.reason[reason])
+		}
+	}
+	event.Dict("reasons", reasons)
+	examples := zerolog.Arr()
+	for _, n := range g.news {
+		example := zerolog.Dict()
+		d.naming(example, n.segment)
+		examples.Dict(example)
+	}
+	event.Array("among", examples)
+}
+
+// newsOf is news of a call.
+func newsOf(kind newsKind, segment audience.Segment, o splitclient.Outcome, next time.Time) news {
+	return news{kind: kind, segment: segment, reason: string(o.Reason), status: o.Status, cause: o.Cause, next: next}
+}
