@@ -20,24 +20,28 @@
 // and whose turn it is and when in package pace; none of them knows actors, and
 // docs/segment-states.md draws the states. Keys that the journal alone has are read and
 // counted in reads.go, an operator's wishes are carried out in operator_segment.go, and
-// what a segment leaves behind when it sleeps is in survivor.go. All messages are in
+// what a segment leaves behind when it sleeps is in survivor.go; what an operator is
+// shown of one that is gone is in resting.go. Two actors stand beside the way of a key: the
+// newsdesk writes the log of what changes (news.go), the history keeps the last calls
+// (history.go). Where a key is now is found out in where.go. All messages are in
 // messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
 //
 // Who runs, what it alone may touch, and what feeds it:
 //
 //	registry  one actor        tenants' roster, records, turns, egress limiter, the unproven tenants with an
 //	                           actor and without, which tenants are proven, and paused
-//	          fed by           the door: accept, list, operate, inspect, surrender, regain,
+//	          fed by           the door: accept, list, operate, inspect, seek, surrender, regain,
 //	                           activate, drainAll, end;
-//	                           replay: activate, found;
+//	                           replay: activate, found, foundResting;
+//	                           the journal: rested;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
 //	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
-//	          fed by           registry: accept, activate, slot, operate, inspect, surrender, regain, rest, doze, drain,
+//	          fed by           registry: accept, activate, slot, operate, inspect, seek, rested, surrender, regain, rest, doze, drain,
 //	                           listTenant, end;
 //	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
-//	          fed by           tenant: accepted, activate, permit, recall, operate, inspect, surrenderSegment, regain, rest,
+//	          fed by           tenant: accepted, activate, permit, recall, operate, inspect, seek, surrenderSegment, regain, rest,
 //	                           doze, drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
@@ -52,7 +56,9 @@
 //
 //	accept     the change is durable; the caller of Relay.Accept waits
 //	operate    the wish is durable; operator.  recall: a segment holds no permit that it has not used
-//	inspect    the detail is written; operator
+//	inspect    the detail is written; operator.  seek: so it is whether a key is in flight
+//	callsOf    the calls are written; operator.  limitsOf: the limits are
+//	foundResting  the parked keys are counted; replay
 //	list       the tenants are asked; operator.  listTenant: a tenant's segments are listed
 //	surrender  the segments are told; operator.  surrenderSegment: a segment holds no key
 //	regain     the segments are told that the move is over; operator

@@ -71,14 +71,17 @@ func (s *segment) call(ctx actor.Context, chunk *batch.Chunk) {
 		s.metrics.flushLag.Observe(time.Since(s.readyAt).Seconds())
 	}
 	chunk.Attempts++
+	chunk.Call = s.nextCall()
 	s.standing.Call()
 
 	call := splitclient.Call{Token: s.token, Segment: s.name, Verb: chunk.Verb, Keys: chunk.Keys}
 	self, tenant, root := ctx.Self(), s.pid, ctx.ActorSystem().Root
+	number, attempt, began := chunk.Call, chunk.Attempts, time.Now()
 	s.calls.Add(1)
 	go func() {
 		defer s.calls.Done()
 		outcome := s.deliver(call)
+		s.remember(&called{segment: call.Segment, call: callOf(number, call, attempt, began, outcome)})
 		// First the segment, then the tenant: the next permit cannot overtake the
 		// outcome of this call.
 		root.Send(self, &flushed{chunk: chunk, outcome: outcome})
@@ -152,7 +155,7 @@ func (s *segment) delivered(chunk *batch.Chunk, now time.Time, send func(any)) {
 	s.recovers(segmentRecovered)
 	s.metrics.delivered[chunk.Verb].Add(float64(chunk.Keys.Len()))
 	settled, park := s.batch.Delivered()
-	s.settle(settled, chunk.NotAfter, send)
+	s.settle(settled, chunk.NotAfter, journal.Receipt{At: now, Verb: chunk.Verb, Call: chunk.Call}, send)
 	if s.standing.Delivered(chunk.Verb, now) {
 		s.segmentUnparked(now)
 		s.tell(news{kind: segmentUnparked, segment: s.name})

@@ -446,7 +446,7 @@ func (h *house) pendingKeys(segment audience.Segment) map[string]audience.Verb {
 func (h *house) refusedKeys() map[place]map[string]audience.Verb {
 	refused := map[place]map[string]audience.Verb{}
 	for _, at := range h.places() {
-		page, err := h.relay.Parked(context.Background(), h.segment(at), journal.Cursor{}, 1000)
+		page, err := h.relay.parked(context.Background(), h.segment(at), journal.Cursor{}, 1000)
 		h.must(err)
 		keys := h.pendingKeys(h.segment(at))
 		for _, entry := range page.Entries {

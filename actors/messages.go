@@ -64,6 +64,16 @@ type (
 		segment audience.Segment
 		detail  *SegmentDetail // is put here
 	}
+	// seek asks whether a key is in flight, of a segment that has an actor; answered with
+	// nothing of one that has none.
+	seek struct {
+		hidden[seek]
+		down
+		answer
+		segment audience.Segment
+		key     audience.Key
+		found   *keyInFlight // is put here
+	}
 	// surrender has the segments of a tenant give up their keys, to be moved to
 	// another tenant; answered when all of them have been told.
 	surrender struct {

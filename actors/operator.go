@@ -93,9 +93,7 @@ func (r *Relay) Inspect(ctx context.Context, segment audience.Segment) (SegmentD
 	return detail, nil
 }
 
-// Parked lists a segment's parked keys with their reasons: at most limit, after
-// the cursor.
-func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after journal.Cursor, limit int) (journal.ParkedPage, error) {
+func (r *Relay) parked(ctx context.Context, segment audience.Segment, after journal.Cursor, limit int) (journal.ParkedPage, error) {
 	page, err := reply(ctx, func(done func(journal.ParkedPage)) {
 		r.Journal.Parked(journal.ParkedQuery{Segment: segment, After: after, Limit: limit, Done: done})
 	})

@@ -122,7 +122,7 @@ func (s *segment) discardHeld(send func(any)) {
 	}
 	s.batch.Ground()
 	for _, verb := range []audience.Verb{audience.Add, audience.Delete} {
-		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.standing.NotAfter(), send)
+		s.settle(s.batch.Discard(verb, s.standing.Spared()), s.standing.NotAfter(), journal.Receipt{}, send)
 	}
 	if !s.batch.SeenAll(s.standing.LastPass()) {
 		return

@@ -78,7 +78,10 @@ type settings struct {
 	calls    sync.WaitGroup  // calls under way
 	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
 	desk     func(*news)     // where news goes; nil: nowhere
-	waits    pace.Waits      // of each tenant, after what Split answers
+	past     func(*called)   // where calls go that have ended; nil: nowhere
+
+	callNumber atomic.Uint64 // of the last call
+	waits      pace.Waits    // of each tenant, after what Split answers
 }
 
 func newSettings(ctx context.Context, o Options) *settings {
@@ -98,8 +101,10 @@ func newSettings(ctx context.Context, o Options) *settings {
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
-	return &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx,
+	s := &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx,
 		waits: pace.Waits{Most: o.MaxBackoff, Token: o.TokenBackoff, Probe: o.ProbeInterval, Random: o.Random}}
+	s.callNumber.Store(firstCall(time.Now()))
+	return s
 }
 
 // note tells of an event.

@@ -94,6 +94,12 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.admit(ctx)
 	case *operate:
 		r.operate(ctx, m)
+	case *seek:
+		if c := r.tenants.find(m.segment.Tenant); c != nil {
+			r.tenants.tell(ctx, c, m)
+		} else {
+			m.give(nil)
+		}
 	case *inspect:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *regain:

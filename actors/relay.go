@@ -47,6 +47,7 @@ type Relay struct {
 	system   *actor.ActorSystem
 	registry *actor.PID
 	newsdesk *actor.PID
+	history  *actor.PID
 
 	giveUp     context.CancelFunc // ends the calls under way
 	stopReplay context.CancelFunc
@@ -85,14 +86,22 @@ func Start(o Options) *Relay {
 	return r
 }
 
-// openDesk starts the actor that writes of what changes.
+// openDesk starts the actors that write of what changes, and keep the calls of the past.
 func (r *Relay) openDesk() {
-	desk := newNewsdesk(r.settings)
-	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return desk }, actor.WithGuardian(goOn)), "newsdesk")
+	desk, past := newNewsdesk(r.settings), newHistory()
+	r.newsdesk = r.spawnBeside("newsdesk", func() actor.Actor { return desk })
+	r.history = r.spawnBeside("history", func() actor.Actor { return past })
+	r.desk = func(n *news) { r.system.Root.Send(r.newsdesk, n) }
+	r.past = func(c *called) { r.system.Root.Send(r.history, c) }
+}
+
+// spawnBeside starts an actor that no change passes through.
+func (r *Relay) spawnBeside(name string, produce actor.Producer) *actor.PID {
+	pid, err := r.system.Root.SpawnNamed(actor.PropsFromProducer(produce, actor.WithGuardian(goOn)), name)
 	if err != nil {
-		panic(fmt.Sprintf("spawn newsdesk: %v", err)) // as with the registry
+		panic(fmt.Sprintf("spawn %s: %v", name, err)) // as with the registry
 	}
-	r.newsdesk, r.desk = pid, func(n *news) { r.system.Root.Send(pid, n) }
+	return pid
 }
 
 // spawn starts the registry's actor.
@@ -174,7 +183,7 @@ func (r *Relay) Stop(ctx context.Context) {
 	r.end()
 	r.calls.Wait()
 	_ = r.system.Root.PoisonFuture(r.newsdesk).Wait() // behind all that was told
-	if !r.system.IsStopped() { // a second Stop has nothing left to do
+	if !r.system.IsStopped() {                        // a second Stop has nothing left to do
 		r.system.Shutdown()
 	}
 }

@@ -248,7 +248,7 @@ func (s *scene) expectParked(want ...string) {
 
 func (s *scene) parked(token, name string, limit int) journal.ParkedPage {
 	s.Helper()
-	page, err := s.relay.Parked(context.Background(), s.segment(token, name), journal.Cursor{}, limit)
+	page, err := s.relay.parked(context.Background(), s.segment(token, name), journal.Cursor{}, limit)
 	s.must(err)
 	return page
 }

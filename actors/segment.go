@@ -83,6 +83,8 @@ func (s *segment) receive(ctx actor.Context) {
 			return
 		}
 		s.settled(m)
+	case *seek:
+		s.sought(m)
 	case *inspect, *surrenderSegment: // answered when there is an answer
 	case *regain:
 		s.regain()

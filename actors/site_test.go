@@ -48,7 +48,7 @@ func (s *site) prepare(split sandbox.Options, timeout time.Duration, through fun
 // open opens the journal.
 func (s *site) open() {
 	s.failing.Helper()
-	store, err := embedded.Open(embedded.Options{Dir: "journal", Memory: s.memory})
+	store, err := embedded.Open(embedded.Options{Dir: "journal", Memory: s.memory, ReceiptsMaxBytes: 1 << 20, ReceiptsMaxAge: 24 * time.Hour})
 	s.must(err)
 	s.store = store
 }

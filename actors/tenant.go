@@ -99,6 +99,12 @@ func (t *tenant) receive(ctx actor.Context) {
 		t.tick(ctx)
 	case *operate:
 		t.operate(ctx, m)
+	case *seek:
+		if c := t.segments.find(localNameOf(m.segment)); c != nil {
+			t.segments.tell(ctx, c, m)
+		} else {
+			m.give(nil)
+		}
 	case *inspect:
 		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
 	case *surrender:

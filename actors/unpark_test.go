@@ -35,7 +35,7 @@ func TestParkedKeysAreListedByPage(t *testing.T) {
 		if len(first.Entries) != 2 || !first.More {
 			s.Fatalf("%+v", first)
 		}
-		rest, err := s.relay.Parked(context.Background(), s.segment("token", "s"), first.Next, 2)
+		rest, err := s.relay.parked(context.Background(), s.segment("token", "s"), first.Next, 2)
 		s.must(err)
 		if len(rest.Entries) != 1 || rest.More || rest.Entries[0].Key.Text() != "3" {
 			s.Errorf("%+v", rest)

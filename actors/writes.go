@@ -11,13 +11,13 @@ import (
 
 // settle has the journal forget keys: Split took them, or an operator discards them.
 // But for park it is the one way that a key leaves the journal (I3). Keys that somebody
-// else changed since stay there.
-func (s *segment) settle(keys *audience.KeySet, notAfter journal.Version, send func(any)) {
+// else changed since stay there. receipt is zero for what was discarded.
+func (s *segment) settle(keys *audience.KeySet, notAfter journal.Version, receipt journal.Receipt, send func(any)) {
 	if keys.Len() == 0 {
 		return
 	}
 	s.standing.Settle()
-	s.Journal.Settle(journal.Settle{Segment: s.name, Selection: s.batch.Select(keys, notAfter), Done: s.tellSettled(send, false)})
+	s.Journal.Settle(journal.Settle{Segment: s.name, Selection: s.batch.Select(keys, notAfter), Receipt: receipt, Done: s.tellSettled(send, false)})
 }
 
 // park moves keys that Split refuses for good from pending to parked (I3).

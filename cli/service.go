@@ -83,6 +83,7 @@ func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err
 	}
 	s.journal, err = embedded.Open(embedded.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
 		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
+		ReceiptsMaxBytes: cfg.ReceiptsMaxBytes, ReceiptsMaxAge: cfg.ReceiptsMaxAge,
 		CacheBytes: room.Budget.Cache, MemTableBytes: room.Budget.MemTable, OpenTables: s.files.tables})
 	if err != nil {
 		return nil, err

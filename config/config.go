@@ -54,6 +54,8 @@ type Config struct {
 	MaxConnections             int // 0: as many as the limit of open files leaves
 	MaxConnectionsPerAddress   int // 0: no such limit
 	MinFreeDiskBytes           int64
+	ReceiptsMaxBytes           int64
+	ReceiptsMaxAge             time.Duration
 
 	Warnings []string // what works but should not stay so, one sentence each
 }

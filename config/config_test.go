@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", AdminOpenMetrics: true, LogLevel: "info", LogFormat: "auto", TLSKeyExchange: "any",
 		SplitTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second, IdleTimeout: 10 * time.Minute, MaxBodyBytes: 32 << 20, MaxKeysPerPost: 1_000_000,
 		MaxConcurrentCalls: 64, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10, MaxRequestsInFlight: 4096,
-		MaxBytesInFlight: 256 << 20, MinFreeDiskBytes: 512 << 20,
+		MaxBytesInFlight: 256 << 20, MinFreeDiskBytes: 512 << 20, ReceiptsMaxBytes: 512 << 20, ReceiptsMaxAge: 7 * 24 * time.Hour,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -43,6 +43,8 @@ var table = []key{
 	whole("maxBytesInFlight", "268435456", 1024, 1<<40, "bytes that requests hold at once, as bodies or as keys; beyond it 503", func(c *Config) *int64 { return &c.MaxBytesInFlight }),
 	whole("maxConnections", "0", 0, 1_000_000, "connections to the HTTPS port at once; 0: what the limit of open files leaves, at most 4096", func(c *Config) *int { return &c.MaxConnections }),
 	whole("maxConnectionsPerAddress", "0", 0, 1_000_000, "the same from one address; 0: no such limit", func(c *Config) *int { return &c.MaxConnectionsPerAddress }),
+	whole("receiptsMaxBytes", "536870912", 0, 1<<50, "bytes of the receipts of deliveries, which tell when a key was delivered; 0: none are kept", func(c *Config) *int64 { return &c.ReceiptsMaxBytes }),
+	duration("receiptsMaxAge", "604800", 0, 366*24*time.Hour, "how long receipts are kept; 0: none are", func(c *Config) *time.Duration { return &c.ReceiptsMaxAge }),
 	whole("minFreeDiskBytes", "536870912", 0, 1<<50, "free disk space in bytes under which requests get 503; the journal keeps what it needs itself in any case", func(c *Config) *int64 { return &c.MinFreeDiskBytes }),
 }
 

@@ -38,6 +38,8 @@ type answer struct {
 	body   speech // what the body says of success
 	text   string // the body's own words, cleaned, not cut
 
+	transaction string // Split's own id of the call, cleaned and cut
+
 	limits     Limits
 	retryAfter time.Duration // negative: not said
 	odd        oddities
@@ -57,6 +59,7 @@ func read(res *http.Response, call Call) (*answer, error) {
 	a.readLimits(res.Header)
 	if !a.markup {
 		a.text = clean(words(body), call.Token.Reveal())
+		a.transaction = cut(clean(transactionOf(body), call.Token.Reveal()))
 	}
 	return a, err
 }
@@ -108,6 +111,14 @@ func words(body []byte) string {
 		return ""
 	}
 	return string(body)
+}
+
+// transactionOf is Split's own id of the call, which its answers have beside the message.
+func transactionOf(body []byte) string {
+	var said struct{ TransactionID any }
+	_ = json.Unmarshal(body, &said) // what is no JSON has none
+	id, _ := said.TransactionID.(string)
+	return id
 }
 
 // clean makes a text fit for one line of an operator's page: no control or

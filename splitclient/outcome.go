@@ -56,7 +56,10 @@ type Outcome struct {
 	// such answer to the next. DoubtfulIP says the same of DelayIP.
 	Doubtful, DoubtfulIP bool
 
-	Status  int    // of HTTP; 0: there was no answer
+	Status int // of HTTP; 0: there was no answer
+	// Transaction is Split's own id of the call, for its support; "": the answer has none.
+	Transaction string
+
 	Limits  Limits // what the answer said of the rate limits, on any answer
 	Message string // the answer's own words, cleaned and cut; may name a key, so it is never logged
 	Cause   string // why no connection came about, in the transport's words; names no key and no token, may be logged

@@ -79,7 +79,7 @@ func judge(a *answer) Outcome {
 			break
 		}
 	}
-	out.Status, out.Limits, out.Message, out.Cause = a.status, a.limits, cut(a.text), a.cause
+	out.Status, out.Transaction, out.Limits, out.Message, out.Cause = a.status, a.transaction, a.limits, cut(a.text), a.cause
 	if out.Kind == Throttled {
 		out.Delay, out.Doubtful = a.delay()
 	}

@@ -1,6 +1,9 @@
 package status
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // KeyState is where a key is.
 type KeyState string
@@ -37,4 +40,42 @@ type Whereabouts struct {
 	Back      time.Time  `json:"back,omitzero"`  // deliveries are known from then on; zero: none are
 	Next      string     `json:"next,omitempty"` // cursor of the next page; "": that was all
 	Sentence  string     `json:"sentence"`       // of the whole; where nothing was seen it says how far back that goes
+}
+
+// SightingSentence says where a key is in one segment, and what comes next.
+func SightingSentence(s Sighting, now time.Time) string {
+	at := since(s.At, now)
+	switch s.State {
+	case KeyPending:
+		return fmt.Sprintf("Pending%s: Split has not been told to %s it.", at, s.Verb)
+	case KeyInFlight:
+		return fmt.Sprintf("In flight, in call %d: to %s it.", s.Call, s.Verb)
+	case KeyParked:
+		return fmt.Sprintf("Parked%s%s: Split refused to %s it. Retry or discard it.", at, inBrackets(s.Reason), s.Verb)
+	case KeyDelivered:
+		return fmt.Sprintf("Delivered at %s (%s ago), in call %d: %s.", Clock(s.At, now), Span(now.Sub(s.At)), s.Call, s.Verb)
+	}
+	return "Not seen."
+}
+
+// WhereSentence sums up what was found. first says that the page is the first one of a
+// search: a later one cannot say that a key was not seen.
+func WhereSentence(w Whereabouts, first bool, now time.Time) string {
+	back := "; what was delivered before is not known"
+	if w.Back.IsZero() {
+		back = "; what was delivered is not known, as no receipts are kept"
+	}
+	switch n := len(w.Sightings); {
+	case n > 0 && n == 1:
+		return "Seen in 1 place."
+	case n > 0:
+		return fmt.Sprintf("Seen in %s places.", Number(n))
+	case w.Next != "":
+		return "Not seen so far; the search is not at its end."
+	case !first:
+		return "Nothing more was seen."
+	case w.Back.IsZero():
+		return "Not seen: it is neither pending nor parked" + back + "."
+	}
+	return fmt.Sprintf("Not seen since %s: it is neither pending nor parked%s.", Clock(w.Back, now), back)
 }

@@ -53,6 +53,7 @@ type Chunk struct {
 	Keys     *audience.KeySet
 	NotAfter journal.Version // the batch's Accepted when it was cut: what to Select its keys with
 	Attempts int             // calls made with it so far; the caller counts them
+	Call     uint64          // the number of the last one; the caller gives it
 }
 
 // New makes an empty batch. A call carries at most maxChunk keys (I5), and fewer once

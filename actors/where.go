@@ -1,0 +1,164 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"audiences/audience"
+	"audiences/journal"
+	"audiences/status"
+)
+
+// This is what an operator asks of one segment, and of one key.
+
+func sortBudgets(all []status.Budget) {
+	slices.SortFunc(all, func(a, b status.Budget) int { return cmp.Compare(a.Tenant, b.Tenant) })
+}
+
+// oldestOf is how many pending keys Segment looks at to find the oldest one.
+const oldestOf = 1000
+
+// Segment is one segment with its last calls. It activates the segment, but makes none:
+// one that neither the journal nor an actor knows is status.ErrUnknown.
+func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status.Detail, err error) {
+	defer r.caught(&err)
+	views, err := r.views(ctx, segment)
+	if err == nil {
+		_, err = r.lookAtOne(ctx, segment, views)
+	}
+	if err != nil {
+		return d, err
+	}
+	inner, err := r.Inspect(ctx, segment)
+	if err != nil {
+		return d, err
+	}
+	asked, err := r.list(ctx, segment)
+	if err != nil {
+		return d, err
+	}
+	now, gate := time.Now(), status.TenantGate{}
+	for _, l := range asked.all() {
+		gate = l.gate
+	}
+	tenant := describe(segment.Tenant, gate, asked.address, []SegmentView{inner.SegmentView}, now)
+	d = status.Detail{
+		Tenant: tenant.Tenant, Segment: tenant.Segments[0],
+		Adds: inner.Adds, Deletes: inner.Deletes, Stored: inner.Stored,
+		Due: inner.Due, RepeatAt: inner.RepeatAt, ProbeAt: inner.ProbeAt, LastReason: string(inner.LastReason),
+	}
+	if d.Oldest, err = r.oldest(ctx, segment); err != nil {
+		return d, err
+	}
+	d.Calls, err = r.calls20(ctx, segment)
+	return d, err
+}
+
+// oldest is when the oldest of the segment's first pending keys was accepted, as far as
+// the journal knows; zero: it does not, or none is pending.
+func (r *Relay) oldest(ctx context.Context, segment audience.Segment) (oldest time.Time, err error) {
+	page, err := reply(ctx, func(done func(journal.Page)) {
+		r.Journal.Load(journal.Load{Segment: segment, Limit: oldestOf, Done: done})
+	})
+	if err = errors.Join(err, page.Err); err != nil {
+		return oldest, fmt.Errorf("read pending keys: %w", err)
+	}
+	for _, e := range page.Entries {
+		if at, ok := r.Journal.Since(e.Version); ok && (oldest.IsZero() || at.Before(oldest)) {
+			oldest = at
+		}
+	}
+	return oldest, nil
+}
+
+// Parked lists a segment's parked keys with their reasons: at most limit, after the
+// cursor that an earlier page ended with, or from the start with "".
+func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after string, limit int) (listed status.ParkedPage, err error) {
+	defer r.caught(&err)
+	var cursor journal.Cursor
+	if after != "" {
+		if cursor, err = journal.ParseCursor(after); err != nil {
+			return listed, fmt.Errorf("%w: %w", status.ErrImpossible, err)
+		}
+	}
+	page, err := r.parked(ctx, segment, cursor, limit)
+	if err != nil {
+		return listed, err
+	}
+	for _, e := range page.Entries {
+		listed.Keys = append(listed.Keys, status.ParkedKey{Key: e.Key, Verb: e.Verb.String(), Reason: e.Refusal.Reason, Message: e.Refusal.Message, At: e.Refusal.At})
+	}
+	if page.More {
+		listed.Next = page.Next.Text()
+	}
+	return listed, nil
+}
+
+// Where looks for a key: in one segment, with a Tenant alone in all of its segments, with
+// the zero Segment in all. What is pending or parked comes first, then the deliveries.
+// after is what an earlier page ended with. One page is a bounded work, and may be empty
+// and have more behind it.
+func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (w status.Whereabouts, err error) {
+	defer r.caught(&err)
+	find := journal.Find{Tenant: in.Tenant, Key: key, After: journal.FindCursor(after)}
+	if in.Name != "" {
+		find.Segment = in
+	}
+	found, err := reply(ctx, func(done func(journal.Found)) {
+		find.Done = done
+		r.Journal.Find(find)
+	})
+	if err = errors.Join(err, found.Err); err != nil {
+		return w, fmt.Errorf("look for a key: %w", err)
+	}
+	now := time.Now()
+	for _, seen := range found.Sightings {
+		sighting := sightingOf(seen)
+		if seen.State == journal.Pending {
+			var flight keyInFlight
+			err := r.ask(ctx, func(a answer) any {
+				return &seek{answer: a, segment: seen.Segment, key: key, found: &flight}
+			})
+			if err != nil {
+				return w, fmt.Errorf("look for a key: %w", err)
+			}
+			if flight.call != 0 {
+				sighting.State, sighting.Call = status.KeyInFlight, flight.call
+			}
+		}
+		sighting.Sentence = status.SightingSentence(sighting, now)
+		w.Sightings = append(w.Sightings, sighting)
+	}
+	w.Back = found.Since
+	if found.More {
+		w.Next = string(found.Next)
+	}
+	w.Sentence = status.WhereSentence(w, after == "", now)
+	return w, nil
+}
+
+var keyStates = map[journal.KeyState]status.KeyState{
+	journal.Pending: status.KeyPending, journal.Parked: status.KeyParked, journal.Delivered: status.KeyDelivered,
+}
+
+func sightingOf(s journal.Sighting) status.Sighting {
+	return status.Sighting{
+		Tenant: s.Segment.Tenant.String(), Workspace: s.Segment.Workspace, Environment: s.Segment.Environment, TrafficType: s.Segment.TrafficType, Segment: s.Segment.Name,
+		State: keyStates[s.State], Verb: s.Verb.String(), At: s.At, Call: s.Call, Reason: s.Refusal.Reason, Message: s.Refusal.Message,
+	}
+}
+
+// keyInFlight is the call that a key is in, or that is to be repeated with it; 0: none.
+type keyInFlight struct{ call uint64 }
+
+// sought answers whether a key is in flight.
+func (s *segment) sought(m *seek) {
+	if flight := s.batch.Flight(); flight != nil && flight.Keys.Has(m.key) {
+		m.found.call = flight.Call
+	}
+	m.give(nil)
+}

@@ -1,0 +1,127 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"audiences/audience"
+	"audiences/sandbox"
+	"audiences/status"
+)
+
+// where is what the relay says of a key in segment s of token: state, verb, and when, as
+// seconds since the scene began.
+func (s *scene) where(key string) string {
+	s.Helper()
+	k, err := audience.ParseKey(key)
+	s.must(err)
+	w, err := s.relay.Where(context.Background(), s.segment("token", "s"), k, "")
+	s.must(err)
+	said := []string{}
+	for _, seen := range w.Sightings {
+		line := fmt.Sprintf("%s %s %.0f", seen.State, seen.Verb, seen.At.Sub(s.began).Seconds())
+		if seen.State == status.KeyInFlight {
+			line = fmt.Sprintf("%s %s", seen.State, seen.Verb)
+		}
+		if seen.Reason != "" {
+			line += " " + seen.Reason
+		}
+		if (seen.Call != 0) != (seen.State == status.KeyDelivered || seen.State == status.KeyInFlight) || seen.Sentence == "" {
+			s.Errorf("%+v", seen)
+		}
+		said = append(said, line)
+	}
+	if len(said) == 0 {
+		return w.Sentence
+	}
+	return strings.Join(said, "; ")
+}
+
+func (s *scene) expectWhere(key, want string) {
+	s.Helper()
+	if got := s.where(key); got != want {
+		s.Errorf("%v: key %s: %s, want %s", time.Since(s.began), key, got, want)
+	}
+}
+
+// TestWhere: where a key is on each station of its way, and what became of it, also after
+// a restart; a negative answer says how far back it goes.
+func TestWhere(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		s.expectWhere("1", "pending add 0")
+		s.expectWhere("9", "Not seen since 00:00:00: it is neither pending nor parked; what was delivered before is not known.")
+		hang := s.split.Fault(sandbox.Rule{Kind: sandbox.Hang})
+		s.at(11 * time.Second)
+		s.expectWhere("1", "in_flight add")
+		hang()
+		s.at(15 * time.Second)
+		s.expectWhere("1", "delivered add 11")
+		bad := s.split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "2"})
+		s.add("2 3")
+		s.at(time.Minute)
+		s.expectWhere("2", "parked add 25 bad_request")
+		bad()
+		s.remove("1")
+		s.expectWhere("1", "pending delete 60; delivered add 11")
+		s.at(2 * time.Minute)
+		s.restart()
+		s.expectWhere("1", "delivered delete 70; delivered add 11")
+		s.expectWhere("2", "parked add 25 bad_request")
+		s.expectWhere("3", "delivered add 25")
+	})
+}
+
+// TestSegmentDetail: what an operator is told of one segment, its last calls among it.
+func TestSegmentDetail(t *testing.T) {
+	limits := sandbox.Limits{Org: sandbox.Limit{Calls: 100, Window: time.Minute}, HeadersOnSuccess: true}
+	play(t, sandbox.Options{Limits: limits}, Options{}, func(s *scene) {
+		_, err := s.relay.Segment(context.Background(), s.segment("token", "s"))
+		if !errors.Is(err, status.ErrUnknown) {
+			s.Errorf("a tenant that nobody knows: %v", err)
+		}
+		for i := range 22 {
+			s.add(fmt.Sprint(i))
+			s.at(time.Duration(i+1) * 15 * time.Second)
+		}
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503})
+		s.add("100 101")
+		s.at(340*time.Second + time.Millisecond)
+		d, err := s.relay.Segment(context.Background(), s.segment("token", "s"))
+		s.must(err)
+		if d.State != status.Repeating || d.Pending != 2 || d.Adds != 2 || d.LastReason != "server_error" || d.Oldest.Sub(s.began) != 330*time.Second || len(d.Calls) != 20 {
+			s.Errorf("%+v", d)
+		}
+		last, before := d.Calls[0], d.Calls[1]
+		if last.Status != 503 || last.Keys != 2 || last.Reason != "server_error" || last.Attempt != 1 || last.Transaction == "" || last.At.Sub(s.began) != 340*time.Second || last.Verb != "add" {
+			s.Errorf("%+v", last)
+		}
+		if before.Status != 200 || before.Reason != "delivered" || !before.Organisation.Known || before.Number >= last.Number {
+			s.Errorf("%+v", before)
+		}
+		if _, err := s.relay.Segment(context.Background(), s.segment("token", "other")); !errors.Is(err, status.ErrUnknown) {
+			s.Errorf("a segment that nobody knows: %v", err)
+		}
+		budgets, err := s.relay.Budgets(context.Background())
+		s.must(err)
+		if len(budgets) != 2 || budgets[1].Tenant != s.tenant("token").ID.String() || !budgets[1].Known || budgets[0].Known {
+			s.Errorf("%+v", budgets)
+		}
+	})
+}
+
+// TestRecentForgets who was put longest ago.
+func TestRecentForgets(t *testing.T) {
+	r := newRecent[int, string](2)
+	r.put(1, "a")
+	r.put(2, "b")
+	r.put(1, "c")
+	r.put(3, "d")
+	if all := r.all(); len(all) != 2 || all[1] != "c" || all[3] != "d" || r.order.Len() != 2 {
+		t.Error(all)
+	}
+}
