@@ -49,9 +49,10 @@ type house struct {
 	poisoned        bool
 	cure            func()
 	poisonVerb      map[place]audience.Verb
-	diary           []string // what the test did, for the story of a failure
-	countsFail      bool     // the journal may fail to count
-	refusedKeysOnce bool     // a fault was on that refuses keys that are sound
+	givenUp         map[placedKey]bool // by an operator, and not accepted since
+	countsFail      bool               // the journal may fail to count
+	diary           []string           // what the test did, for the story of a failure
+	refusedKeysOnce bool               // a fault was on that refuses keys that are sound
 }
 
 // place is a segment as Split has it, whatever token is in use.
@@ -106,7 +107,7 @@ func (a *allowed) has(t sandbox.Target, verb audience.Verb, key string) bool {
 func newHouse(t *rapid.T) *house {
 	seed := rapid.Uint64().Draw(t, "seed")
 	h := &house{site: site{failing: t}, t: t, random: rand.New(rand.NewPCG(seed, 1)),
-		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{},
+		current: map[string]audience.Tenant{}, model: map[place]map[string]bool{}, poisonVerb: map[place]audience.Verb{}, givenUp: map[placedKey]bool{},
 		allowed: allowed{changes: map[string]bool{}}, order: order{of: map[string][]int{}}}
 	h.idle = rapid.SampledFrom([]time.Duration{time.Minute, houseFlush, houseFlush - 1, houseFlush + 1, houseFlush / 2}).Draw(t, "idle")
 	h.timeout = rapid.SampledFrom([]time.Duration{5 * time.Second, houseFlush, 15 * time.Second}).Draw(t, "timeout")
@@ -222,6 +223,7 @@ func (h *house) replay(c change) {
 	h.note("accepted %v", c)
 	for _, key := range c.keys {
 		delete(h.unseen, placedKey{c.place, key})
+		delete(h.givenUp, placedKey{c.place, key})
 		if c.verb == audience.Add {
 			h.model[c.place][key] = true
 		} else {
@@ -446,20 +448,28 @@ func (h *house) pendingKeys(segment audience.Segment) map[string]audience.Verb {
 func (h *house) refusedKeys() map[place]map[string]audience.Verb {
 	refused := map[place]map[string]audience.Verb{}
 	for _, at := range h.places() {
-		page, err := h.relay.parked(context.Background(), h.segment(at), journal.Cursor{}, 1000)
-		h.must(err)
-		keys := h.pendingKeys(h.segment(at))
-		for _, entry := range page.Entries {
-			if _, twice := keys[entry.Key.Text()]; twice {
+		parked, keys := h.parkedKeys(at), h.pendingKeys(h.segment(at))
+		for key, verb := range parked {
+			if _, twice := keys[key]; twice {
 				h.t.Errorf("%v: a key is parked and pending", at)
 			}
-			keys[entry.Key.Text()] = entry.Verb
+			keys[key] = verb
 		}
 		if len(keys) > 0 {
 			refused[at] = keys
 		}
 	}
 	return refused
+}
+
+func (h *house) parkedKeys(at place) map[string]audience.Verb {
+	page, err := h.relay.parked(context.Background(), h.segment(at), journal.Cursor{}, 1000)
+	h.must(err)
+	keys := map[string]audience.Verb{}
+	for _, entry := range page.Entries {
+		keys[entry.Key.Text()] = entry.Verb
+	}
+	return keys
 }
 
 func (h *house) close() {

@@ -47,6 +47,8 @@ func TestModel(t *testing.T) {
 				"heal":    func(*rapid.T) { h.heal() },
 				"crash":   func(*rapid.T) { h.crash() },
 				"operate": func(t *rapid.T) { h.drawOperation(t) },
+				"discard": func(t *rapid.T) { h.discard(h.drawPlace(t), rapid.Bool().Draw(t, "tenant")) },
+				"try":     func(t *rapid.T) { h.drawTrial(t) },
 				"rotate":  func(t *rapid.T) { h.rotate(t, rapid.SampledFrom(houseOrganisations).Draw(t, "organisation")) },
 			})
 			h.rest()
@@ -73,12 +75,39 @@ func (h *house) drawOperation(t *rapid.T) {
 	if op == status.Pause && rapid.Bool().Draw(t, "until") {
 		until = time.Now().Add(time.Minute)
 	}
-	at := h.drawPlace(t)
-	if op != status.Retry && rapid.Bool().Draw(t, "tenant") {
-		h.operate(at, true, op, until)
-		return
+	h.operate(h.drawPlace(t), rapid.Bool().Draw(t, "tenant"), op, until)
+}
+
+// drawTrial is a dry run, of which the model is told nothing: it changes nothing.
+func (h *house) drawTrial(t *rapid.T) {
+	op := rapid.SampledFrom([]status.Remedy{status.Pause, status.Resume, status.Flush, status.Retry, status.Discard}).Draw(t, "op")
+	w := h.wish(h.drawPlace(t), rapid.Bool().Draw(t, "tenant"), op, time.Time{})
+	w.DryRun = true
+	h.note("try %v of %v", op, w.Segment)
+	h.must(h.ask(func(ctx context.Context) error {
+		_, err := h.relay.Remedy(ctx, w)
+		return err
+	}))
+}
+
+// discard gives up what may be discarded: until it is accepted again nobody knows whether
+// Split has it.
+func (h *house) discard(at place, whole bool) {
+	for _, of := range h.places() {
+		if of != at && !(whole && of.organisation == at.organisation) {
+			continue
+		}
+		// A key may be parked at this very moment: the pending ones are listed first.
+		keys := h.pendingKeys(h.segment(of))
+		maps.Copy(keys, h.parkedKeys(of))
+		for key := range keys {
+			h.givenUp[placedKey{of, key}] = true
+			if key == poisonKey {
+				delete(h.poisonVerb, of)
+			}
+		}
 	}
-	h.operate(at, false, op, until)
+	h.operate(at, whole, status.Discard, time.Time{})
 }
 
 // drawFault makes Split misbehave for some calls or some time.
@@ -180,7 +209,7 @@ func (h *house) compare(refused map[place]map[string]audience.Verb) {
 	for _, at := range h.places() {
 		want := slices.Sorted(maps.Keys(h.model[at]))
 		has := h.split.Members(at.organisation, "env", at.name)
-		isRefused := func(key string) bool { return refused[at][key] != 0 }
+		isRefused := func(key string) bool { return refused[at][key] != 0 || h.givenUp[placedKey{at, key}] }
 		want, has = slices.DeleteFunc(want, isRefused), slices.DeleteFunc(slices.Clone(has), isRefused)
 		if !slices.Equal(has, want) {
 			for _, key := range append(has, want...) {

@@ -185,7 +185,7 @@ func (h *house) drawRacer(t *rapid.T) racer {
 		return racer{"trap", func() error { h.faulty.traps[m].set(0, 1, fails && m.answers()); return nil }}
 	}
 	op := rapid.SampledFrom([]status.Remedy{status.Pause, status.Resume, status.Flush, status.Retry}).Draw(t, "op")
-	whole := op != status.Retry && rapid.Bool().Draw(t, "tenant")
+	whole := rapid.Bool().Draw(t, "tenant")
 	return racer{fmt.Sprint("operate", op, whole), func() error {
 		return h.ask(func(ctx context.Context) error {
 			until := time.Now().Add(time.Minute)
