@@ -42,4 +42,5 @@ type Event struct {
 	Reason      string    `json:"reason,omitempty"` // as in docs/metrics.md
 	Status      int       `json:"status,omitempty"` // of HTTP, where Split answered
 	Sentence    string    `json:"sentence"`         // all of it in words, see EventSentence
+	Name        string    `json:"name,omitempty"`   // of the tenant, see tenantNames; "": nothing
 }

@@ -1,6 +1,10 @@
 package status
 
-import "time"
+import (
+	"time"
+
+	"audiences/audience"
+)
 
 // Segment is one segment of a tenant.
 type Segment struct {
@@ -23,6 +27,8 @@ type Tenant struct {
 	Sentence string        `json:"sentence"`
 	States   map[State]int `json:"states"` // how many segments are in each state
 	Segments []Segment     `json:"segments,omitempty"`
+	// ID is the tenant's own; people and programs are shown the fingerprint.
+	ID audience.TenantID `json:"-"`
 }
 
 // NewTenant sums up what its segments say.
