@@ -20,6 +20,7 @@ import (
 	"audiences/api/admin"
 	"audiences/api/admin/access"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/journal/embedded"
@@ -129,6 +130,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
 		MaxKeysInMemory:            room.Budget.KeysInMemory,
 		MaxActivating:              room.Budget.Pages,
+		Name:                       func(id audience.TenantID) string { return cfg.TenantNames[id.String()] },
 		Logger:                     s.logger,
 		Registerer:                 registry,
 	})
@@ -170,6 +172,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		},
 		Gatherer:       registry,
 		Relay:          served{s.relay},
+		Names:          s.cfg.TenantNames,
 		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},
 		ClosedMetrics:  !s.cfg.AdminOpenMetrics,
