@@ -141,14 +141,14 @@ func (f *fakeRelay) Note(_ context.Context, event status.Event) error {
 
 func (f *fakeRelay) Remedy(_ context.Context, wish status.Wish) (status.Effect, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.wishes = append(f.wishes, wish)
+	f.mu.Unlock()
 	if f.refuse != nil {
 		if err := f.refuse(wish); err != nil {
 			return status.Effect{}, err
 		}
 	}
-	return status.Effect{Segments: 1, Keys: 10, DryRun: wish.DryRun, Until: wish.Until, Sentence: "It is done."}, f.fail
+	return status.Effect{Segments: 1, Keys: 10, DryRun: wish.DryRun, Until: wish.Until, Sentence: "It is done."}, f.answer()
 }
 
 // local serves a relay to everybody on this machine.

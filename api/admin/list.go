@@ -35,14 +35,15 @@ type place struct {
 	Segment     string       `json:"se,omitempty"`
 	Workspace   string       `json:"wo,omitempty"`
 	TrafficType string       `json:"tr,omitempty"`
+	rank        int          // of State
 }
 
 func placeOfTenant(t *status.Tenant) place {
-	return place{State: t.State, Pending: t.Pending, Parked: t.Parked, Since: t.Since.Round(0), Name: t.Name, Tenant: t.Tenant}
+	return place{State: t.State, rank: t.State.Rank(), Pending: t.Pending, Parked: t.Parked, Since: t.Since.Round(0), Name: t.Name, Tenant: t.Tenant}
 }
 
 func placeOfSegment(s *ListedSegment) place {
-	return place{State: s.State, Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.Name, Tenant: s.Tenant,
+	return place{State: s.State, rank: s.State.Rank(), Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.Name, Tenant: s.Tenant,
 		Environment: s.Environment, Segment: s.Segment.Segment, Workspace: s.Workspace, TrafficType: s.TrafficType}
 }
 
@@ -56,7 +57,7 @@ type order struct {
 // orders are the ways to sort, the usual one first.
 var orders = []order{
 	{"state", false, func(a, b *place) int {
-		return cmp.Or(cmp.Compare(a.State.Rank(), b.State.Rank()), cmp.Compare(b.Pending, a.Pending))
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.Pending, a.Pending))
 	}},
 	{"pending", true, func(a, b *place) int { return cmp.Compare(a.Pending, b.Pending) }},
 	{"parked", true, func(a, b *place) int { return cmp.Compare(a.Parked, b.Parked) }},
@@ -152,6 +153,7 @@ func (w window) goOn(cursor string) (window, error) {
 		return w, bad("the cursor is one of a list in another order")
 	}
 	w.After = from.After
+	w.After.rank = w.After.State.Rank()
 	return w, nil
 }
 
@@ -160,12 +162,13 @@ func (w window) cursor() string {
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func (w window) compare(a, b *place) int {
-	at := slices.IndexFunc(orders, func(o order) bool { return o.name == w.Sort })
+// comparison is that of the window's order.
+func (w window) comparison() func(a, b *place) int {
+	compare := orders[slices.IndexFunc(orders, func(o order) bool { return o.name == w.Sort })].compare
 	if w.Order == "desc" {
-		return cmp.Or(orders[at].compare(b, a), compareNames(a, b))
+		return func(a, b *place) int { return cmp.Or(compare(b, a), compareNames(a, b)) }
 	}
-	return cmp.Or(orders[at].compare(a, b), compareNames(a, b))
+	return func(a, b *place) int { return cmp.Or(compare(a, b), compareNames(a, b)) }
 }
 
 // table is the rows of a list. It is sorted once for each order that is asked for.
@@ -183,18 +186,16 @@ func (t *table[T]) in(w window) []*T {
 	if sorted, made := t.sorted[key]; made {
 		return sorted
 	}
-	type placed struct {
-		at  place
-		row *T
-	}
-	all := make([]placed, len(t.rows))
+	places := make([]place, len(t.rows))
+	order := make([]int, len(t.rows))
 	for i := range t.rows {
-		all[i] = placed{t.place(&t.rows[i]), &t.rows[i]}
+		places[i], order[i] = t.place(&t.rows[i]), i
 	}
-	slices.SortFunc(all, func(a, b placed) int { return w.compare(&a.at, &b.at) })
-	sorted := make([]*T, len(all))
-	for i := range all {
-		sorted[i] = all[i].row
+	compare := w.comparison()
+	slices.SortFunc(order, func(a, b int) int { return compare(&places[a], &places[b]) })
+	sorted := make([]*T, len(order))
+	for i, at := range order {
+		sorted[i] = &t.rows[at]
 	}
 	if t.sorted == nil {
 		t.sorted = map[[2]string][]*T{}
@@ -206,25 +207,28 @@ func (t *table[T]) in(w window) []*T {
 // page is what a window shows of the rows that match, how many match in all, and the
 // cursor of the next page; "": there is none.
 func (t *table[T]) page(w window, matches func(*T) bool) (rows []T, matching int, next string) {
+	sorted, from := t.in(w), 0
+	if compare := w.comparison(); w.After != nil {
+		from, _ = slices.BinarySearchFunc(sorted, w.After, func(row *T, after *place) int {
+			at := t.place(row)
+			return cmp.Or(compare(&at, after), -1) // the one behind it
+		})
+	}
 	rows = []T{}
-	var last place
-	more := false
-	for _, row := range t.in(w) {
+	var last *T
+	for i, row := range sorted {
 		if !matches(row) {
 			continue
 		}
 		matching++
-		at := t.place(row)
 		switch {
-		case more || w.After != nil && w.compare(&at, w.After) <= 0:
-		case len(rows) == w.limit:
-			more = true
-		default:
-			rows, last = append(rows, *row), at
+		case i < from:
+		case len(rows) < w.limit:
+			rows, last = append(rows, *row), row
+		case next == "":
+			at := t.place(last)
+			next = window{Sort: w.Sort, Order: w.Order, After: &at}.cursor()
 		}
-	}
-	if more {
-		next = window{Sort: w.Sort, Order: w.Order, After: &last}.cursor()
 	}
 	return rows, matching, next
 }

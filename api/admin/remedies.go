@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
@@ -48,6 +49,9 @@ const (
 	// bulkWorkers is how many remedies of a filter are under way at once: each waits
 	// for the disk, which takes what waits in one go.
 	bulkWorkers = 16
+	// longestBulk is how long the remedies of a filter may take, so that the answer still
+	// finds its way before the server's write timeout.
+	longestBulk = 50 * time.Second
 )
 
 // remedy carries out one of the remedies.
@@ -142,8 +146,11 @@ func (s *snapshot) matching(f Filter) (found []audience.Segment) {
 }
 
 // bulk carries out a wish for each of many segments. One that it does not concern is
-// left out. It stops early only when who asked goes away.
+// left out. It stops early when who asked goes away, or at longestBulk; what is done
+// then stays done.
 func (s *Server) bulk(ctx context.Context, wish status.Wish, segments []audience.Segment) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, longestBulk)
+	defer cancel()
 	sum := RemedyAnswer{Effect: status.Effect{DryRun: wish.DryRun, Until: wish.Until}}
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -169,7 +176,10 @@ func (s *Server) bulk(ctx context.Context, wish status.Wish, segments []audience
 	close(next)
 	workers.Wait()
 	sum.Sentence = status.SumSentence(wish.Remedy, sum.Effect, sum.Failures)
-	return sum, ctx.Err()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("stopped after %s: %w; what was done stays done, so ask again for the rest", status.SumSentence(wish.Remedy, sum.Effect, sum.Failures), ctx.Err())
+	}
+	return sum, nil
 }
 
 func (a *RemedyAnswer) count(in audience.Segment, effect status.Effect, err error) {

@@ -148,6 +148,18 @@ func TestBulkEndsWithItsCaller(t *testing.T) {
 	}
 }
 
+// TestBulkThatTakesTooLong says what was done.
+func TestBulkThatTakesTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := busy()
+		relay.refuse = func(status.Wish) error { time.Sleep(longestBulk + time.Second); return nil }
+		code, text := call(t, local(relay), http.MethodPost, apiPath+"/remedies/flush", `{"filter":{"tenant":"aa"}}`, "")
+		if code != http.StatusGatewayTimeout || !strings.Contains(text, "Flush of 3 segments, with 30 keys.") || !strings.Contains(text, "stays done") {
+			t.Errorf("%d %s", code, text)
+		}
+	})
+}
+
 // TestRemedyNamesItsUser: who did it is kept with the state and the event.
 func TestRemedyNamesItsUser(t *testing.T) {
 	relay := busy()

@@ -95,6 +95,12 @@ func (s *snapshots) forget() {
 
 func newSnapshot(tenants []status.Tenant, names map[string]string) *snapshot {
 	made := &snapshot{at: time.Now().UTC(), list: tenants}
+	segments := 0
+	for i := range tenants {
+		segments += len(tenants[i].Segments)
+	}
+	made.tenants.rows = make([]status.Tenant, 0, len(tenants))
+	made.segments.rows = make([]ListedSegment, 0, segments)
 	for i := range tenants {
 		t := &tenants[i]
 		t.Name = names[t.Tenant]

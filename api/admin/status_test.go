@@ -120,14 +120,14 @@ func TestOrdersTellAllRowsApart(t *testing.T) {
 		for _, direction := range []string{"asc", "desc"} {
 			w := window{Sort: o.name, Order: direction}
 			for _, other := range others {
-				if there, back := w.compare(&base, &other), w.compare(&other, &base); there == 0 || there != -back {
+				if there, back := w.comparison()(&base, &other), w.comparison()(&other, &base); there == 0 || there != -back {
 					t.Errorf("by %s %s: %+v and %+v compare as %d and %d", o.name, direction, base, other, there, back)
 				}
 			}
 		}
 	}
 	unknown, known := place{Tenant: "a"}, place{Tenant: "b", Since: time.Now()}
-	if w := (window{Sort: "oldest", Order: "asc"}); w.compare(&known, &unknown) >= 0 || cmp.Compare(0, w.compare(&unknown, &unknown)) != 0 {
+	if w := (window{Sort: "oldest", Order: "asc"}); w.comparison()(&known, &unknown) >= 0 || cmp.Compare(0, w.comparison()(&unknown, &unknown)) != 0 {
 		t.Error("what is not known comes first")
 	}
 }
