@@ -54,6 +54,10 @@ type Options struct {
 	ProbeInterval time.Duration // between attempts with a parked segment; 0: 15 min
 	TokenBackoff  time.Duration // after the first 401, doubling up to ProbeInterval; 0: 30 s
 
+	// Name is what people call a tenant, for the log; "" where it has no name. It is
+	// called by many goroutines at once. nil: no tenant has one.
+	Name func(audience.TenantID) string
+
 	// For tests of this package.
 	distrust bool   // nobody is ever proven
 	heard    func() // called by a segment that is told of a change; may panic. nil: not

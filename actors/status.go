@@ -44,7 +44,9 @@ func describe(id audience.TenantID, gate status.TenantGate, address status.Addre
 			Condition: condition, Counts: counts, Sentence: status.Sentence(condition, counts, now),
 		})
 	}
-	return status.NewTenant(id.String(), gate, segments, now)
+	t := status.NewTenant(id.String(), gate, segments, now)
+	t.ID = id
+	return t
 }
 
 // list asks the registry and all tenants, or one of them, or that for one segment.

@@ -164,3 +164,16 @@ func TestTokensAndNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFingerprintIsAsDocumented: docs/configuration.md says how to make one.
+//
+//	(printf 'audiences tenant\0'; printf tok-a) | sha256sum | cut -c1-12
+func TestFingerprintIsAsDocumented(t *testing.T) {
+	token, err := ParseToken("tok-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := NewTenant(token).ID.String(); got != "a49de1a537f4" {
+		t.Errorf("%s, want a49de1a537f4", got)
+	}
+}

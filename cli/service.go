@@ -20,6 +20,7 @@ import (
 	"audiences/api/admin"
 	"audiences/api/admin/access"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
 	"audiences/journal/embedded"
@@ -130,6 +131,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
 		MaxKeysInMemory:            room.Budget.KeysInMemory,
 		MaxActivating:              room.Budget.Pages,
+		Name:                       func(id audience.TenantID) string { return cfg.TenantNames[id.String()] },
 		Logger:                     s.logger,
 		Registerer:                 registry,
 	})
@@ -164,9 +166,15 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 
 func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 	options := admin.Options{
-		Ready:          s.ready,
+		Checks: []admin.Check{
+			{Name: "journal takes changes", Refuse: s.journal.Refuse},
+			{Name: "memory is left", Refuse: s.memory.Refuse},
+			{Name: "relay is at work", Refuse: s.relay.Ready},
+		},
 		Gatherer:       registry,
-		Status:         s.relay.Status,
+		Relay:          served{s.relay},
+		Names:          s.cfg.TenantNames,
+		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},
 		ClosedMetrics:  !s.cfg.AdminOpenMetrics,
 		Profiles:       s.cfg.AdminPprof,
@@ -213,9 +221,6 @@ func causeOf(err error) api.Cause {
 	}
 	return api.CauseOther
 }
-
-// ready is nil while changes are taken and all that was pending is back.
-func (s *service) ready() error { return cmp.Or(s.refuse(), s.relay.Ready()) }
 
 func (s *service) serving(what string, serve func() error) {
 	if err := serve(); err != nil {

@@ -39,6 +39,7 @@ type Config struct {
 	AdminUsers                 []AdminUser
 	AdminOpenMetrics           bool
 	AdminPprof                 bool
+	TenantNames                map[string]string // by fingerprint
 	LogLevel                   string
 	LogFormat                  string
 	SplitTimeout               time.Duration

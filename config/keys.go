@@ -29,6 +29,7 @@ var table = []key{
 	users("adminUsers", "who may come in on an adminAddress that other machines can reach", func(c *Config) *[]AdminUser { return &c.AdminUsers }),
 	flag("adminOpenMetrics", "true", "metrics for everybody who reaches adminAddress; false: for adminUsers alone", func(c *Config) *bool { return &c.AdminOpenMetrics }),
 	flag("adminPprof", "false", "profiles of the process under /debug/pprof on adminAddress, for operators", func(c *Config) *bool { return &c.AdminPprof }),
+	tenantNames("tenantNames", "names that people know, by the fingerprints of tenants", func(c *Config) *map[string]string { return &c.TenantNames }),
 	choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel }),
 	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, otherwise json", func(c *Config) *string { return &c.LogFormat }),
 	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),
@@ -153,6 +154,14 @@ func flag(name, def, doc string, at func(*Config) *bool) key {
 // users hold secrets, so that the list may come from a file of its own.
 func users(name, doc string, at func(*Config) *[]AdminUser) key {
 	k := typed(name, "[]", `a list of users, each {"name": ..., "role": "viewer" or "operator", "passwordHash": ...}, or with "token" in the place of "passwordHash"`, doc, at, value.users)
+	k.secret = true
+	return k
+}
+
+// tenantNames may have a file of their own, as lists may. Faults do not repeat them:
+// they are customers of somebody.
+func tenantNames(name, doc string, at func(*Config) *map[string]string) key {
+	k := typed(name, "{}", `a map of names, {"fingerprint": "name", ...}, or the path of a JSON file with one`, doc, at, value.tenantNames)
 	k.secret = true
 	return k
 }

@@ -33,4 +33,5 @@ type Budget struct {
 	Limit             // as the latest answer told
 	Blocked time.Time `json:"blocked,omitzero"` // no call before; zero: now
 	Waiting int       `json:"waiting"`          // segments that have asked for a call; for the address: tenants
+	Name    string    `json:"name,omitempty"`   // of the tenant, see tenantNames; "": nothing
 }

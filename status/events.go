@@ -43,4 +43,5 @@ type Event struct {
 	Status      int       `json:"status,omitempty"` // of HTTP, where Split answered
 	Sentence    string    `json:"sentence"`         // all of it in words, see EventSentence
 	To          string    `json:"to,omitempty"`     // EventMoved: the fingerprint of the new tenant
+	Name        string    `json:"name,omitempty"`   // of the tenant, see tenantNames; "": nothing
 }

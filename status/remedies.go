@@ -67,6 +67,7 @@ type Detail struct {
 	LastReason string    `json:"lastReason,omitempty"`
 	Oldest     time.Time `json:"oldest,omitzero"` // when the oldest pending key was accepted, as far as is known
 	Calls      []Call    `json:"calls"`           // the last 20, the newest first
+	Name       string    `json:"name,omitempty"`  // of the tenant, see tenantNames; "": nothing
 }
 
 // ParkedKey is one key that Split refused for good. Keys are masked until an operator

@@ -33,7 +33,7 @@ func Verdict(tenants []Tenant) string {
 		switch some := by[trouble.state]; len(some) {
 		case 0:
 		case 1:
-			said = append(said, fmt.Sprintf("Tenant %s: %s, %s kept.", some[0].Tenant, trouble.one, pending(some[0].Counts)))
+			said = append(said, fmt.Sprintf("Tenant %s: %s, %s kept.", Title(some[0].Tenant, some[0].Name), trouble.one, pending(some[0].Counts)))
 		default:
 			said = append(said, fmt.Sprintf("%s tenants: %s, %s kept.", Number(len(some)), trouble.several, pending(sum(some))))
 		}

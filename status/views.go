@@ -1,6 +1,10 @@
 package status
 
-import "time"
+import (
+	"time"
+
+	"audiences/audience"
+)
 
 // Segment is one segment of a tenant.
 type Segment struct {
@@ -23,6 +27,8 @@ type Tenant struct {
 	Sentence string        `json:"sentence"`
 	States   map[State]int `json:"states"` // how many segments are in each state
 	Segments []Segment     `json:"segments,omitempty"`
+	// ID is the tenant's own; people and programs are shown the fingerprint.
+	ID audience.TenantID `json:"-"`
 }
 
 // NewTenant sums up what its segments say.
@@ -46,10 +52,17 @@ func NewTenant(fingerprint string, gate TenantGate, segments []Segment, now time
 
 // Rank is the place of a state among States: the one that needs an operator most is 0.
 func (s State) Rank() int {
-	for i, state := range States() {
-		if s == state {
-			return i
-		}
+	if rank, known := ranks[s]; known {
+		return rank
 	}
-	return len(States())
+	return len(ranks)
 }
+
+// ranks are made once: lists are sorted by them.
+var ranks = func() map[State]int {
+	made := map[State]int{}
+	for rank, state := range States() {
+		made[state] = rank
+	}
+	return made
+}()

@@ -48,10 +48,13 @@ func TestVerdict(t *testing.T) {
 	well := tenant("aa", TenantGate{}, segmentIn(Gathering, 1200, 0), segmentIn(Idle, 0, 0))
 	refused := tenant("bb", TenantGate{Refused: true}, segmentIn(TokenRefused, 8120, 0))
 	parked := tenant("cc", TenantGate{}, segmentIn(Parked, 1, 0), segmentIn(Calling, 1, 0))
+	named := refused
+	named.Name = "acme-prod"
 	for want, tenants := range map[string][]Tenant{
 		"Healthy. 0 tenants, 0 segments, 0 keys are pending.":                                                                   nil,
 		"Healthy. 1 tenant, 2 segments, 1,200 keys are pending.":                                                                {well},
 		"Tenant bb: its token is refused, 8,120 keys are kept.":                                                                 {well, refused},
+		"Tenant acme-prod (bb): its token is refused, 8,120 keys are kept.":                                                     {well, named},
 		"2 tenants: their tokens are refused, 16,240 keys are kept. Tenant cc: Split refuses a segment of it, 2 keys are kept.": {parked, refused, well, refused},
 		"Tenant dd: it is paused, or a segment of it, 0 keys are kept.":                                                         {tenant("dd", TenantGate{Paused: true}), well},
 		"Tenant ee: calls for it fail and are repeated, 1 key is kept. 3 keys are parked.":                                      {tenant("ee", TenantGate{}, segmentIn(Repeating, 1, 3))},

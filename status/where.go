@@ -32,6 +32,7 @@ type Sighting struct {
 	Reason      string    `json:"reason,omitempty"`  // parked
 	Message     string    `json:"message,omitempty"` // parked: Split's own words, with keys masked
 	Sentence    string    `json:"sentence"`
+	Name        string    `json:"name,omitempty"` // of the tenant, see tenantNames; "": nothing
 }
 
 // Whereabouts is the answer to where a key is.

@@ -22,19 +22,21 @@ import (
 
 	"audiences/api/admin/access"
 	"audiences/api/connections"
-	"audiences/status"
 )
 
 // Options say what a Server shows.
 type Options struct {
-	// Ready returns nil when changes are taken, and otherwise the reason why not,
-	// which /readyz shows. It is asked on every request and must not block. nil: always
-	// ready.
-	Ready func() error
+	// Checks are what has to be right for changes to be taken; /readyz shows the first
+	// that is not. None: always ready.
+	Checks []Check
 	// Gatherer is what /metrics shows. nil: nothing.
 	Gatherer prometheus.Gatherer
-	// Status is what the JSON API tells of; nil: there is no JSON API.
-	Status func(context.Context) ([]status.Tenant, error)
+	// Relay is what the JSON API tells of and acts on. nil: there is no JSON API.
+	Relay Relay
+	// Names are what people call tenants, by their fingerprints.
+	Names map[string]string
+	// SplitURL is how /health/dependencies names Split. "": Split.
+	SplitURL string
 	// Access says who may do more than ask for probes and metrics. Zero: nobody. Its
 	// TLS and Logger are those of the server.
 	Access access.Options
@@ -52,24 +54,25 @@ type Options struct {
 	Registerer     prometheus.Registerer // nil: metrics are kept and not registered
 }
 
-// Server serves /livez, /readyz and /metrics, the login, and profiles.
+// Server serves probes and metrics, health, the login, the JSON API, and profiles.
 type Server struct {
 	options Options
 	access  *access.Guard
 	gate    *connections.Gate
 	http    *http.Server
+
+	snapshots snapshots
+	since     healthySince
 }
 
 // New returns a server that is ready to Serve.
 func New(options Options) *Server {
-	if options.Ready == nil {
-		options.Ready = func() error { return nil }
-	}
 	if options.Gatherer == nil {
 		options.Gatherer = prometheus.NewRegistry()
 	}
 	options.Access.TLS = options.GetCertificate != nil
 	options.Access.Logger = options.Logger
+	options.Access.Refuse = refuse
 	s := &Server{options: options, access: access.New(options.Access)}
 	s.gate = connections.NewGate(connections.Options{
 		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer, TLS: overTLS(options),
@@ -113,27 +116,21 @@ func (s *Server) routes() http.Handler {
 	}
 	mux.Handle("GET /metrics", metrics)
 	s.access.Routes(mux)
-	if s.options.Status != nil {
-		for path, list := range map[string]http.HandlerFunc{"summary": s.summary, "tenants": s.listTenants, "segments": s.listSegments} {
-			mux.Handle("GET "+apiPath+"/"+path, s.access.Require(access.Viewer, list))
-		}
+	viewers := func(path string, handle http.HandlerFunc) {
+		mux.Handle("GET "+path, s.access.Require(access.Viewer, handle))
+	}
+	viewers("/health/application", s.applicationHealth)
+	viewers("/health/dependencies", s.dependencyHealth)
+	viewers("/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/admin/dashboard", http.StatusFound)
+	})
+	if s.options.Relay != nil {
+		s.mount(mux)
 	}
 	if s.options.Profiles {
 		s.profiles(mux)
 	}
 	return mux
-}
-
-// livez says that the process lives; a restart would help against nothing that
-// it could look at here.
-func (s *Server) livez(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") }
-
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
-	if err := s.options.Ready(); err != nil {
-		answer(w, http.StatusServiceUnavailable, err.Error())
-		return
-	}
-	answer(w, http.StatusOK, "ready")
 }
 
 func answer(w http.ResponseWriter, status int, text string) {

@@ -72,7 +72,7 @@ func TestWhoAnswersWhat(t *testing.T) {
 		{"POST", "/livez", "", 405},
 		{"DELETE", "/metrics", "", 405},
 		{"OPTIONS", "/readyz", "", 405},
-		{"GET", "/", "", 404},
+		{"GET", "/", "", 403},
 		{"GET", "/livez/x", "", 404},
 		{"GET", "/login", "", 403},
 		{"GET", "/debug/pprof/", "", 404},
@@ -101,7 +101,7 @@ func TestHostNamesAreFreeOffLoopback(t *testing.T) {
 
 func TestReadyzTellsWhyNot(t *testing.T) {
 	var reason error = errors.New("replaying the journal")
-	address := start(t, Options{Ready: func() error { return reason }})
+	address := start(t, Options{Checks: []Check{{"journal", func() error { return reason }}}})
 	if response, text := ask(t, "GET", address, "/readyz", ""); response.StatusCode != 503 || text != "replaying the journal\n" {
 		t.Errorf("%d %q", response.StatusCode, text)
 	}

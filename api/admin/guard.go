@@ -16,7 +16,7 @@ import (
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if overLoopback(r) && !namesThisMachine(r.Host) {
-			answer(w, http.StatusForbidden, "use localhost or 127.0.0.1 as the host name")
+			refuse(w, r, http.StatusForbidden, "use localhost or 127.0.0.1 as the host name")
 			return
 		}
 		header := w.Header()

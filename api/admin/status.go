@@ -1,19 +1,13 @@
 package admin
 
 import (
-	"cmp"
-	"encoding/json"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
+	"audiences/audience"
 	"audiences/status"
 )
-
-// The JSON API. Its paths begin with this.
-const apiPath = "/admin/api/v1"
 
 // Summary is GET /admin/api/v1/summary: the relay as a whole.
 type Summary struct {
@@ -27,8 +21,10 @@ type Summary struct {
 
 // TenantList is GET /admin/api/v1/tenants, without their segments.
 type TenantList struct {
-	At      time.Time       `json:"at"`
-	Tenants []status.Tenant `json:"tenants"`
+	At       time.Time       `json:"at"`
+	Tenants  []status.Tenant `json:"tenants"`
+	Matching int             `json:"matching"`       // tenants that the filter lets through
+	Next     string          `json:"next,omitempty"` // cursor of the next page; "": there is none
 }
 
 // SegmentList is GET /admin/api/v1/segments.
@@ -43,112 +39,114 @@ type SegmentList struct {
 type ListedSegment struct {
 	Tenant string `json:"tenant"`
 	status.Segment
+	Name string `json:"name,omitempty"` // of the tenant; "": it has none
+	id   audience.TenantID
 }
 
-const (
-	usualPage = 100
-	largePage = 1000
-)
-
-func (s *Server) summary(w http.ResponseWriter, r *http.Request) {
-	tenants, ok := s.tenants(w, r)
-	if !ok {
-		return
+func (s *Server) summary(r *http.Request) (any, error) {
+	if _, err := parameters(r); err != nil {
+		return nil, err
 	}
-	sum := Summary{At: time.Now().UTC(), Ready: "ready", Tenants: map[status.State]int{}, Segments: map[status.State]int{}}
-	if err := s.options.Ready(); err != nil {
+	now, err := s.current(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	sum := Summary{At: now.at, Ready: "ready", Verdict: now.verdict(), Tenants: map[status.State]int{}, Segments: map[status.State]int{}}
+	if err := s.ready(); err != nil {
 		sum.Ready = err.Error()
 	}
-	for _, t := range tenants {
+	for _, t := range now.list {
 		sum.Tenants[t.State]++
 		sum.Counts = sum.Plus(t.Counts)
 		for state, n := range t.States {
 			sum.Segments[state] += n
 		}
 	}
-	sum.Verdict = status.Verdict(tenants)
-	writeJSON(w, sum)
+	return sum, nil
 }
 
-func (s *Server) listTenants(w http.ResponseWriter, r *http.Request) {
-	tenants, ok := s.tenants(w, r)
-	if !ok {
-		return
-	}
-	for i := range tenants {
-		tenants[i].Segments = nil
-	}
-	writeJSON(w, TenantList{At: time.Now().UTC(), Tenants: tenants})
-}
-
-// listSegments lists the segments that need an operator most first. Its query:
-// tenant (a fingerprint or its beginning), state, search (a part of the segment's or
-// environment's name), limit (1 to 1,000; 100), cursor.
-func (s *Server) listSegments(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	limit, after := usualPage, 0
-	var bad error
-	if text := q.Get("limit"); text != "" {
-		limit, bad = strconv.Atoi(text)
-	}
-	if text := q.Get("cursor"); text != "" && bad == nil {
-		after, bad = strconv.Atoi(text)
-	}
-	if bad != nil || limit < 1 || limit > largePage || after < 0 {
-		http.Error(w, "limit is a number from 1 to 1000, cursor what an answer has as next", http.StatusBadRequest)
-		return
-	}
-	tenants, ok := s.tenants(w, r)
-	if !ok {
-		return
-	}
-	var found []ListedSegment
-	for _, t := range tenants {
-		if !strings.HasPrefix(t.Tenant, q.Get("tenant")) {
-			continue
-		}
-		for _, segment := range t.Segments {
-			if matches(segment, status.State(q.Get("state")), q.Get("search")) {
-				found = append(found, ListedSegment{t.Tenant, segment})
-			}
-		}
-	}
-	slices.SortFunc(found, urgency)
-	list := SegmentList{At: time.Now().UTC(), Matching: len(found), Segments: found[min(after, len(found)):]}
-	if len(list.Segments) > limit {
-		list.Segments, list.Next = list.Segments[:limit], strconv.Itoa(after+limit)
-	}
-	writeJSON(w, list)
-}
-
-func matches(s status.Segment, state status.State, search string) bool {
-	return (state == "" || s.State == state) &&
-		(strings.Contains(s.Segment, search) || strings.Contains(s.Environment, search))
-}
-
-// urgency puts first what needs an operator most, and of that what has most keys.
-func urgency(a, b ListedSegment) int {
-	return cmp.Or(
-		cmp.Compare(a.State.Rank(), b.State.Rank()),
-		cmp.Compare(b.Pending, a.Pending),
-		cmp.Compare(a.Tenant, b.Tenant),
-		cmp.Compare(a.Environment, b.Environment),
-		cmp.Compare(a.Segment.Segment, b.Segment.Segment),
-	)
-}
-
-// tenants asks the relay; ok is false where it has answered the request itself.
-func (s *Server) tenants(w http.ResponseWriter, r *http.Request) (tenants []status.Tenant, ok bool) {
-	tenants, err := s.options.Status(r.Context())
+// listTenants lists the tenants that need an operator most first, see windowNames.
+func (s *Server) listTenants(r *http.Request) (any, error) {
+	now, w, err := s.windowed(r, largePage)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
-		return nil, false
+		return nil, err
 	}
-	return tenants, true
+	list := TenantList{At: now.at}
+	list.Tenants, list.Matching, list.Next = now.tenants.page(w, w.filter.tenantRow)
+	return list, nil
 }
 
-func writeJSON(w http.ResponseWriter, value any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(value) // fails only when the caller has gone
+// listSegments lists the segments that need an operator most first, see windowNames.
+func (s *Server) listSegments(r *http.Request) (any, error) {
+	now, w, err := s.windowed(r, usualPage)
+	if err != nil {
+		return nil, err
+	}
+	list := SegmentList{At: now.at}
+	list.Segments, list.Matching, list.Next = now.segments.page(w, w.filter.segment)
+	return list, nil
+}
+
+func (s *Server) windowed(r *http.Request, usual int) (*snapshot, window, error) {
+	given, err := parameters(r, windowNames...)
+	if err != nil {
+		return nil, window{}, err
+	}
+	w, err := windowOf(given, usual)
+	if err != nil {
+		return nil, w, err
+	}
+	now, err := s.current(r.Context())
+	return now, w, err
+}
+
+// targetNames are the parameters that name a segment.
+var targetNames = []string{"tenant", "environment", "segment", "workspace", "trafficType"}
+
+// targeted reads the parameters of what is about one segment.
+func (s *Server) targeted(r *http.Request, others ...string) (in audience.Segment, name string, given map[string]string, err error) {
+	given, err = parameters(r, slices.Concat(targetNames, others)...)
+	if err != nil {
+		return in, "", nil, err
+	}
+	now, err := s.current(r.Context())
+	if err != nil {
+		return in, "", nil, err
+	}
+	in, name, err = now.oneSegment(Target{given["tenant"], given["environment"], given["segment"], given["workspace"], given["trafficType"]})
+	return in, name, given, err
+}
+
+// segment is one segment with its last calls.
+func (s *Server) segment(r *http.Request) (any, error) {
+	in, name, _, err := s.targeted(r)
+	if err != nil {
+		return nil, err
+	}
+	detail, err := s.options.Relay.Segment(r.Context(), in)
+	detail.Name = name
+	if detail.Calls == nil {
+		detail.Calls = []status.Call{}
+	}
+	return detail, err
+}
+
+// BudgetList is GET /admin/api/v1/budgets.
+type BudgetList struct {
+	Budgets []status.Budget `json:"budgets"`
+}
+
+func (s *Server) budgets(r *http.Request) (any, error) {
+	if _, err := parameters(r); err != nil {
+		return nil, err
+	}
+	budgets, err := s.options.Relay.Budgets(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	list := BudgetList{slices.Concat([]status.Budget{}, budgets)}
+	for i := range list.Budgets {
+		list.Budgets[i].Name = s.options.Names[list.Budgets[i].Tenant]
+	}
+	return list, nil
 }

@@ -76,11 +76,13 @@ type Options struct {
 	// Home is the path that a login leads to. "": the login's own page.
 	Home   string
 	Logger zerolog.Logger
+	// Refuse writes why a request is refused. nil: as text.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, words string)
 }
 
 // Somebody is whom a request comes from.
 type Somebody struct {
-	Name string // "" for Nobody
+	Name string // "" for Nobody, "loopback" where users are not asked for
 	Role Role
 	// FormToken is what a form has to send back as [FormField], so that no other
 	// site can have made it. "": the form needs none.
@@ -109,6 +111,9 @@ func New(options Options) *Guard {
 	if options.Home == "" {
 		options.Home = loginPath
 	}
+	if options.Refuse == nil {
+		options.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, words string) { answer(w, status, words) }
+	}
 	g := &Guard{options: options, people: map[string]User{}, sessions: newSessions(), attempts: newAttempts(), origins: http.NewCrossOriginProtection()}
 	for _, u := range options.Users {
 		if u.Token != "" {
@@ -129,7 +134,7 @@ func (g *Guard) open() bool { return g.options.Local || len(g.options.Users) > 0
 // it is there, so that a wrong token is never helped by a cookie.
 func (g *Guard) Who(r *http.Request) Somebody {
 	if g.options.Local {
-		return Somebody{Name: "this machine", Role: Operator}
+		return Somebody{Name: "loopback", Role: Operator}
 	}
 	if authorization := r.Header.Get("Authorization"); authorization != "" {
 		return g.programOf(authorization)

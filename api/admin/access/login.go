@@ -24,7 +24,7 @@ func (g *Guard) Routes(mux *http.ServeMux) {
 
 func (g *Guard) showLogin(w http.ResponseWriter, r *http.Request) {
 	if !g.open() {
-		answer(w, http.StatusForbidden, noUsers)
+		g.options.Refuse(w, r, http.StatusForbidden, noUsers)
 		return
 	}
 	showPage(w, http.StatusOK, page{Who: g.Who(r), Home: g.home()})
@@ -44,7 +44,7 @@ func (g *Guard) home() string {
 func (g *Guard) login(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !g.open():
-		answer(w, http.StatusForbidden, noUsers)
+		g.options.Refuse(w, r, http.StatusForbidden, noUsers)
 		return
 	case !g.sameSite(w, r):
 		return

@@ -50,14 +50,14 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, who Somebody, lea
 	asksForPage := !mayChange(r.Method) && strings.Contains(r.Header.Get("Accept"), "text/html")
 	switch {
 	case !g.open():
-		answer(w, http.StatusForbidden, noUsers)
+		g.options.Refuse(w, r, http.StatusForbidden, noUsers)
 	case who.Role != Nobody:
-		answer(w, http.StatusForbidden, "this needs the role "+least.String()+", and "+who.Name+" is "+who.Role.String())
+		g.options.Refuse(w, r, http.StatusForbidden, "this needs the role "+least.String()+", and "+who.Name+" is "+who.Role.String())
 	case asksForPage && r.Header.Get("Authorization") == "":
 		http.Redirect(w, r, loginPath, http.StatusSeeOther)
 	default:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="audiences"`)
-		answer(w, http.StatusUnauthorized, "log in, or send a token that is right")
+		g.options.Refuse(w, r, http.StatusUnauthorized, "log in, or send a token that is right")
 	}
 }
 
@@ -67,7 +67,7 @@ const noUsers = "closed: on an address that other machines can reach, this needs
 // machine, would otherwise be taken for the operator's will.
 func (g *Guard) sameSite(w http.ResponseWriter, r *http.Request) bool {
 	if err := g.origins.Check(r); err != nil {
-		answer(w, http.StatusForbidden, "refused: a page of another site has sent this")
+		g.options.Refuse(w, r, http.StatusForbidden, "refused: a page of another site has sent this")
 		return false
 	}
 	return true
@@ -87,7 +87,7 @@ func (g *Guard) sentByItsForm(w http.ResponseWriter, r *http.Request, who Somebo
 	if subtle.ConstantTimeCompare([]byte(sent), []byte(who.FormToken)) == 1 {
 		return true
 	}
-	answer(w, http.StatusForbidden, "refused: the form is not one of this session; load the page again")
+	g.options.Refuse(w, r, http.StatusForbidden, "refused: the form is not one of this session; load the page again")
 	return false
 }
 

@@ -1,0 +1,266 @@
+package admin
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"audiences/status"
+)
+
+// Lists are sorted, filtered and shown page by page. A cursor is the place of the last row
+// that was shown, not its number: so what comes and goes between two pages neither
+// repeats nor hides any other row. A row that itself changes its place in the meantime may be
+// seen twice, or not at all; by name none does.
+
+const (
+	usualPage = 100
+	largePage = 1000
+)
+
+// place is where a row stands in any order.
+type place struct {
+	State       status.State `json:"st,omitempty"`
+	Pending     int          `json:"pe,omitempty"`
+	Parked      int          `json:"pa,omitempty"`
+	Since       time.Time    `json:"si,omitzero"`
+	Name        string       `json:"na,omitempty"` // of the tenant
+	Tenant      string       `json:"te"`
+	Environment string       `json:"en,omitempty"`
+	Segment     string       `json:"se,omitempty"`
+	Workspace   string       `json:"wo,omitempty"`
+	TrafficType string       `json:"tr,omitempty"`
+	rank        int          // of State
+}
+
+func placeOfTenant(t *status.Tenant) place {
+	return place{State: t.State, rank: t.State.Rank(), Pending: t.Pending, Parked: t.Parked, Since: t.Since.Round(0), Name: t.Name, Tenant: t.Tenant}
+}
+
+func placeOfSegment(s *ListedSegment) place {
+	return place{State: s.State, rank: s.State.Rank(), Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.Name, Tenant: s.Tenant,
+		Environment: s.Environment, Segment: s.Segment.Segment, Workspace: s.Workspace, TrafficType: s.TrafficType}
+}
+
+// order is one way to sort.
+type order struct {
+	name    string
+	falling bool // where nobody says otherwise
+	compare func(a, b *place) int
+}
+
+// orders are the ways to sort, the usual one first.
+var orders = []order{
+	{"state", false, func(a, b *place) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.Pending, a.Pending))
+	}},
+	{"pending", true, func(a, b *place) int { return cmp.Compare(a.Pending, b.Pending) }},
+	{"parked", true, func(a, b *place) int { return cmp.Compare(a.Parked, b.Parked) }},
+	{"oldest", false, func(a, b *place) int { return compareSince(a.Since, b.Since) }},
+	{"name", false, func(a, b *place) int {
+		return cmp.Or(strings.Compare(a.Segment, b.Segment), strings.Compare(a.Environment, b.Environment), strings.Compare(a.Name, b.Name))
+	}},
+}
+
+// compareSince has what is not known come last.
+func compareSince(a, b time.Time) int {
+	if a.IsZero() || b.IsZero() {
+		return cmp.Compare(b.Unix(), a.Unix()) // the zero time is far before all others
+	}
+	return a.Compare(b)
+}
+
+// names tell all rows apart that an order does not.
+func compareNames(a, b *place) int {
+	return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Environment, b.Environment), strings.Compare(a.Segment, b.Segment),
+		strings.Compare(a.Workspace, b.Workspace), strings.Compare(a.TrafficType, b.TrafficType))
+}
+
+// window is the part of a list that somebody wants to see.
+type window struct {
+	Sort   string `json:"s"`
+	Order  string `json:"o"` // asc or desc
+	After  *place `json:"a"` // nil: from the beginning
+	limit  int
+	filter Filter
+}
+
+// windowNames are the parameters of a window.
+var windowNames = []string{"sort", "order", "limit", "cursor", "tenant", "state", "search"}
+
+// windowOf reads a window out of the parameters; most is its usual limit.
+func windowOf(given map[string]string, usual int) (w window, err error) {
+	at := slices.IndexFunc(orders, func(o order) bool { return o.name == cmp.Or(given["sort"], orders[0].name) })
+	if at < 0 {
+		return w, bad("sort is one of " + orderNames())
+	}
+	w.Sort, w.Order = orders[at].name, "asc"
+	if orders[at].falling {
+		w.Order = "desc"
+	}
+	switch given["order"] {
+	case "":
+	case "asc", "desc":
+		w.Order = given["order"]
+	default:
+		return w, bad("order is asc or desc")
+	}
+	if w.limit, err = limitOf(given["limit"], usual); err != nil {
+		return w, err
+	}
+	w.filter = Filter{Tenant: given["tenant"], State: status.State(given["state"]), Search: given["search"]}
+	if err := w.filter.check(); err != nil {
+		return w, err
+	}
+	return w.goOn(given["cursor"])
+}
+
+func orderNames() string {
+	var names []string
+	for _, o := range orders {
+		names = append(names, o.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+func limitOf(text string, usual int) (int, error) {
+	if text == "" {
+		return usual, nil
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 || limit > largePage {
+		return 0, bad("limit is a number from 1 to 1000")
+	}
+	return limit, nil
+}
+
+// goOn continues behind a cursor.
+func (w window) goOn(cursor string) (window, error) {
+	if cursor == "" {
+		return w, nil
+	}
+	var from window
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || json.Unmarshal(text, &from) != nil || from.After == nil {
+		return w, bad("cursor is what an answer has as next")
+	}
+	if from.Sort != w.Sort || from.Order != w.Order {
+		return w, bad("the cursor is one of a list in another order")
+	}
+	w.After = from.After
+	w.After.rank = w.After.State.Rank()
+	return w, nil
+}
+
+func (w window) cursor() string {
+	text, _ := json.Marshal(w) // texts, numbers and times alone
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// comparison is that of the window's order.
+func (w window) comparison() func(a, b *place) int {
+	compare := orders[slices.IndexFunc(orders, func(o order) bool { return o.name == w.Sort })].compare
+	if w.Order == "desc" {
+		return func(a, b *place) int { return cmp.Or(compare(b, a), compareNames(a, b)) }
+	}
+	return func(a, b *place) int { return cmp.Or(compare(a, b), compareNames(a, b)) }
+}
+
+// table is the rows of a list. It is sorted once for each order that is asked for.
+type table[T any] struct {
+	rows   []T
+	place  func(*T) place
+	mu     sync.Mutex
+	sorted map[[2]string][]*T
+}
+
+func (t *table[T]) in(w window) []*T {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	key := [2]string{w.Sort, w.Order}
+	if sorted, made := t.sorted[key]; made {
+		return sorted
+	}
+	places := make([]place, len(t.rows))
+	order := make([]int, len(t.rows))
+	for i := range t.rows {
+		places[i], order[i] = t.place(&t.rows[i]), i
+	}
+	compare := w.comparison()
+	slices.SortFunc(order, func(a, b int) int { return compare(&places[a], &places[b]) })
+	sorted := make([]*T, len(order))
+	for i, at := range order {
+		sorted[i] = &t.rows[at]
+	}
+	if t.sorted == nil {
+		t.sorted = map[[2]string][]*T{}
+	}
+	t.sorted[key] = sorted
+	return sorted
+}
+
+// page is what a window shows of the rows that match, how many match in all, and the
+// cursor of the next page; "": there is none.
+func (t *table[T]) page(w window, matches func(*T) bool) (rows []T, matching int, next string) {
+	sorted, from := t.in(w), 0
+	if compare := w.comparison(); w.After != nil {
+		from, _ = slices.BinarySearchFunc(sorted, w.After, func(row *T, after *place) int {
+			at := t.place(row)
+			return cmp.Or(compare(&at, after), -1) // the one behind it
+		})
+	}
+	rows = []T{}
+	var last *T
+	for i, row := range sorted {
+		if !matches(row) {
+			continue
+		}
+		matching++
+		switch {
+		case i < from:
+		case len(rows) < w.limit:
+			rows, last = append(rows, *row), row
+		case next == "":
+			at := t.place(last)
+			next = window{Sort: w.Sort, Order: w.Order, After: &at}.cursor()
+		}
+	}
+	return rows, matching, next
+}
+
+// Filter is which segments are meant. An empty field lets all through.
+type Filter struct {
+	Tenant string       `json:"tenant,omitempty"` // a fingerprint, a beginning of it, or a name
+	State  status.State `json:"state,omitempty"`
+	Search string       `json:"search,omitempty"` // a part of the segment's or the environment's name; of tenants: of the name or the fingerprint
+}
+
+func (f Filter) check() error {
+	if f.State != "" && f.State.Rank() == len(status.States()) {
+		var names []string
+		for _, s := range status.States() {
+			names = append(names, string(s))
+		}
+		return bad("state is one of " + strings.Join(names, ", "))
+	}
+	return nil
+}
+
+func (f Filter) ofTenant(fingerprint, name string) bool {
+	return strings.HasPrefix(fingerprint, f.Tenant) || f.Tenant == name
+}
+
+func (f Filter) segment(s *ListedSegment) bool {
+	return f.ofTenant(s.Tenant, s.Name) && (f.State == "" || s.State == f.State) &&
+		(strings.Contains(s.Segment.Segment, f.Search) || strings.Contains(s.Environment, f.Search))
+}
+
+func (f Filter) tenantRow(t *status.Tenant) bool {
+	return f.ofTenant(t.Tenant, t.Name) && (f.State == "" || t.State == f.State) &&
+		(strings.Contains(t.Tenant, f.Search) || strings.Contains(t.Name, f.Search))
+}
