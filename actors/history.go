@@ -125,7 +125,7 @@ func limitOf(remaining float64, reset time.Duration, now time.Time) status.Limit
 func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
 	var address status.Limit
 	var tenants map[audience.TenantID]status.Limit
-	if err := r.askHistory(ctx, func(a answer) any { return &limitsOf{answer: a, address: &address, tenants: &tenants} }); err != nil {
+	if err := r.askOf(ctx, r.history, func(a answer) any { return &limitsOf{answer: a, address: &address, tenants: &tenants} }); err != nil {
 		return nil, err
 	}
 	asked, err := r.list(ctx, audience.Segment{})
@@ -142,14 +142,15 @@ func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
 	return budgets, nil
 }
 
-func (r *Relay) calls20(ctx context.Context, segment audience.Segment) (calls []status.Call, err error) {
-	err = r.askHistory(ctx, func(a answer) any { return &callsOf{answer: a, segment: segment, calls: &calls} })
+func (r *Relay) lastCalls(ctx context.Context, segment audience.Segment) (calls []status.Call, err error) {
+	err = r.askOf(ctx, r.history, func(a answer) any { return &callsOf{answer: a, segment: segment, calls: &calls} })
 	return calls, err
 }
 
-func (r *Relay) askHistory(ctx context.Context, message func(answer) any) error {
+// askOf asks another actor than the registry.
+func (r *Relay) askOf(ctx context.Context, who *actor.PID, message func(answer) any) error {
 	done := make(chan error, 1)
-	r.system.Root.Send(r.history, message(answer{done}))
+	r.system.Root.Send(who, message(answer{done}))
 	return await(ctx, done)
 }
 

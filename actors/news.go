@@ -7,6 +7,7 @@ import (
 
 	"audiences/audience"
 	"audiences/splitclient"
+	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/rs/zerolog"
@@ -183,6 +184,24 @@ func (d *newsdesk) write(now time.Time) {
 	}
 }
 
+// events are what an operator is shown of the news.
+var events = map[newsKind]status.EventKind{
+	segmentFails: status.EventSegmentFails, segmentRecovered: status.EventSegmentRecovered, segmentParked: status.EventSegmentParked,
+	segmentUnparked: status.EventSegmentUnparked, keysParked: status.EventKeysParked, tokenRefused: status.EventTokenRefused,
+	tokenWorks: status.EventTokenAccepted, tenantLimited: status.EventTenantLimited, addressLimited: status.EventAddressLimited,
+}
+
+// event is that of a line: of the latest piece of news in it.
+func (d *newsdesk) event(kind newsKind, g *gathering) status.Event {
+	n := g.last
+	e := status.Event{At: time.Now(), Kind: events[kind], Environment: n.segment.Environment, Segment: n.segment.Name,
+		Keys: g.keys, Until: n.next, Reason: n.reason, Status: n.status, Segments: len(g.of)}
+	if n.segment.Tenant != (audience.TenantID{}) {
+		e.Tenant = n.segment.Tenant.String()
+	}
+	return e
+}
+
 // line writes a line of all that was gathered, and drops it.
 func (d *newsdesk) line(kind newsKind, g *gathering) {
 	if g.count == 0 {
@@ -206,6 +225,7 @@ func (d *newsdesk) line(kind newsKind, g *gathering) {
 	} else {
 		event.Msg(text.more)
 	}
+	d.note(d.event(kind, g))
 	g.news, g.of, g.reason, g.count, g.keys = nil, nil, nil, 0, 0
 }
 

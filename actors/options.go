@@ -62,13 +62,6 @@ type Options struct {
 	distrust bool   // nobody is ever proven
 	heard    func() // called by a segment that is told of a change; may panic. nil: not
 
-	// Note is told of what happened, for the operator's list of events; called by many
-	// goroutines at once. nil: nobody is.
-	Note func(status.Event)
-
-	// Name is what people call a tenant, for the log; "": nothing. nil: nobody has a name.
-	Name func(audience.TenantID) string
-
 	Random     func() float64 // [0,1), for jitter; called by many goroutines at once; nil: math/rand
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept but not registered
@@ -77,12 +70,13 @@ type Options struct {
 // settings are the options with their defaults, and what else all actors share.
 type settings struct {
 	Options
-	metrics  *metrics
-	ctx      context.Context // ends when calls under way are to be given up
-	calls    sync.WaitGroup  // calls under way
-	inMemory atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
-	desk     func(*news)     // where news goes; nil: nowhere
-	past     func(*called)   // where calls go that have ended; nil: nowhere
+	metrics    *metrics
+	ctx        context.Context    // ends when calls under way are to be given up
+	calls      sync.WaitGroup     // calls under way
+	inMemory   atomic.Int64       // keys in all batches, long texts for several; each segment adds its own changes
+	desk       func(*news)        // where news goes; nil: nowhere
+	past       func(*called)      // where calls go that have ended; nil: nowhere
+	chronicled func(status.Event) // where events go; nil: nowhere
 
 	callNumber atomic.Uint64 // of the last call
 	waits      pace.Waits    // of each tenant, after what Split answers
@@ -113,8 +107,9 @@ func newSettings(ctx context.Context, o Options) *settings {
 
 // note tells of an event.
 func (s *settings) note(e status.Event) {
-	if s.Note != nil {
-		s.Note(e)
+	e.Sentence = status.EventSentence(e)
+	if s.chronicled != nil {
+		s.chronicled(e)
 	}
 }
 

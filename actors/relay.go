@@ -44,10 +44,11 @@ type SegmentView struct {
 // Relay is the door to the actors.
 type Relay struct {
 	*settings
-	system   *actor.ActorSystem
-	registry *actor.PID
-	newsdesk *actor.PID
-	history  *actor.PID
+	system    *actor.ActorSystem
+	registry  *actor.PID
+	newsdesk  *actor.PID
+	history   *actor.PID
+	chronicle *actor.PID
 
 	giveUp     context.CancelFunc // ends the calls under way
 	stopReplay context.CancelFunc
@@ -86,11 +87,14 @@ func Start(o Options) *Relay {
 	return r
 }
 
-// openDesk starts the actors that write of what changes, and keep the calls of the past.
+// openDesk starts the actors that write of what changes, and keep the calls and events of
+// the past.
 func (r *Relay) openDesk() {
 	desk, past := newNewsdesk(r.settings), newHistory()
 	r.newsdesk = r.spawnBeside("newsdesk", func() actor.Actor { return desk })
 	r.history = r.spawnBeside("history", func() actor.Actor { return past })
+	r.chronicle = r.spawnBeside("chronicle", func() actor.Actor { return new(chronicle) })
+	r.chronicled = func(e status.Event) { r.system.Root.Send(r.chronicle, &happened{event: e}) }
 	r.desk = func(n *news) { r.system.Root.Send(r.newsdesk, n) }
 	r.past = func(c *called) { r.system.Root.Send(r.history, c) }
 }

@@ -46,18 +46,26 @@ func (s *scene) kept() string {
 	return strings.Join(lines, "\n")
 }
 
+// deeds are the events that an operator has caused, the newest first.
+func (s *scene) deeds() []status.Event {
+	s.Helper()
+	events, err := s.relay.Events(context.Background(), 0, eventsKept)
+	s.must(err)
+	return slices.DeleteFunc(events, func(e status.Event) bool { return e.Who == "" })
+}
+
 // remedy tries a wish, then carries it out, and sees that both tell the same, that the
 // trial changed nothing, and that the deed alone is an event.
-func (s *scene) remedy(w status.Wish, events *[]status.Event) (status.Effect, error) {
+func (s *scene) remedy(w status.Wish) (status.Effect, error) {
 	s.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	kept, told := s.kept(), s.shownTo(ctx)
-	*events = nil
+	before := len(s.deeds())
 	w.DryRun = true
 	would, errWould := s.relay.Remedy(ctx, w)
-	if after, toldAfter := s.kept(), s.shownTo(ctx); after != kept || toldAfter != told || len(*events) > 0 {
-		s.Errorf("a trial of %s changed\n%s\n%s\nto\n%s\n%s\nevents %v", w.Remedy, kept, told, after, toldAfter, *events)
+	if after, toldAfter := s.kept(), s.shownTo(ctx); after != kept || toldAfter != told || len(s.deeds()) > before {
+		s.Errorf("a trial of %s changed\n%s\n%s\nto\n%s\n%s\nevents %v", w.Remedy, kept, told, after, toldAfter, s.deeds())
 	}
 	w.DryRun = false
 	did, err := s.relay.Remedy(ctx, w)
@@ -68,8 +76,8 @@ func (s *scene) remedy(w status.Wish, events *[]status.Event) (status.Effect, er
 	if err == nil && (!would.DryRun || did.DryRun || would.Sentence == did.Sentence) {
 		s.Errorf("%q and %q", would.Sentence, did.Sentence)
 	}
-	if (err == nil) != (len(*events) == 1) {
-		s.Errorf("%s, %v: %d events", w.Remedy, err, len(*events))
+	if events := len(s.deeds()) - before; (err == nil) != (events == 1) {
+		s.Errorf("%s, %v: %d events", w.Remedy, err, events)
 	}
 	return did, err
 }
@@ -115,16 +123,14 @@ func TestRemedies(t *testing.T) {
 		{status.Move, "", "4 segments, 8 keys"},
 	} {
 		t.Run(strings.TrimSpace(fmt.Sprint(c.remedy, " ", c.name)), func(t *testing.T) {
-			var events []status.Event
-			o := Options{Note: func(e status.Event) { events = append(events, e) }}
-			play(t, sandbox.Options{}, o, func(s *scene) {
+			play(t, sandbox.Options{}, Options{}, func(s *scene) {
 				s.troubled()
 				s.accept("new", "s", audience.Add, "1") // makes it known
 				w := s.wish("token", c.name, c.remedy, time.Time{})
 				if c.remedy == status.Move {
 					w.To = s.tenant("new").ID
 				}
-				effect, err := s.remedy(w, &events)
+				effect, err := s.remedy(w)
 				got := fmt.Sprintf("%d segments, %d keys", effect.Segments, effect.Keys)
 				if err != nil {
 					got = strings.TrimPrefix(err.Error(), string(c.remedy)+": ")
@@ -135,7 +141,7 @@ func TestRemedies(t *testing.T) {
 				if err != nil {
 					return
 				}
-				e := events[0]
+				e := s.deeds()[0]
 				if e.Kind != kinds[c.remedy] || e.Who != "ana" || e.Tenant != s.tenant("token").ID.String() || e.Segment != c.name || e.Keys != effect.Keys || !e.At.Equal(time.Now()) {
 					s.Errorf("the event is %+v", e)
 				}
@@ -399,9 +405,7 @@ func TestDiscardCoversWhatWasBefore(t *testing.T) {
 // operator who goes away leaves the rest as it was and is told of the part.
 func TestRemedyGoesInSteps(t *testing.T) {
 	const segments = 5 * strides
-	var events []status.Event
-	o := Options{Note: func(e status.Event) { events = append(events, e) }}
-	play(t, sandbox.Options{}, o, func(s *scene) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		for n := range segments {
 			name := fmt.Sprint("s", n)
 			s.accept("token", name, audience.Add, "1")
@@ -414,6 +418,7 @@ func TestRemedyGoesInSteps(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), 1500*time.Millisecond)
 		defer cancel()
 		effect, err := s.relay.Remedy(ctx, retry)
+		events := s.deeds()
 		if effect.Segments != strides || effect.Keys != strides || !errors.Is(err, context.DeadlineExceeded) || len(events) != 1 || events[0].Keys != strides {
 			s.Errorf("%+v, %v, %+v; want %d of each", effect, err, events, strides)
 		}
@@ -435,15 +440,15 @@ func TestRemedyGoesInSteps(t *testing.T) {
 	})
 }
 
-// TestRemedyOfWhatCannotBeRead: one segment that fails is told of, and keeps none of the
-// others from its remedy.
-func TestRemedyOfWhatCannotBeRead(t *testing.T) {
+// TestRemedyThatFailsForOne: a segment that fails is told of, and keeps none of the others
+// from the remedy.
+func TestRemedyThatFailsForOne(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.troubled()
-		s.faulty.traps[count].set(0, 1, true)
+		s.faulty.traps[unpark].set(0, 1, true)
 		effect, err := s.relay.Remedy(context.Background(), s.wish("token", "", status.Retry, time.Time{}))
-		if !errors.Is(err, errStruck) || effect.Segments != 1 || effect.Keys != 3 {
-			s.Errorf("%+v, %v; want the parked segment and an error", effect, err)
+		if !errors.Is(err, errStruck) || effect.Segments != 1 || effect.Keys != 2 && effect.Keys != 3 {
+			s.Errorf("%+v, %v; want one of two segments and an error", effect, err)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 	if d.Oldest, err = r.oldest(ctx, segment); err != nil {
 		return d, err
 	}
-	d.Calls, err = r.calls20(ctx, segment)
+	d.Calls, err = r.lastCalls(ctx, segment)
 	return d, err
 }
 

@@ -125,3 +125,35 @@ func TestRecentForgets(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+// TestEvents: what changes is an event as well as a line of the log, numbered and the
+// newest first, page by page.
+func TestEvents(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		heal := s.split.Fault(sandbox.Rule{Kind: sandbox.Forbidden, Segment: "s"})
+		s.add("1 2")
+		s.at(time.Minute)
+		heal()
+		s.operateOn("token", "s", status.Retry, time.Time{})
+		s.at(2 * time.Minute)
+		s.operateOn("token", "", status.Pause, s.began.Add(time.Hour))
+		s.must(s.relay.Note(context.Background(), status.Event{At: time.Now(), Kind: status.EventRevealed, Who: "ana", Keys: 3}))
+		page, err := s.relay.Events(context.Background(), 0, 2)
+		s.must(err)
+		rest, err := s.relay.Events(context.Background(), page[1].Number, 100)
+		s.must(err)
+		var said []string
+		for _, e := range append(page, rest...) {
+			said = append(said, strings.ReplaceAll(e.Sentence, s.tenant("token").ID.String(), "T"))
+		}
+		want := []string{
+			"Keys revealed, 3 keys by ana.",
+			"Tenant T: paused until 01:00:00 by ana.",
+			"env/s of tenant T: retried, 2 keys by ana.",
+			"env/s of tenant T: Split refuses the segment: parked (forbidden, status 403) until 00:15:10.",
+		}
+		if strings.Join(said, "\n") != strings.Join(want, "\n") {
+			s.Errorf("%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
+		}
+	})
+}

@@ -172,7 +172,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 			{Name: "relay is at work", Refuse: s.relay.Ready},
 		},
 		Gatherer:       registry,
-		Relay:          served{s.relay},
+		Relay:          s.relay,
 		Names:          s.cfg.TenantNames,
 		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},

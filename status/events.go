@@ -1,6 +1,10 @@
 package status
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // EventKind is what happened. The texts are part of the JSON API.
 type EventKind string
@@ -25,6 +29,7 @@ const (
 	EventKeysParked       EventKind = "keys_parked"
 	EventTokenRefused     EventKind = "token_refused"
 	EventTokenAccepted    EventKind = "token_accepted"
+	EventTenantLimited    EventKind = "tenant_limited"  // a 429 of the organisation: its tenant waits
 	EventAddressLimited   EventKind = "address_limited" // a 429 of the address: all tenants wait
 )
 
@@ -39,9 +44,68 @@ type Event struct {
 	Segment     string    `json:"segment,omitempty"`
 	Keys        int       `json:"keys,omitempty"`
 	Until       time.Time `json:"until,omitzero"`
-	Reason      string    `json:"reason,omitempty"` // as in docs/metrics.md
-	Status      int       `json:"status,omitempty"` // of HTTP, where Split answered
-	Sentence    string    `json:"sentence"`         // all of it in words, see EventSentence
-	To          string    `json:"to,omitempty"`     // EventMoved: the fingerprint of the new tenant
-	Name        string    `json:"name,omitempty"`   // of the tenant, see tenantNames; "": nothing
+	Reason      string    `json:"reason,omitempty"`   // as in docs/metrics.md
+	Status      int       `json:"status,omitempty"`   // of HTTP, where Split answered
+	Sentence    string    `json:"sentence"`           // all of it in words, see EventSentence
+	To          string    `json:"to,omitempty"`       // EventMoved: the fingerprint of the new tenant
+	Name        string    `json:"name,omitempty"`     // of the tenant, see tenantNames; "": nothing
+	Segments    int       `json:"segments,omitempty"` // that it happened to at about that time, where it is more than one; of tenants, where no segment is named
+}
+
+// eventTexts say what happened to something that the sentence begins with.
+var eventTexts = map[EventKind]string{
+	EventFlushed: "flushed", EventPaused: "paused", EventResumed: "resumed", EventRetried: "retried", EventDiscarded: "discarded",
+	EventMoved: "moved", EventRevealed: "keys revealed", EventStarted: "the relay started", EventStopping: "the relay stops",
+	EventPauseOver: "the pause is over", EventSegmentFails: "calls to Split fail and are repeated",
+	EventSegmentRecovered: "calls to Split go through again", EventSegmentParked: "Split refuses the segment: parked",
+	EventSegmentUnparked: "Split takes the parked segment again", EventKeysParked: "Split refuses keys: parked",
+	EventTokenRefused: "Split refuses the token", EventTokenAccepted: "the token works again",
+	EventTenantLimited:  "the limit of the organisation is used up: the tenant waits",
+	EventAddressLimited: "the limit of the relay's address is used up: all tenants wait",
+}
+
+// EventSentence says an event in words.
+func EventSentence(e Event) string {
+	said := eventTexts[e.Kind]
+	if of := subject(e); of != "" {
+		said = of + ": " + said
+	}
+	if e.Keys > 0 {
+		said += ", " + keys(e.Keys)
+	}
+	if e.To != "" {
+		said += ", to tenant " + e.To
+	}
+	switch {
+	case e.Status != 0:
+		said += fmt.Sprintf(" (%s, status %d)", e.Reason, e.Status)
+	case e.Reason != "":
+		said += inBrackets(e.Reason)
+	}
+	if e.Segments > 1 {
+		said += fmt.Sprintf(", and %s more", Number(e.Segments-1))
+	}
+	if !e.Until.IsZero() {
+		said += " until " + Clock(e.Until, e.At)
+	}
+	return upper(said) + by(e.Who) + "."
+}
+
+// subject is what the event happened to; "": to all.
+func subject(e Event) string {
+	switch {
+	case e.Tenant == "":
+		return ""
+	case e.Segment == "":
+		return "tenant " + Title(e.Tenant, e.Name)
+	}
+	return fmt.Sprintf("%s/%s of tenant %s", e.Environment, e.Segment, Title(e.Tenant, e.Name))
+}
+
+// upper begins with a capital letter, unless with somebody's name.
+func upper(said string) string {
+	if first, _, named := strings.Cut(said, "/"); named && !strings.Contains(first, " ") {
+		return said
+	}
+	return capital(said)
 }
