@@ -3,6 +3,7 @@ package test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -37,6 +38,8 @@ type plight struct {
 }
 
 const otherToken = "tok-bbbb"
+
+var anyPost = harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body()
 
 func fingerprintOf(t *testing.T, token string) string {
 	t.Helper()
@@ -143,12 +146,67 @@ var plights = []plight{
 		log:      `"tenant":"TENANT".*throttled_org`,
 	},
 	{
+		what:     "429 that does not say whose limit it is",
+		faults:   []sandbox.Rule{{Kind: sandbox.Throttle, Segment: "sick", NoHeaders: true, RetryAfter: time.Minute}},
+		segments: `TENANT +env1/sick +waiting .*for the limit of the tenant's organisation until CLOCK`,
+		status:   `TENANT +waiting .*until CLOCK`,
+		metric:   `audiences_split_calls_total{reason="throttled"} [1-9]`,
+		log:      `"tenant":"TENANT".*"reason":"throttled","status":429`,
+	},
+	{
+		what:   "a token was rotated: the old one is refused, the new one works",
+		faults: []sandbox.Rule{{Kind: sandbox.Unauthorized, Token: "tok-aaaa"}},
+		begin: func(s *harness.Site, p *harness.Process) *harness.Process {
+			p.MustPost(harness.Change{Segment: "sick", Keys: []string{"8735621876001"}})
+			p.MustPost(harness.Change{Token: otherToken, Segment: "sick", Keys: []string{"8735621876002"}})
+			harness.Eventually(s.T, harness.Patience, "the new token delivers", func() bool {
+				return len(s.Split.Members(otherToken, harness.Environment, "sick")) == 1
+			})
+			return p
+		},
+		segments: `TENANT +env1/sick +token_refused +1 +0 `,
+		status:   `(?s)Tenant TENANT: its token is refused, 1 key is kept.*OTHER +idle`,
+		metric:   `audiences_split_calls_total{reason="unauthorized"} [1-9]`,
+		log:      `"tenant":"TENANT","reason":"unauthorized","status":401,"until"`,
+	},
+	{
+		what: "somebody has paused a tenant",
+		begin: func(s *harness.Site, p *harness.Process) *harness.Process {
+			p.MustPost(harness.Change{Segment: "well", Keys: []string{"8735621876001"}})
+			harness.Eventually(s.T, harness.Patience, "the key arrives", func() bool { return len(s.Members("well")) == 1 })
+			answer, err := http.Post("http://"+p.Admin+"/admin/api/v1/remedies/pause", "application/json", strings.NewReader(`{"tenant": "6e70162fbbec", "for": "2h"}`))
+			if err != nil || answer.StatusCode != http.StatusOK {
+				s.T.Fatal(answer, err)
+			}
+			_ = answer.Body.Close()
+			p.MustPost(harness.Change{Segment: "sick", Keys: []string{"8735621876002"}})
+			return p
+		},
+		segments: `TENANT +env1/sick +paused +1 +0 +Paused by loopback since CLOCK .*until ([-\d]+ )?CLOCK .*1 key is kept`,
+		status:   `TENANT +paused .*Paused by loopback since CLOCK`,
+		metric:   `audiences_tenants_paused 1`,
+	},
+	{
+		what: "the certificate is about to end",
+		begin: func(s *harness.Site, p *harness.Process) *harness.Process {
+			p.Kill()
+			key := filepath.Join(s.Dir, "short.jks")
+			if code, _, stderr := harness.Run(s.T, []string{"AUDIENCES_KEY_PASSWORD=password"}, "keygen", "--out", key, "--days", "6"); code != exitDone {
+				s.T.Fatal(stderr)
+			}
+			s.Configure(map[string]any{"keyFile": key})
+			return usualPosts(s, s.Start())
+		},
+		metric: `audiences_certificate_expires_timestamp_seconds 1\.\d+e\+09`,
+		log:    `(?i)certificate.*(days|expires|ends)`,
+	},
+	{
 		what:     "a lone key is refused",
 		faults:   []sandbox.Rule{{Kind: sandbox.Poison, Key: "8735621876001"}},
 		segments: `TENANT +env1/sick +idle +0 +1 .*1 key is parked, for an operator to retry or discard`,
 		status:   `1 key is parked`,
 		metric:   `audiences_keys_parked{reason="bad_request"} 1`,
-		log:      `"tenant":"TENANT".*"segment":"sick".*"keys":1.*bad_request`,
+		log:      `"tenant":"TENANT".*"segment":"sick","reason":"bad_request".*"keys":1`,
 	},
 	{
 		what:   "some keys of many are refused",
@@ -224,12 +282,15 @@ var plights = []plight{
 		log:      `"parked(Keys|Segments)?":1`,
 	},
 	{
-		what:     "the disk is nearly full",
-		settings: map[string]any{"minFreeDiskBytes": 1 << 50},
-		begin:    refusedPosts(harness.AuthToken, harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body(), http.StatusServiceUnavailable),
-		status:   `Intake: .*disk`,
-		metric:   `audiences_requests_refused_total{cause="disk"} 3`,
-		log:      `"cause":"disk"`,
+		what: "the disk is nearly full",
+		begin: func(s *harness.Site, p *harness.Process) *harness.Process {
+			p.Kill()
+			s.Configure(map[string]any{"minFreeDiskBytes": diskSize(s) - 1})
+			return refusedPosts(harness.AuthToken, anyPost, http.StatusServiceUnavailable)(s, s.Start())
+		},
+		status: `Intake: .*disk nearly full`,
+		metric: `audiences_requests_refused_total{cause="disk"} 3`,
+		log:    `"cause":"disk"`,
 	},
 	{
 		what: "the store is damaged",
@@ -252,14 +313,29 @@ var plights = []plight{
 	},
 	{
 		what:     "too many posts at once",
-		settings: map[string]any{"maxBytesInFlight": 1024},
-		begin:    refusedPosts(harness.AuthToken, harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body(), http.StatusServiceUnavailable),
-		metric:   `audiences_requests_refused_total{cause="bytes"} 3`,
-		log:      `"cause":"bytes".*"from":"127.0.0.1"`,
+		settings: map[string]any{"maxRequestsInFlight": 1},
+		begin: func(s *harness.Site, p *harness.Process) *harness.Process {
+			body, slowly := io.Pipe() // a post that does not come to its end
+			s.T.Cleanup(func() { _ = slowly.Close() })
+			request, err := http.NewRequest(http.MethodPost, "https://"+p.HTTPS+"/audiences", body)
+			if err != nil {
+				s.T.Fatal(err)
+			}
+			request.Header.Set("Authorization", harness.AuthToken)
+			go func() {
+				if answer, err := harness.Lambda.Do(request); err == nil {
+					_ = answer.Body.Close()
+				}
+			}()
+			p.Shows("audiences_requests_in_flight 1")
+			return refusedPosts(harness.AuthToken, anyPost, http.StatusServiceUnavailable)(s, p)
+		},
+		metric: `audiences_requests_refused_total{cause="in_flight"} 3`,
+		log:    `"cause":"in_flight".*"from":"127.0.0.1"`,
 	},
 	{
 		what:   "a caller without the token",
-		begin:  refusedPosts("wrong", harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body(), http.StatusUnauthorized),
+		begin:  refusedPosts("wrong", anyPost, http.StatusUnauthorized),
 		metric: `audiences_requests_refused_total{cause="token"} 3`,
 		log:    `"cause":"token".*"from":"127.0.0.1"`,
 	},
