@@ -60,3 +60,11 @@ func FuzzDecodeKey(f *testing.F) {
 		_, _ = ParseCursor(string(encoded))
 	})
 }
+
+// TestNoCursorIsBeforeItself, nor before the start.
+func TestNoCursorIsBeforeItself(t *testing.T) {
+	start, one, two := Cursor{}, CursorAt(audience.NumericKey(1)), CursorAt(audience.NumericKey(2))
+	if one.Before(one) || start.Before(start) || two.Before(one) || one.Before(start) || !one.Before(two) || !start.Before(one) {
+		t.Error("the order of cursors is not that of their keys")
+	}
+}

@@ -5,6 +5,9 @@ import "testing"
 // TestCovers: a version covers those of its own node that are not newer.
 func TestCovers(t *testing.T) {
 	at := MakeVersion(2, 7)
+	if most := MakeVersion(3, 1<<counterBits-1); most.Node() != 3 || most.Counter() != 1<<counterBits-1 {
+		t.Errorf("node %d, counter %d", most.Node(), most.Counter())
+	}
 	if at.Node() != 2 || at.Counter() != 7 {
 		t.Errorf("node %d, counter %d", at.Node(), at.Counter())
 	}

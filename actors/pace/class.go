@@ -44,7 +44,7 @@ func (r *Record) Note(o splitclient.Outcome) (proves bool) {
 	case o.Kind == 0, o.Reason == splitclient.Cancelled, o.Reason == splitclient.ThrottledIP:
 	case r.Proven && o.Kind == splitclient.Permanent && o.Reason != splitclient.Unauthorized:
 	case o.Reason == splitclient.Timeout:
-		r.failures = max(r.failures+1, falters)
+		r.failures = max(r.failures, falters)
 	default:
 		r.failures++
 	}

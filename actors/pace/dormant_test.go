@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"audiences/audience"
+	"audiences/splitclient"
 )
 
 // TestDormantQueueOrder: who is due, the new first, the failing now and then; who is
@@ -56,5 +57,25 @@ func TestDormantPrintsNothing(t *testing.T) {
 		if text := fmt.Sprintf("%+v", v); text != "pace.Dormant[string]" {
 			t.Errorf("%T prints %s", v, text)
 		}
+	}
+}
+
+// TestDormantFailingGetTheirTurn: after upperTurns newcomers one of the failing is next.
+func TestDormantFailingGetTheirTurn(t *testing.T) {
+	q := NewDormantQueue[int]()
+	now := time.Now()
+	failing := &Dormant[int]{ID: id(9999), Due: now}
+	failing.Record.Note(splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.ServerError})
+	q.Add(failing)
+	for n := range upperTurns + 1 {
+		q.Add(&Dormant[int]{ID: id(n), Due: now})
+	}
+	for n := range upperTurns {
+		if d := q.Next(now); d.ID == failing.ID {
+			t.Fatalf("the failing one is woken before %d newcomers", n)
+		}
+	}
+	if d := q.Next(now); d.ID != failing.ID {
+		t.Error("the failing one waits for ever")
 	}
 }

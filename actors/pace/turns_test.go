@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"audiences/audience"
+	"audiences/splitclient"
 )
 
 func id(n int) (id audience.TenantID) {
@@ -228,5 +229,22 @@ func BenchmarkTurn(b *testing.B) {
 				first[n%len(first)] = next
 			}
 		})
+	}
+}
+
+// TestTurnsLearnFromTheUnproven: with each call of theirs that fails the proven get more
+// turns before one of them, and with one that is delivered as few as at first.
+func TestTurnsLearnFromTheUnproven(t *testing.T) {
+	turns := NewTurns(16)
+	first := turns.provenTurns()
+	turns.Note(New, splitclient.Outcome{Kind: splitclient.Transient})
+	turns.Note(Failing, splitclient.Outcome{Kind: splitclient.Transient})
+	turns.Note(Proven, splitclient.Outcome{Kind: splitclient.Delivered}) // says nothing of them
+	if got := turns.provenTurns(); got <= first {
+		t.Errorf("%d turns after two failures, %d at first", got, first)
+	}
+	turns.Note(New, splitclient.Outcome{Kind: splitclient.Delivered})
+	if got := turns.provenTurns(); got != first {
+		t.Errorf("%d turns after a delivery, %d at first", got, first)
 	}
 }

@@ -410,3 +410,44 @@ func TestDrainHurriesOnce(t *testing.T) {
 		t.Error("hurries for ever")
 	}
 }
+
+// TestSettlingIsNoRest: a segment is not let go while the journal has not answered a
+// settle, after which keys may be pending again.
+func TestSettlingIsNoRest(t *testing.T) {
+	s := begun(journal.SegmentState{})
+	if !s.AtRest() {
+		t.Fatal("there is nothing to do")
+	}
+	s.Settle()
+	s.Settle()
+	s.Settled()
+	if s.AtRest() {
+		t.Error("at rest with a settle under way")
+	}
+	if s.Settled(); !s.AtRest() {
+		t.Error("not at rest after the last answer")
+	}
+}
+
+// TestParkedBeforeTheFirstPage: the journal's record is older than the refusal of a call
+// that was made while the journal could not be read.
+func TestParkedBeforeTheFirstPage(t *testing.T) {
+	s := New(limits)
+	s.ReadFailed()
+	s.Park(forbidden, noon)
+	s.FirstPage(journal.SegmentState{}, noon)
+	if !s.ParkedSegment() || s.Record().Parked == nil {
+		t.Error("an older record took the refusal away")
+	}
+}
+
+// TestParkedKeysAreNeverLessThanNone: keys that turn out not to be parked after all may
+// have been taken off before.
+func TestParkedKeysAreNeverLessThanNone(t *testing.T) {
+	s := begun(journal.SegmentState{})
+	s.KeysParked(2)
+	s.KeysParked(-5)
+	if s.ParkedKeys() != 0 {
+		t.Errorf("%d keys are parked", s.ParkedKeys())
+	}
+}
