@@ -18,14 +18,16 @@ import (
 type history struct {
 	hidden[history]
 	segments recent[audience.Segment, []status.Call] // the newest last
+	calls    int                                     // of all of them
 	tenants  recent[audience.TenantID, status.Limit]
 	address  status.Limit
 }
 
-// How much is kept: a call takes some 200 bytes, so that is at most 40 MB.
+// How much is kept. A call takes some 250 bytes, and a segment as much again: that is 25 MB
+// at most, with one call each.
 const (
-	callsKept    = 20
-	segmentsKept = 10_000
+	callsKept    = 20     // of a segment
+	allCallsKept = 50_000 // of all of them
 	tenantsKept  = 10_000
 )
 
@@ -50,7 +52,7 @@ type (
 )
 
 func newHistory() *history {
-	return &history{segments: newRecent[audience.Segment, []status.Call](segmentsKept), tenants: newRecent[audience.TenantID, status.Limit](tenantsKept)}
+	return &history{segments: newRecent[audience.Segment, []status.Call](allCallsKept), tenants: newRecent[audience.TenantID, status.Limit](tenantsKept)}
 }
 
 func (h *history) Receive(ctx actor.Context) {
@@ -75,8 +77,12 @@ func (h *history) called(m *called) {
 	if len(calls) == callsKept {
 		copy(calls, calls[1:])
 		calls = calls[:callsKept-1]
+		h.calls--
 	}
 	h.segments.put(m.segment, append(calls, m.call))
+	for h.calls++; h.calls > allCallsKept; {
+		h.calls -= len(h.segments.drop())
+	}
 	if m.call.Organisation.Known {
 		h.tenants.put(m.segment.Tenant, m.call.Organisation)
 	}
@@ -185,9 +191,15 @@ func (r *recent[K, V]) put(key K, value V) {
 	}
 	r.items[key] = r.order.PushFront(&recentItem[K, V]{key, value})
 	if r.order.Len() > r.most {
-		oldest := r.order.Remove(r.order.Back()).(*recentItem[K, V])
-		delete(r.items, oldest.key)
+		r.drop()
 	}
+}
+
+// drop forgets what was put longest ago.
+func (r *recent[K, V]) drop() V {
+	oldest := r.order.Remove(r.order.Back()).(*recentItem[K, V])
+	delete(r.items, oldest.key)
+	return oldest.value
 }
 
 func (r *recent[K, V]) all() map[K]V {

@@ -183,6 +183,7 @@ func (r *Relay) Stop(ctx context.Context) {
 	case <-ctx.Done(): // it reads a damaged disk; what it finds is undelivered now, and stays in the journal
 	}
 	_ = r.ask(ctx, func(a answer) any { return &drainAll{a} }) // what is not drained then stays in the journal
+	r.tellLeft(ctx)
 	r.giveUp()
 	r.end()
 	r.calls.Wait()
@@ -190,6 +191,24 @@ func (r *Relay) Stop(ctx context.Context) {
 	if !r.system.IsStopped() {                        // a second Stop has nothing left to do
 		r.system.Shutdown()
 	}
+}
+
+// tellLeft tells the log what is not delivered and stays in the journal.
+func (r *Relay) tellLeft(ctx context.Context) {
+	const patience = time.Second // it is a line of the log
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	views, err := r.Segments(limited)
+	if err != nil {
+		return
+	}
+	keys, segments := 0, 0
+	for _, v := range views {
+		if n := v.Adds + v.Deletes + v.Stored; n > 0 {
+			keys, segments = keys+n, segments+1
+		}
+	}
+	r.Logger.Info().Int("keys", keys).Int("segments", segments).Msg("what is pending stays in the journal")
 }
 
 // end ends the actors. The registry ends after its children have, so that none can

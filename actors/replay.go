@@ -6,6 +6,8 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+
+	"github.com/rs/zerolog"
 )
 
 // maxActivating is how many segments read their first page at a time during the
@@ -47,9 +49,10 @@ func (r *Relay) readProven() map[audience.TenantID]struct{} {
 func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
 	defer close(r.replayed)
 	var rest []rested
+	holds := holdings{tenants: len(tenants)}
 	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
 	for n := range most {
-		pass := replayPass{Relay: r, tenants: tenants, proven: proven, again: n > 0, answers: make(chan error, r.MaxActivating)}
+		pass := replayPass{Relay: r, holds: holdings{tenants: len(tenants)}, tenants: tenants, proven: proven, again: n > 0, answers: make(chan error, r.MaxActivating)}
 		pass.run(ctx)
 		if ctx.Err() != nil {
 			return
@@ -57,13 +60,14 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 		if pass.activated > 0 {
 			r.Logger.Info().Int("segments", pass.activated).Msg("pending segments are back from the journal")
 		}
-		rest = pass.rest
+		rest, holds = pass.rest, pass.holds
 		if pass.failed == 0 {
 			break
 		}
 	}
 	r.ready.CompareAndSwap(&errReplaying, new(error))
 	r.readResting(ctx, rest)
+	holds.tell(r.Logger)
 }
 
 // replayPass goes once over the segments.
@@ -78,6 +82,7 @@ type replayPass struct {
 	activated int
 	failed    int
 	rest      []rested // what has nothing pending, but is to be kept in sight
+	holds     holdings
 }
 
 // run activates the segments and waits until all have read their first page, or
@@ -91,6 +96,7 @@ func (p *replayPass) run(ctx context.Context) {
 			p.Logger.Error().Err(err).Msg("a segment's record in the journal cannot be read; its keys wait there")
 			continue
 		}
+		p.holds.add(listed)
 		if rests(listed) {
 			p.rest = append(p.rest, rested{segment: listed.Segment, phase: phaseOf(listed)})
 		}
@@ -147,4 +153,30 @@ func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
 		d.due = now.Add(r.FlushInterval)
 	}
 	return d
+}
+
+// holdings is what the journal holds at the start, for the log.
+type holdings struct {
+	tenants, segments      int
+	pending                int // segments with pending keys
+	withParkedKeys, parked int // segments; the second are refused as a whole
+	paused                 int // segments; tenants are told of apart
+}
+
+func (h *holdings) add(l journal.Listed) {
+	count := func(n *int, holds bool) {
+		if holds {
+			*n++
+		}
+	}
+	h.segments++
+	count(&h.pending, l.Pending)
+	count(&h.withParkedKeys, l.Parked)
+	count(&h.parked, l.State.Parked != nil)
+	count(&h.paused, l.State.PausedAt(time.Now()))
+}
+
+func (h *holdings) tell(log zerolog.Logger) {
+	log.Info().Int("tenants", h.tenants).Int("segments", h.segments).Int("segmentsPending", h.pending).
+		Int("segmentsWithParkedKeys", h.withParkedKeys).Int("segmentsParked", h.parked).Int("segmentsPaused", h.paused).Msg("what the journal held at the start")
 }

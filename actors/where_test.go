@@ -157,3 +157,25 @@ func TestEvents(t *testing.T) {
 		}
 	})
 }
+
+// TestHistoryIsBounded: where very many segments call, the ones that called longest ago
+// are forgotten, and no segment has more than its 20.
+func TestHistoryIsBounded(t *testing.T) {
+	h := newHistory()
+	call := func(n int) {
+		h.called(&called{segment: audience.Segment{Name: fmt.Sprint(n)}, call: status.Call{Number: uint64(n)}})
+	}
+	for range 2 * callsKept {
+		call(0)
+	}
+	for n := range allCallsKept {
+		call(1 + n)
+	}
+	kept := 0
+	for _, calls := range h.segments.all() {
+		kept += len(calls)
+	}
+	if _, first := h.segments.get(audience.Segment{Name: "0"}); first || kept != allCallsKept || h.calls != kept {
+		t.Errorf("%d calls are kept, of %d", kept, h.calls)
+	}
+}

@@ -161,7 +161,10 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}
-	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).Msg("the relay takes changes")
+	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).EmbedObject(egressOf(cfg)).
+		Int64("flushIntervalMs", cfg.SegmentsFlushRate.Milliseconds()).Float64("maxCallsPerSecond", cfg.MaxCallsPerSecond).
+		Float64("maxCallsPerSecondPerTenant", cfg.MaxCallsPerSecondPerTenant).Int("maxConcurrentCalls", min(cfg.MaxConcurrentCalls, s.files.calls)).
+		Msg("the relay takes changes")
 }
 
 func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {

@@ -279,7 +279,7 @@ var plights = []plight{
 		segments: `TENANT +env1/sick +parked +2 +0 +Split refuses this segment since CLOCK .*forbidden`,
 		status:   `Split refuses a segment of it.* 1 key is parked`,
 		metric:   `audiences_keys_parked{reason="bad_request"} 1`,
-		log:      `"parked(Keys|Segments)?":1`,
+		log:      `"segmentsWithParkedKeys":1,"segmentsParked":1`,
 	},
 	{
 		what: "the disk is nearly full",

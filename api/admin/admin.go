@@ -77,6 +77,9 @@ func New(options Options) *Server {
 	s.gate = connections.NewGate(connections.Options{
 		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer, TLS: overTLS(options),
 		AcceptFailed: func(err error) { options.Logger.Debug().Err(err).Msg("cannot accept an admin connection") }})
+	if options.Relay != nil && options.Registerer != nil {
+		options.Registerer.MustRegister(newStates(s))
+	}
 	s.http = &http.Server{
 		Handler:           touching(guarded(s.routes())),
 		ConnContext:       connections.WithConn,
