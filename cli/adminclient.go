@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +17,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"audiences/api/admin"
 )
 
 // What the operator's commands have in common: they ask a relay that runs, over its
@@ -22,50 +27,70 @@ import (
 // usualAdminAddress is the one of a relay that was told nothing else.
 const usualAdminAddress = "127.0.0.1:3010"
 
-// adminToken is the variable that holds the token of a user of the adminAddress, where
-// one is needed. A flag would show it to everybody on the machine.
-const adminToken = "AUDIENCES_ADMIN_TOKEN"
+// Variables of the environment. The token of a user of the adminAddress, where one is
+// needed, is in a variable or a file: a flag would show it to everybody on the machine.
+const (
+	adminAddressVariable = "AUDIENCES_ADMIN_ADDRESS"
+	adminTokenVariable   = "AUDIENCES_ADMIN_TOKEN"
+	adminTokenFile       = adminTokenVariable + "_FILE"
+	adminCAVariable      = "AUDIENCES_ADMIN_CA"
+)
 
-// adminPatience bounds a command; the relay answers in milliseconds.
-const adminPatience = 30 * time.Second
+// adminPatience bounds a command. The relay answers most in milliseconds; what concerns
+// very many segments it gives up after 50 seconds.
+const adminPatience = time.Minute
 
 // adminClient asks one relay.
 type adminClient struct {
-	address string
-	json    bool // print what the relay answers as it is
-	stdout  io.Writer
+	address   string
+	tokenFile string
+	authority string // file with the certificates to trust; "": the system's
+	json      bool   // print what the relay answers as it is
+	stdout    io.Writer
 }
 
 // bind gives a command the flags of all of these.
 func (a *adminClient) bind(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.address, "address", cmp.Or(os.Getenv("AUDIENCES_ADMIN_ADDRESS"), usualAdminAddress), "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; the token of a user is taken from "+adminToken)
-	cmd.Flags().BoolVar(&a.json, "json", false, "print the relay's answer, which is JSON, for programs")
+	flags := cmd.Flags()
+	flags.StringVar(&a.address, "address", cmp.Or(os.Getenv(adminAddressVariable), usualAdminAddress), "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; "+adminAddressVariable)
+	flags.StringVar(&a.tokenFile, "token-file", os.Getenv(adminTokenFile), "a `file` with the token of a user; "+adminTokenFile+", or the token itself in "+adminTokenVariable)
+	flags.StringVar(&a.authority, "ca", os.Getenv(adminCAVariable), "a PEM `file` with the certificates to trust over https; "+adminCAVariable)
+	flags.BoolVar(&a.json, "json", false, "print the relay's answer, which is JSON, for programs")
 }
 
 // get asks for a path below the JSON API. With json set it prints the answer, and done
 // is true.
 func (a *adminClient) get(ctx context.Context, path string, query url.Values, into any) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, adminPatience)
-	defer cancel()
-	at := url.URL{Scheme: "http", Host: reachable(a.address), Path: "/admin/api/v1/" + path, RawQuery: query.Encode()}
-	if host, secure := strings.CutPrefix(a.address, "https://"); secure {
-		at.Scheme, at.Host = "https", host
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	return a.ask(ctx, http.MethodGet, path+"?"+query.Encode(), nil, into)
+}
+
+// post is get for what has a body.
+func (a *adminClient) post(ctx context.Context, path string, body, into any) (done bool, err error) {
+	text, err := json.Marshal(body)
 	if err != nil {
 		return false, fmt.Errorf("ask the relay: %w", err)
 	}
-	if token := os.Getenv(adminToken); token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
+	return a.ask(ctx, http.MethodPost, path, text, into)
+}
+
+func (a *adminClient) ask(ctx context.Context, method, path string, body []byte, into any) (done bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, adminPatience)
+	defer cancel()
+	request, err := a.request(ctx, method, path, body)
+	if err != nil {
+		return false, fmt.Errorf("ask the relay: %w", err)
 	}
-	response, err := http.DefaultClient.Do(request)
+	client, err := a.client()
+	if err != nil {
+		return false, err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return false, fmt.Errorf("ask the relay: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		words, _ := io.ReadAll(io.LimitReader(response.Body, 1000)) // what there is of them helps
-		return false, fmt.Errorf("the relay at %s answered %s: %s", a.address, response.Status, strings.TrimSpace(string(words)))
+		return false, a.refused(response)
 	}
 	if a.json {
 		_, err := io.Copy(a.stdout, response.Body)
@@ -76,6 +101,68 @@ func (a *adminClient) get(ctx context.Context, path string, query url.Values, in
 	}
 	return false, nil
 }
+
+func (a *adminClient) request(ctx context.Context, method, path string, body []byte) (*http.Request, error) {
+	base := "http://" + reachable(a.address)
+	if strings.HasPrefix(a.address, "https://") {
+		base = a.address
+	}
+	request, err := http.NewRequestWithContext(ctx, method, base+"/admin/api/v1/"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	token, err := a.token()
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	return request, err
+}
+
+// token is that of a user; "": none.
+func (a *adminClient) token() (string, error) {
+	if a.tokenFile == "" {
+		return os.Getenv(adminTokenVariable), nil
+	}
+	text, err := os.ReadFile(a.tokenFile)
+	return strings.TrimSpace(string(text)), err
+}
+
+// client trusts the certificates of the file alone, if there is one.
+func (a *adminClient) client() (*http.Client, error) {
+	if a.authority == "" {
+		return http.DefaultClient, nil
+	}
+	text, err := os.ReadFile(a.authority)
+	if err != nil {
+		return nil, fmt.Errorf("read certificates to trust: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read certificates to trust: %s has none in PEM form", a.authority)
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}, nil
+}
+
+// refused is the relay's own reason.
+func (a *adminClient) refused(response *http.Response) error {
+	words, _ := io.ReadAll(io.LimitReader(response.Body, 10_000)) // what there is of them helps
+	var problem admin.Problem
+	if json.Unmarshal(words, &problem) != nil || problem.Error == "" {
+		problem.Error = fmt.Sprintf("%s: %.300s", response.Status, strings.TrimSpace(string(words)))
+	}
+	return refusal{fmt.Sprintf("the relay at %s: %s", a.address, problem.Error), response.StatusCode}
+}
+
+// refusal is what the relay answered in place of doing it.
+type refusal struct {
+	words  string
+	status int
+}
+
+func (r refusal) Error() string { return r.words }
 
 // reachable is where a relay on this machine answers that listens on all addresses.
 func reachable(address string) string {

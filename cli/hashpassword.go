@@ -30,7 +30,7 @@ shows what is typed; where somebody looks on, in bash:
 
   read -rs P && printf '%s\n' "$P" | audiences hash-password
 `,
-		Args: noArguments,
+		Args: noSecrets,
 		RunE: func(*cobra.Command, []string) error { return hashPassword(p.stdin, p.stdout) },
 	}
 }

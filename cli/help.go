@@ -87,6 +87,14 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// noSecrets is noArguments for commands that read a secret: what stands there may be it.
+func noSecrets(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return wrong(cmd, "it takes no arguments: what is secret is read from standard input")
+	}
+	return nil
+}
+
 // configuration is for commands whose one argument is the configuration file.
 func configuration(cmd *cobra.Command, args []string) error {
 	if len(args) != 1 || args[0] == "" || args[0][0] == '-' {

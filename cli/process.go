@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"syscall"
 
@@ -19,7 +20,12 @@ import (
 const (
 	exitFailed = 1 // something went wrong while running
 	exitWrong  = 2 // the configuration or the command line is wrong
+
+	exitNothing = 3 // what was asked for had no effect, or was not seen
 )
+
+// errNothing ends a command that had no effect.
+var errNothing = errors.New("nothing to do")
 
 // process is what a command has of the process around it. Configuration beyond the
 // command line comes from the environment.
@@ -72,6 +78,10 @@ func exitCode(err error, stderr io.Writer) int {
 	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", withUser(err))
 	if errors.As(err, new(config.Faults)) || errors.Is(err, errUsage) || errors.Is(err, errFaults) {
 		return exitWrong
+	}
+	var r refusal
+	if errors.Is(err, errNothing) || errors.As(err, &r) && r.status == http.StatusConflict {
+		return exitNothing
 	}
 	return exitFailed
 }

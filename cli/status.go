@@ -44,18 +44,55 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 	return cmd
 }
 
-func (a *adminClient) showStatus(sum admin.Summary, tenants []status.Tenant) error {
-	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintf(out, "%s\nIntake: %s.\n", sum.Verdict, sum.Ready)
-	if len(tenants) > 0 {
-		_, _ = fmt.Fprint(out, "\nTENANT\tSTATE\tSEGMENTS\tPENDING\tPARKED\t\n")
+func tenantsCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	var search, state string
+	cmd := &cobra.Command{
+		Use:   "tenants",
+		Short: "list tenants, the ones that need somebody first",
+		Long: `Asks a relay that runs for its tenants: the state of each, how many of its keys are
+pending and parked, and what comes next.
+
+  audiences tenants --state token_refused
+` + answersAndCodes,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{}
+			for name, value := range map[string]string{"search": search, "state": state} {
+				if value != "" {
+					query.Set(name, value)
+				}
+			}
+			var list admin.TenantList
+			if done, err := a.get(cmd.Context(), "tenants", query, &list); done || err != nil {
+				return err
+			}
+			return a.showTenants(list.Tenants)
+		},
 	}
+	a.bind(cmd)
+	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
+	cmd.Flags().StringVar(&search, "search", "", "only where the name or the fingerprint has this `text` in it")
+	return cmd
+}
+
+func (a *adminClient) showStatus(sum admin.Summary, tenants []status.Tenant) error {
+	if _, err := fmt.Fprintf(a.stdout, "%s\nIntake: %s.\n", sum.Verdict, sum.Ready); err != nil || len(tenants) == 0 {
+		return err
+	}
+	_, _ = fmt.Fprintln(a.stdout)
+	return a.showTenants(tenants)
+}
+
+func (a *adminClient) showTenants(tenants []status.Tenant) error {
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprint(out, "TENANT\tSTATE\tSEGMENTS\tPENDING\tPARKED\t\n")
 	for _, t := range tenants {
 		segments := 0
 		for _, n := range t.States {
 			segments += n
 		}
-		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", t.Tenant, t.State, status.Number(segments), pendingText(t.Counts), status.Number(t.Parked), t.Sentence)
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", status.Title(t.Tenant, t.Name), t.State, status.Number(segments), pendingText(t.Counts), status.Number(t.Parked), t.Sentence)
 	}
 	return out.Flush()
 }

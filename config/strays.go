@@ -11,6 +11,10 @@ import (
 // elsewhere are variables of the program that are no keys.
 var elsewhere = []string{"AUDIENCES_PROFILING_ADDRESS"}
 
+// ofCommands are variables of the operator's commands, which may run where the relay
+// does. The relay itself never means them.
+var ofCommands = []string{"AUDIENCES_ADMIN_TOKEN", "AUDIENCES_ADMIN_TOKEN_FILE", "AUDIENCES_ADMIN_CA"}
+
 // strays are the variables that look like one of ours and set nothing, a sentence
 // each, by name. None shows a value: it may be a token under a misspelt name (I7).
 func (vars variables) strays() (warnings []string) {
@@ -22,7 +26,7 @@ func (vars variables) strays() (warnings []string) {
 			names = append(names, k.env()+fileSuffix)
 		}
 	}
-	for _, name := range names {
+	for _, name := range slices.Concat(names, ofCommands) {
 		known[name] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(vars)) {

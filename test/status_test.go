@@ -82,3 +82,73 @@ func TestStatusNamesTenants(t *testing.T) {
 		return strings.Contains(out, fingerprint) && strings.HasSuffix(out, "1 of 1 segments.\n")
 	})
 }
+
+// TestOperatorsCommands: what an operator sees and does by commands, in one story; no
+// key and no token is in what they print, but for a key that is revealed (I7).
+func TestOperatorsCommands(t *testing.T) {
+	t.Parallel()
+	const exitNothing = 3
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{fingerprintOf(t, harness.APIToken): "acme-prod"}})
+	s.Split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "8735621876002"})
+	p := s.Start()
+	run := func(want int, args ...string) string {
+		t.Helper()
+		code, stdout, stderr := harness.Run(t, nil, append(args, "--address", p.Admin)...)
+		if code != want || strings.Contains(stdout+stderr, harness.APIToken) {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", args, code, want, stdout, stderr)
+		}
+		return stdout + stderr
+	}
+	expect := func(out string, patterns ...string) {
+		t.Helper()
+		for _, pattern := range patterns {
+			if !regexp.MustCompile(pattern).MatchString(out) {
+				t.Errorf("%s is not in\n%s", pattern, out)
+			}
+		}
+		if strings.Contains(out, "8735621876") {
+			t.Errorf("a key is in\n%s", out)
+		}
+	}
+	delivered := func(segment string, want int) {
+		t.Helper()
+		harness.Eventually(t, harness.Patience, "keys of "+segment+" arrive", func() bool { return len(s.Members(segment)) == want })
+	}
+	p.MustPost(harness.Change{Segment: "buyers", Keys: []string{"8735621876001"}})
+	delivered("buyers", 1)
+	p.MustPost(harness.Change{Segment: "buyers", Keys: []string{"8735621876002", "8735621876003"}})
+	delivered("buyers", 2)
+	p.Shows(`audiences_keys_parked{reason="bad_request"} 1`)
+
+	expect(run(0, "tenants"), `acme-prod \(`+fingerprintOf(t, harness.APIToken)+`\) +idle +1 +0 +1 `)
+	expect(run(0, "show", "acme-prod", "env1/buyers"), "1 key is parked", `\d{16} +\d\d:\d\d:\d\d +\d+ +add +1 +1 +200 +delivered`, "bad_request")
+	expect(run(0, "where", "8735621876001"), `acme-prod .*env1/buyers +Delivered at .*, in call \d+: add\.`)
+	expect(run(0, "where", "8735621876002", "--tenant", "acme-prod", "--segment", "env1/buyers"), "Parked since .*bad_request")
+	expect(run(exitNothing, "where", "5", "--tenant", "acme-prod"), `Not seen since \d\d:\d\d:\d\d`)
+	expect(run(0, "parked"), "env1/buyers +idle +0 +1 ")
+	expect(run(0, "parked", "acme-prod", "env1/buyers"), `87\*\*\*02 +add +bad_request`)
+	if out := run(0, "parked", "acme-prod", "env1/buyers", "--reveal"); !strings.Contains(out, "8735621876002") {
+		t.Error(out)
+	}
+	expect(run(0, "pause", "acme-prod", "env1/buyers", "--for", "2h", "--dry-run"), "1 segment")
+	expect(run(0, "pause", "acme-prod", "env1/buyers", "--for", "2h"), "1 segment")
+	expect(run(exitNothing, "flush", "acme-prod", "env1/buyers"), "paused")
+	p.MustPost(harness.Change{Segment: "buyers", Keys: []string{"8735621876004"}})
+	expect(run(0, "segments", "--state", "paused"), "env1/buyers +paused +1 +1 +Paused by loopback since ")
+	expect(run(0, "resume", "acme-prod", "env1/buyers"), "1 segment")
+	expect(run(exitNothing, "resume", "acme-prod", "env1/buyers"))
+	delivered("buyers", 3)
+	s.Split.ClearFaults()
+	expect(run(0, "retry", "acme-prod"), "1 key")
+	delivered("buyers", 4)
+	expect(run(exitNothing, "discard", "acme-prod", "--yes"))
+	expect(run(exitWrong, "discard", "acme-prod"), "--yes")
+	expect(run(exitWrong, "discard", "acme-prod", "buyers", "--yes"), "ENVIRONMENT/SEGMENT")
+	expect(run(exitFailed, "pause", "nobody"), "no such tenant is known")
+	events := run(0, "events")
+	expect(events, "paused.*by loopback", "resumed.*by loopback", "retried, 1 key by loopback", "keys revealed.*by loopback", "Split refuses keys: parked")
+	if code, out, stderr := harness.Run(t, nil, "fingerprint", harness.APIToken); code != exitWrong || strings.Contains(out+stderr, harness.APIToken) {
+		t.Errorf("exit code %d: %s%s", code, out, stderr)
+	}
+	s.Judge()
+}

@@ -1,0 +1,320 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"audiences/api/admin"
+	"audiences/audience"
+	"audiences/status"
+)
+
+const answersAndCodes = `
+Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
+`
+
+func showCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	cmd := &cobra.Command{
+		Use:   "show TENANT ENV/SEGMENT",
+		Short: "say all of one segment, with its last calls",
+		Long: `Says what one segment is doing and why its keys are where they are, with its last 20
+calls to Split.
+
+  audiences show acme-prod env1/buyers
+` + answersAndCodes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := targetOf(cmd, args)
+			if err == nil && target.Segment == "" {
+				err = wrong(cmd, "it takes a segment, as ENVIRONMENT/SEGMENT")
+			}
+			if err != nil {
+				return err
+			}
+			var d status.Detail
+			if done, err := a.get(cmd.Context(), "segment", queryOf(target), &d); done || err != nil {
+				return err
+			}
+			return a.showDetail(d)
+		},
+	}
+	a.bind(cmd)
+	return cmd
+}
+
+func queryOf(t admin.Target) url.Values {
+	query := url.Values{}
+	for name, value := range map[string]string{"tenant": t.Tenant, "environment": t.Environment, "segment": t.Segment} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	return query
+}
+
+func (a *adminClient) showDetail(d status.Detail) error {
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	line := func(name, value string) {
+		if value != "" {
+			_, _ = fmt.Fprintf(out, "%s\t%s\n", name, value)
+		}
+	}
+	_, _ = fmt.Fprintf(out, "%s\n\n", d.Sentence)
+	line("tenant", status.Title(d.Tenant, d.Name))
+	line("segment", d.Environment+"/"+d.Segment.Segment)
+	line("state", string(d.State))
+	line("pending", fmt.Sprintf("%s (%d to add, %d to delete, %s in the journal alone)", pendingText(d.Counts), d.Adds, d.Deletes, status.Number(d.Stored)))
+	line("parked", status.Number(d.Parked))
+	line("oldest", clock(d.Oldest))
+	line("since", clock(d.Since))
+	line("until", clock(d.Until))
+	line("due", clock(d.Due))
+	line("last reason", d.LastReason)
+	if len(d.Calls) > 0 {
+		_, _ = fmt.Fprint(out, "\nCALL\tAT\tMS\tVERB\tKEYS\tTRY\tSTATUS\tREASON\tTRANSACTION\n")
+	}
+	for _, c := range d.Calls {
+		_, _ = fmt.Fprintf(out, "%d\t%s\t%d\t%s\t%s\t%d\t%d\t%s\t%s\n", c.Number, clock(c.At), c.Millis, c.Verb, status.Number(c.Keys), c.Attempt, c.Status, c.Reason, c.Transaction)
+	}
+	return out.Flush()
+}
+
+// clock is a time for a table; "": none.
+func clock(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return status.Clock(at, time.Now())
+}
+
+func whereCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	var tenant, segment string
+	cmd := &cobra.Command{
+		Use:   "where KEY",
+		Short: "say where a key is, and what became of it",
+		Long: `Looks for a key: pending, in a call, parked, delivered and when. KEY may be -, and is
+then read from standard input, so that it is in no shell's history and in no list of
+processes. What was delivered is known as far back as receipts go (receiptsMaxAge); a
+negative answer says how far that is.
+
+  audiences where - --tenant acme-prod < key
+  audiences where 8735621876001 --tenant acme-prod --segment env1/buyers
+
+Exit codes: 0 it was seen, 1 the relay did not answer, 2 the command line is wrong, 3 it
+was not seen.
+`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			asked, err := whereRequest(cmd, p.stdin, args, tenant, segment)
+			if err != nil {
+				return err
+			}
+			return a.where(cmd, asked)
+		},
+	}
+	a.bind(cmd)
+	cmd.Flags().StringVar(&tenant, "tenant", "", "only in this tenant: its `fingerprint`, how that begins, or its name")
+	cmd.Flags().StringVar(&segment, "segment", "", "only in this segment of the tenant: `ENV/SEGMENT`")
+	return cmd
+}
+
+func whereRequest(cmd *cobra.Command, stdin io.Reader, args []string, tenant, segment string) (asked admin.WhereRequest, err error) {
+	if len(args) != 1 || args[0] == "" {
+		return asked, wrong(cmd, "it takes a key, or - for one on standard input")
+	}
+	if asked.Key = args[0]; asked.Key == "-" {
+		if asked.Key, err = lineOfInput(stdin); err != nil {
+			return asked, fmt.Errorf("read key: %w", err)
+		}
+	}
+	switch {
+	case segment != "" && tenant == "":
+		return asked, wrong(cmd, "--segment needs --tenant")
+	case segment != "":
+		asked.Target, err = targetOf(cmd, []string{tenant, segment})
+	default:
+		asked.Tenant = tenant
+	}
+	return asked, err
+}
+
+// lineOfInput is the first line of standard input.
+func lineOfInput(stdin io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(stdin, 4<<10)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}
+
+func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error {
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	seen := 0
+	for {
+		var w status.Whereabouts
+		if done, err := a.post(cmd.Context(), "where", asked, &w); done || err != nil {
+			return err
+		}
+		for _, s := range w.Sightings {
+			_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\n", status.Title(s.Tenant, s.Name), s.Environment, s.Segment, s.Sentence)
+		}
+		seen += len(w.Sightings)
+		if asked.Cursor = w.Next; w.Next != "" {
+			continue
+		}
+		if seen > 0 {
+			return out.Flush()
+		}
+		return notSeen{w.Sentence}
+	}
+}
+
+func parkedCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	var reveal bool
+	var cursor string
+	cmd := &cobra.Command{
+		Use:   "parked [TENANT ENV/SEGMENT]",
+		Short: "list what Split refused for good",
+		Long: `Lists the segments with parked keys; of one segment its parked keys, with Split's reason
+and words. Keys are masked. --reveal shows them, which is an event with who did it.
+
+  audiences parked
+  audiences parked acme-prod env1/buyers --reveal
+` + answersAndCodes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return a.parkedSegments(cmd, cursor)
+			}
+			target, err := targetOf(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.parkedKeys(cmd, target, reveal, cursor)
+		},
+	}
+	a.bind(cmd)
+	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the keys as they are, as an operator")
+	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list says that there are more")
+	return cmd
+}
+
+func (a *adminClient) parkedSegments(cmd *cobra.Command, cursor string) error {
+	query := url.Values{}
+	if cursor != "" {
+		query.Set("cursor", cursor)
+	}
+	var list admin.ParkedList
+	if done, err := a.get(cmd.Context(), "parked", query, &list); done || err != nil {
+		return err
+	}
+	return a.showSegments(admin.SegmentList{Matching: list.Matching, Segments: list.Segments, Next: list.Next})
+}
+
+func (a *adminClient) parkedKeys(cmd *cobra.Command, t admin.Target, reveal bool, cursor string) error {
+	var page status.ParkedPage
+	var done bool
+	var err error
+	if reveal {
+		done, err = a.post(cmd.Context(), "parked/reveal", admin.RevealRequest{Target: t, Cursor: cursor}, &page)
+	} else {
+		query := queryOf(t)
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
+		done, err = a.get(cmd.Context(), "parked", query, &page)
+	}
+	if done || err != nil {
+		return err
+	}
+	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	if len(page.Keys) > 0 {
+		_, _ = fmt.Fprint(out, "KEY\tVERB\tREASON\tAT\t\n")
+	}
+	for _, k := range page.Keys {
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", k.Shown, k.Verb, k.Reason, clock(k.At), k.Message)
+	}
+	_, _ = fmt.Fprintf(out, "%s keys.\n", status.Number(len(page.Keys)))
+	if page.Next != "" {
+		_, _ = fmt.Fprintf(out, "There are more: --cursor %s\n", page.Next)
+	}
+	return out.Flush()
+}
+
+func eventsCommand(p process) *cobra.Command {
+	a := &adminClient{stdout: p.stdout}
+	var limit int
+	var before uint64
+	cmd := &cobra.Command{
+		Use:   "events",
+		Short: "list what happened, and who did it",
+		Long: `Lists the last events, the newest first: what changed, and what operators did.
+
+  audiences events --limit 20
+` + answersAndCodes,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			if before > 0 {
+				query.Set("before", strconv.FormatUint(before, 10))
+			}
+			var list admin.EventList
+			if done, err := a.get(cmd.Context(), "events", query, &list); done || err != nil {
+				return err
+			}
+			out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			for _, e := range list.Events {
+				_, _ = fmt.Fprintf(out, "%d\t%s\t%s\n", e.Number, clock(e.At), e.Sentence)
+			}
+			if list.Next > 0 {
+				_, _ = fmt.Fprintf(out, "There are more: --before %d\n", list.Next)
+			}
+			return out.Flush()
+		},
+	}
+	a.bind(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 50, "so many at most, up to 1,000")
+	cmd.Flags().Uint64Var(&before, "before", 0, "only those before the event with this `number`")
+	return cmd
+}
+
+func fingerprintCommand(p process) *cobra.Command {
+	return &cobra.Command{
+		Use:   "fingerprint",
+		Short: "read an apiToken on standard input, print the tenant's fingerprint",
+		Long: `Reads one line with an apiToken on standard input and prints the fingerprint by which
+the tenant is known in the log, the metrics and here. It is the beginning of a SHA-256 of
+the token, see docs/configuration.md. The relay is not asked.
+
+  read -rs T && printf '%s\n' "$T" | audiences fingerprint
+`,
+		Args: noSecrets,
+		RunE: func(*cobra.Command, []string) error {
+			line, err := lineOfInput(p.stdin)
+			if err != nil {
+				return fmt.Errorf("read apiToken: %w", err)
+			}
+			token, err := audience.ParseToken(line)
+			if err != nil {
+				return fmt.Errorf("%w: the apiToken %w", errUsage, err)
+			}
+			_, err = fmt.Fprintln(p.stdout, audience.NewTenant(token).ID)
+			return err
+		},
+	}
+}
+
+// notSeen ends a search that has found nothing.
+type notSeen struct{ sentence string }
+
+func (n notSeen) Error() string        { return n.sentence }
+func (n notSeen) Is(target error) bool { return target == errNothing }
