@@ -15,7 +15,7 @@ const eventsKept = 1_000
 // chronicle is the actor that keeps the last events, in memory: those of before the start
 // are gone.
 type chronicle struct {
-	last   uint64 // number of the last event
+	last   uint64 // number of the last event; like those of calls they rise over restarts
 	events []status.Event
 }
 

@@ -19,9 +19,6 @@ const (
 	EventMoved     EventKind = "moved"
 	EventRevealed  EventKind = "revealed" // keys were shown unmasked
 
-	EventStarted          EventKind = "started"
-	EventStopping         EventKind = "stopping"
-	EventPauseOver        EventKind = "pause_over" // the time of a pause is up
 	EventSegmentFails     EventKind = "segment_fails"
 	EventSegmentRecovered EventKind = "segment_recovered"
 	EventSegmentParked    EventKind = "segment_parked"
@@ -33,7 +30,7 @@ const (
 	EventAddressLimited   EventKind = "address_limited" // a 429 of the address: all tenants wait
 )
 
-// Event is something that happened, as it is kept in the journal.
+// Event is something that happened: to a tenant or a segment, or to all.
 type Event struct {
 	Number      uint64    `json:"number"` // rises from event to event, also over restarts
 	At          time.Time `json:"at"`
@@ -55,8 +52,8 @@ type Event struct {
 // eventTexts say what happened to something that the sentence begins with.
 var eventTexts = map[EventKind]string{
 	EventFlushed: "flushed", EventPaused: "paused", EventResumed: "resumed", EventRetried: "retried", EventDiscarded: "discarded",
-	EventMoved: "moved", EventRevealed: "keys revealed", EventStarted: "the relay started", EventStopping: "the relay stops",
-	EventPauseOver: "the pause is over", EventSegmentFails: "calls to Split fail and are repeated",
+	EventMoved: "moved", EventRevealed: "keys revealed",
+	EventSegmentFails:     "calls to Split fail and are repeated",
 	EventSegmentRecovered: "calls to Split go through again", EventSegmentParked: "Split refuses the segment: parked",
 	EventSegmentUnparked: "Split takes the parked segment again", EventKeysParked: "Split refuses keys: parked",
 	EventTokenRefused: "Split refuses the token", EventTokenAccepted: "the token works again",

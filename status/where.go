@@ -10,12 +10,11 @@ type KeyState string
 
 // The states of a key.
 const (
-	KeyPending    KeyState = "pending"    // accepted, and not in a call
-	KeyInFlight   KeyState = "in_flight"  // in a call that is under way or is repeated
-	KeyParked     KeyState = "parked"     // Split refused it for good
-	KeyDelivered  KeyState = "delivered"  // Split took it
-	KeySuperseded KeyState = "superseded" // a newer change of it came before it was sent; told only of keys in memory
-	KeyNotSeen    KeyState = "not_seen"   // neither pending nor parked, nor delivered since Whereabouts.Back
+	KeyPending   KeyState = "pending"   // accepted, and not in a call
+	KeyInFlight  KeyState = "in_flight" // in a call that is under way or is repeated
+	KeyParked    KeyState = "parked"    // Split refused it for good
+	KeyDelivered KeyState = "delivered" // Split took it
+	KeyNotSeen   KeyState = "not_seen"  // neither pending nor parked, nor delivered since Whereabouts.Back
 )
 
 // Sighting is a key in one segment.

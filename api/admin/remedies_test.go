@@ -86,7 +86,7 @@ func TestWishesThatAreRefused(t *testing.T) {
 
 // TestWhatTheRelayRefuses has the status that programs go by.
 func TestWhatTheRelayRefuses(t *testing.T) {
-	for err, want := range map[error]int{status.ErrUnknown: 404, status.ErrPausedNow: 409, status.ErrNotNeeded: 409, errors.New("the relay is stopping"): 503, context.DeadlineExceeded: 504} {
+	for err, want := range map[error]int{status.ErrUnknown: 404, status.ErrPausedNow: 409, status.ErrNotNeeded: 409, status.ErrImpossible: 400, errors.New("the relay is stopping"): 503, context.DeadlineExceeded: 504} {
 		relay := busy()
 		relay.refuse = func(status.Wish) error { return fmt.Errorf("flush: %w", err) }
 		code, text := call(t, local(relay), http.MethodPost, apiPath+"/remedies/flush", `{"tenant":"aa"}`, "")

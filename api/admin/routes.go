@@ -107,6 +107,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &refused):
 		return refused.status
+	case errors.Is(err, status.ErrImpossible):
+		return http.StatusBadRequest
 	case errors.Is(err, status.ErrUnknown):
 		return http.StatusNotFound
 	case errors.Is(err, status.ErrPausedNow), errors.Is(err, status.ErrNotNeeded):
