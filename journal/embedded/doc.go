@@ -17,7 +17,8 @@
 //	remove.go     what a Settle and a Park take out of the pending keys, by version
 //	versions.go   gives versions and knows their times
 //	steps.go      Unpark, MoveTenant: operations in many steps
-//	reads.go      Load, Parked, Count, and the lists: Segments, SegmentsOf, Tenants, Proven
+//	reads.go      Load, Parked, Count
+//	lists.go      Segments, SegmentsOf, Tenants, Proven
 //	iterate.go    ways through the records
 //	receipts.go   what is kept of deliveries; packedkeys.go how
 //	find.go       Find: where is a key
