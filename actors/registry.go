@@ -282,7 +282,7 @@ func (r *registry) children(of audience.TenantID) (all []*child) {
 }
 
 // withoutActor lists the dormant tenants, and those of which nothing is known but that
-// they are paused.
+// they once delivered something, or that they are paused.
 func (r *registry) withoutActor(of audience.Segment, now time.Time) (all []dormantSegments) {
 	meant := func(id audience.TenantID) bool { return of.Tenant == id || of.Tenant == (audience.TenantID{}) }
 	for id, d := range r.unproven.dormant.All() {
@@ -290,8 +290,16 @@ func (r *registry) withoutActor(of audience.Segment, now time.Time) (all []dorma
 			all = append(all, dormantSegments{tenant: id, gate: gateOf(r.states[id], now), segments: d.What.only(of)})
 		}
 	}
+	absent := func(id audience.TenantID) bool {
+		return meant(id) && r.tenants.find(id) == nil && !r.unproven.dormant.Has(id)
+	}
+	for id := range r.proven {
+		if absent(id) {
+			all = append(all, dormantSegments{tenant: id, gate: gateOf(r.states[id], now)})
+		}
+	}
 	for id, state := range r.states {
-		if meant(id) && state.PausedAt(now) && r.tenants.find(id) == nil && !r.unproven.dormant.Has(id) {
+		if _, listed := r.proven[id]; !listed && absent(id) && state.PausedAt(now) {
 			all = append(all, dormantSegments{tenant: id, gate: gateOf(state, now)})
 		}
 	}

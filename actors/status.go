@@ -18,7 +18,8 @@ import (
 // package status makes conditions and sentences of the three.
 
 // Status is the state of every tenant with its segments, the tenants by fingerprint and
-// the segments by their names. A segment that was let go is missing, if nothing of it is
+// the segments by their names. A tenant that never delivered anything and has nothing
+// pending may be missing. A segment that was let go is missing, if nothing of it is
 // pending or parked, and nobody paused it.
 func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
 	asked, err := r.list(ctx, audience.Segment{})

@@ -200,3 +200,19 @@ func TestPauseStaysInSight(t *testing.T) {
 		s.expectStatus("idle since - until -: 0", "idle since - until -: 0")
 	})
 }
+
+// TestTenantsStayInSight: one that has delivered is told of also when nothing of it is in
+// memory, and after a restart: an operator may look for its keys.
+func TestTenantsStayInSight(t *testing.T) {
+	play(t, sandbox.Options{}, Options{IdleTimeout: time.Minute}, func(s *scene) {
+		s.add("1")
+		s.at(10 * time.Minute)
+		for range 2 {
+			if n := testutil.ToFloat64(s.relay.metrics.tenants); n != 0 {
+				s.Errorf("%v tenants have an actor", n)
+			}
+			s.expectStatus("", "idle since - until -: 0")
+			s.restart()
+		}
+	})
+}
