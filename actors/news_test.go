@@ -1,16 +1,19 @@
 package actors
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/splitclient"
 
 	"github.com/rs/zerolog"
 )
@@ -153,59 +156,72 @@ func TestLimitsAreTold(t *testing.T) {
 }
 
 // TestNewsOfAnOutage: a thousand tenants behind an outage of ten minutes, one half of whom
-// Split answers with errors, while others wait in vain: at most 60 lines, and none is
-// false.
+// Split answers with errors, while the calls of others get no answer, and a limit of the
+// address comes in between: at most 60 lines, and none is false.
 func TestNewsOfAnOutage(t *testing.T) {
-	var log paper
-	o := Options{Logger: zerolog.New(&log).Level(zerolog.InfoLevel), MaxConcurrentCalls: 512, MaxUnproven: 2_000}
-	play(t, sandbox.Options{}, o, func(s *scene) {
-		const tenants, segments = 1_000, 3
-		post := func(key string) {
-			for i := range tenants {
-				for n := range segments {
-					s.accept(fmt.Sprint("t", i), fmt.Sprint("s", n), audience.Add, key)
+	const segments = 3 // of each tenant
+	synctest.Test(t, func(t *testing.T) {
+		var log paper
+		var down atomic.Bool
+		var calls atomic.Int32
+		relay := Start(Options{Journal: &easyJournal{}, Logger: zerolog.New(&log).Level(zerolog.InfoLevel), MaxConcurrentCalls: 512, MaxUnproven: 2_000,
+			Deliver: func(_ context.Context, c splitclient.Call) splitclient.Outcome {
+				o := splitclient.Outcome{Limits: splitclient.Limits{RemainingOrg: -1, RemainingIP: -1}}
+				switch n := calls.Add(1); {
+				case !down.Load():
+					o.Kind, o.Reason, o.Status = splitclient.Delivered, splitclient.OK, 200
+				case n%100 == 0:
+					o.Kind, o.Reason, o.Status, o.Delay, o.DelayIP = splitclient.Throttled, splitclient.ThrottledIP, 429, time.Second, time.Second
+				case c.Segment.Tenant[0]%2 == 0:
+					o.Kind, o.Reason, o.Status = splitclient.Transient, splitclient.ServerError, 503
+				default:
+					o.Kind, o.Reason = splitclient.Transient, splitclient.Timeout
+				}
+				return o
+			}})
+		tenants := manyTenants(1_000)
+		post := func(key int64) {
+			answers := make(chan error, 1)
+			for i := range segments * len(tenants) {
+				relay.Accept(answers, wireChange(tenants[i%len(tenants)], i/len(tenants), audience.Add, key))
+				if err := <-answers; err != nil {
+					t.Fatal(err)
 				}
 			}
 		}
-		post("1")
-		s.at(2 * time.Minute)
-		for i := range tenants {
-			if i%2 == 0 {
-				s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 503, Token: fmt.Sprint("t", i)})
-			}
-		}
-		s.split.Fault(sandbox.Rule{Kind: sandbox.Throttle, Scope: sandbox.IP, Reset: 20 * time.Second, Segment: "s0", Count: 20})
-		s.split.Fault(sandbox.Rule{Kind: sandbox.Reset})
-		post("2")
-		s.at(12 * time.Minute)
-		if lines := log.lines(s.T, recovers); len(lines) > 0 {
-			s.Errorf("a false all-clear: %+v", lines)
+		post(1)
+		time.Sleep(2 * time.Minute)
+		down.Store(true)
+		post(2)
+		time.Sleep(10 * time.Minute)
+		if lines := log.lines(t, recovers); len(lines) > 0 {
+			t.Errorf("a false all-clear: %+v", lines)
 		}
 		told := 0
-		for _, line := range log.lines(s.T, fails) {
+		for _, line := range log.lines(t, fails) {
 			told += max(1, line.Segments)
 			if line.Failing < told {
-				s.Errorf("%d segments were told to fail, and %d are said to: %+v", told, line.Failing, line)
+				t.Errorf("%d segments were told to fail, and %d are said to: %+v", told, line.Failing, line)
 			}
 		}
-		if told != tenants*segments {
-			s.Errorf("%d segments were told to fail, want %d", told, tenants*segments)
+		if told != segments*len(tenants) {
+			t.Errorf("%d segments were told to fail, want %d", told, segments*len(tenants))
 		}
-		s.split.ClearFaults()
-		s.at(30 * time.Minute)
-		synctest.Wait()
-		lines := log.lines(s.T, "")
-		if len(lines) > 60 {
-			s.Errorf("%d lines", len(lines))
-		}
+		down.Store(false)
+		time.Sleep(20 * time.Minute)
 		back, last := 0, newsLine{Failing: -1}
-		for _, line := range log.lines(s.T, recovers) {
+		for _, line := range log.lines(t, recovers) {
 			back += max(1, line.Segments)
 			last = line
 		}
-		if back != tenants*segments || last.Failing != 0 {
-			s.Errorf("%d segments were told to recover; at last %d fail", back, last.Failing)
+		if back != told || last.Failing != 0 {
+			t.Errorf("%d segments were told to recover; at last %d fail", back, last.Failing)
 		}
-		s.Logf("%d lines", len(lines))
+		if lines := log.lines(t, ""); len(lines) > 60 || len(log.lines(t, "the limit of the relay's address")) == 0 {
+			t.Errorf("%d lines: %+v", len(lines), lines)
+		}
+		t.Logf("%d lines", len(log.lines(t, "")))
+		stopNow(relay)
+		time.Sleep(time.Hour) // as in TestFootprint
 	})
 }
