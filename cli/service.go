@@ -180,6 +180,8 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},
 		ClosedMetrics:  !s.cfg.AdminOpenMetrics,
+		FlushInterval:  s.cfg.SegmentsFlushRate,
+		Version:        s.process.build.version,
 		Profiles:       s.cfg.AdminPprof,
 		MaxConnections: s.files.admin,
 		Logger:         s.logger,

@@ -18,7 +18,7 @@ var troubles = []struct {
 }
 
 // Verdict says in a line how the relay is. Tenants are those of Relay.Status.
-func Verdict(tenants []Tenant) string {
+func Verdict(tenants []Tenant, fresh Freshness) string {
 	var all Counts
 	segments, by := 0, map[State][]Tenant{}
 	for _, t := range tenants {
@@ -42,7 +42,11 @@ func Verdict(tenants []Tenant) string {
 		said = append(said, capital(are(keys(all.Parked), all.Parked))+" parked.")
 	}
 	if len(said) == 0 {
-		return fmt.Sprintf("Healthy. %s, %s, %s pending.", count(len(tenants), "tenant"), count(segments, "segment"), pending(all))
+		last := fresh.sentence()
+		if last == "" {
+			last = pending(all) + " pending"
+		}
+		return fmt.Sprintf("Healthy. %s, %s, %s.", count(len(tenants), "tenant"), count(segments, "segment"), last)
 	}
 	return strings.Join(said, " ")
 }

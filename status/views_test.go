@@ -59,7 +59,7 @@ func TestVerdict(t *testing.T) {
 		"Tenant dd: it is paused, or a segment of it, 0 keys are kept.":                                                         {tenant("dd", TenantGate{Paused: true}), well},
 		"Tenant ee: calls for it fail and are repeated, 1 key is kept. 3 keys are parked.":                                      {tenant("ee", TenantGate{}, segmentIn(Repeating, 1, 3))},
 	} {
-		if got := Verdict(tenants); got != want {
+		if got := Verdict(tenants, Freshness{}); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"audiences/api/admin/access"
+	"audiences/api/admin/dashboard"
+	"audiences/api/admin/series"
 	"audiences/api/connections"
 )
 
@@ -42,6 +45,10 @@ type Options struct {
 	Access access.Options
 	// ClosedMetrics shows /metrics to viewers alone. false: to everybody.
 	ClosedMetrics bool
+	// FlushInterval is how long keys are gathered, for what counts as fresh.
+	FlushInterval time.Duration
+	// Version is what the page says of the program. "": nothing.
+	Version string
 	// Profiles serves the profiles of the process to operators.
 	Profiles bool
 	// GetCertificate is what the server presents to a client; it is asked at every
@@ -54,7 +61,7 @@ type Options struct {
 	Registerer     prometheus.Registerer // nil: metrics are kept and not registered
 }
 
-// Server serves probes and metrics, health, the login, the JSON API, and profiles.
+// Server serves probes and metrics, health, the login, the page, the JSON API, and profiles.
 type Server struct {
 	options Options
 	access  *access.Guard
@@ -63,6 +70,10 @@ type Server struct {
 
 	snapshots snapshots
 	since     healthySince
+	series    series.Ring
+	liveText  liveText
+	stopping  chan struct{} // closed by Shutdown, for the streams
+	stop      func()
 }
 
 // New returns a server that is ready to Serve.
@@ -73,7 +84,9 @@ func New(options Options) *Server {
 	options.Access.TLS = options.GetCertificate != nil
 	options.Access.Logger = options.Logger
 	options.Access.Refuse = refuse
-	s := &Server{options: options, access: access.New(options.Access)}
+	options.Access.Home = dashboard.Path
+	s := &Server{options: options, access: access.New(options.Access), stopping: make(chan struct{})}
+	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.gate = connections.NewGate(connections.Options{
 		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer, TLS: overTLS(options),
 		AcceptFailed: func(err error) { options.Logger.Debug().Err(err).Msg("cannot accept an admin connection") }})
@@ -125,10 +138,11 @@ func (s *Server) routes() http.Handler {
 	viewers("/health/application", s.applicationHealth)
 	viewers("/health/dependencies", s.dependencyHealth)
 	viewers("/{$}", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/admin/dashboard", http.StatusFound)
+		http.Redirect(w, r, dashboard.Path, http.StatusFound)
 	})
 	if s.options.Relay != nil {
 		s.mount(mux)
+		s.mountPage(mux)
 	}
 	if s.options.Profiles {
 		s.profiles(mux)
@@ -142,9 +156,12 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = io.WriteString(w, text+"\n") // fails only when the caller has gone
 }
 
-// Serve answers requests on the listener until Shutdown; it then returns nil.
-// The listener is closed on return.
+// Serve answers requests on the listener until Shutdown; it then returns nil. It
+// takes a point of the series every ten seconds meanwhile. The listener is closed on return.
 func (s *Server) Serve(listener net.Listener) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go s.series.Run(ctx, s.options.Gatherer.Gather)
 	if err := s.http.Serve(s.gate.Listen(listener)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve admin requests: %w", err)
 	}
@@ -154,6 +171,7 @@ func (s *Server) Serve(listener net.Listener) error {
 // Shutdown stops listening and waits for the requests under way; when ctx ends
 // first, their connections are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close() // the first error is the one that tells what happened
 		return fmt.Errorf("finish admin requests: %w", err)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -60,9 +61,7 @@ func (s *Server) listParked(r *http.Request) (any, error) {
 	if list.Reasons, err = s.reasons(); err != nil {
 		return nil, err
 	}
-	list.Segments, list.Matching, list.Next = now.segments.page(w, func(row *ListedSegment) bool {
-		return w.filter.segment(row) && (row.Parked > 0 || row.State == status.Parked)
-	})
+	list.Segments, list.Matching, list.Next = now.segments.page(w, func(row *ListedSegment) bool { return w.filter.segment(row) && isParked(row) })
 	return list, nil
 }
 
@@ -148,32 +147,32 @@ type RevealRequest struct {
 	Cursor string `json:"cursor,omitempty"`
 }
 
-// reveal shows parked keys as they are. They are shown only once the event is kept.
+// reveal shows parked keys as they are.
 func (s *Server) reveal(r *http.Request) (any, error) {
 	var asked RevealRequest
 	if err := read(r, &asked); err != nil {
 		return nil, err
 	}
+	return s.revealOf(r.Context(), asked)
+}
+
+// revealOf returns the keys only once the event is kept.
+func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status.ParkedPage, err error) {
 	if asked.Limit < 0 || asked.Limit > largePage {
-		return nil, bad("limit is a number from 1 to 1000")
+		return page, bad("limit is a number from 1 to 1000")
 	}
-	now, err := s.current(r.Context())
+	in, name, err := s.segmentNamed(ctx, asked.Target)
 	if err != nil {
-		return nil, err
+		return page, err
 	}
-	in, name, err := now.oneSegment(asked.Target)
-	if err != nil {
-		return nil, err
-	}
-	page, err := s.options.Relay.Parked(r.Context(), in, asked.Cursor, cmp.Or(asked.Limit, usualPage))
-	if err != nil {
-		return nil, err
+	if page, err = s.options.Relay.Parked(ctx, in, asked.Cursor, cmp.Or(asked.Limit, usualPage)); err != nil {
+		return page, err
 	}
 	page.Keys = slices.Concat([]status.ParkedKey{}, page.Keys)
 	for i := range page.Keys {
 		page.Keys[i].Shown = page.Keys[i].Key.Text()
 	}
-	return page, s.options.Relay.Note(r.Context(), status.Event{At: time.Now().UTC(), Kind: status.EventRevealed, Who: access.From(r.Context()).Name,
+	return page, s.options.Relay.Note(ctx, status.Event{At: time.Now().UTC(), Kind: status.EventRevealed, Who: access.From(ctx).Name,
 		Tenant: in.Tenant.String(), Environment: in.Environment, Segment: in.Name, Keys: len(page.Keys), Name: name})
 }
 
@@ -191,23 +190,26 @@ func (s *Server) where(r *http.Request) (any, error) {
 	if err := read(r, &asked); err != nil {
 		return nil, err
 	}
+	return s.whereOf(r.Context(), asked)
+}
+
+func (s *Server) whereOf(ctx context.Context, asked WhereRequest) (found status.Whereabouts, err error) {
 	key, err := audience.ParseKey(asked.Key)
 	if err != nil {
-		return nil, bad("key: " + err.Error())
+		return found, bad("key: " + err.Error())
 	}
-	now, err := s.current(r.Context())
+	now, err := s.current(ctx)
 	if err != nil {
-		return nil, err
+		return found, err
 	}
 	var in audience.Segment
 	if asked.Target != (Target{}) {
 		if in, _, err = now.find(asked.Target); err != nil {
-			return nil, err
+			return found, err
 		}
 	}
-	found, err := s.options.Relay.Where(r.Context(), in, key, asked.Cursor)
-	if err != nil {
-		return nil, err
+	if found, err = s.options.Relay.Where(ctx, in, key, asked.Cursor); err != nil {
+		return found, err
 	}
 	found.Sightings = slices.Concat([]status.Sighting{}, found.Sightings)
 	for i := range found.Sightings {

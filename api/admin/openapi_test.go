@@ -41,6 +41,7 @@ var operations = map[string]operation{
 	"POST where":            {"Where a key is: in one segment, in a tenant, or everywhere.", nil, WhereRequest{}, status.Whereabouts{}},
 	"GET events":            {"What happened, the newest first.", []string{"before", "limit"}, nil, EventList{}},
 	"GET budgets":           {"What is left of Split's rate limits, and who waits.", nil, nil, BudgetList{}},
+	"GET series":            {"How the relay fared: figures of now, and points of up to a day, in memory.", []string{"window"}, nil, SeriesAnswer{}},
 	"GET openapi.json":      {"This document.", nil, nil, map[string]any{}},
 	"POST remedies/flush":   {"Send now what is pending.", nil, RemedyRequest{}, RemedyAnswer{}},
 	"POST remedies/pause":   {"Make no calls, until a time or until resume.", nil, RemedyRequest{}, RemedyAnswer{}},
@@ -59,7 +60,7 @@ var parameterWords = map[string][2]string{
 	"limit": {"so many at most, 1 to 1,000", "integer"}, "cursor": {"next of the page before", ""},
 	"tenant": {"a fingerprint, how it begins, or a name of tenantNames", ""}, "state": {"only what is in this state", ""}, "search": {"a part of the segment's or environment's name; of tenants: of the name or the fingerprint", ""},
 	"environment": {"the id of the segment's environment", ""}, "segment": {"the segment's name", ""}, "workspace": {"where the rest is not enough", ""}, "trafficType": {"where the rest is not enough", ""},
-	"reason": {"only keys that are parked for this reason", ""}, "before": {"only events with a number below this one", "integer"},
+	"reason": {"only keys that are parked for this reason", ""}, "before": {"only events with a number below this one", "integer"}, "window": {"how far back, such as 15m or 6h; the usual one is 1h, a day the longest", ""},
 }
 
 // enums are the types of text that have a closed set of values.

@@ -61,23 +61,27 @@ func (s *Server) remedy(remedy status.Remedy) func(*http.Request) (any, error) {
 		if err := read(r, &asked); err != nil {
 			return nil, err
 		}
-		wish, err := asked.wish(remedy, time.Now())
-		if err != nil {
-			return nil, err
-		}
-		wish.Who = access.From(r.Context()).Name
-		now, err := s.current(r.Context())
-		if err != nil {
-			return nil, err
-		}
-		if !wish.DryRun {
-			defer s.snapshots.forget()
-		}
-		if asked.Filter != nil {
-			return s.bulk(r.Context(), wish, now.matching(*asked.Filter))
-		}
-		return s.single(r.Context(), wish, asked, now)
+		return s.remedyOf(r.Context(), remedy, asked)
 	}
+}
+
+func (s *Server) remedyOf(ctx context.Context, remedy status.Remedy, asked RemedyRequest) (done RemedyAnswer, err error) {
+	wish, err := asked.wish(remedy, time.Now())
+	if err != nil {
+		return done, err
+	}
+	wish.Who = access.From(ctx).Name
+	now, err := s.current(ctx)
+	if err != nil {
+		return done, err
+	}
+	if !wish.DryRun {
+		defer s.snapshots.forget()
+	}
+	if asked.Filter != nil {
+		return s.bulk(ctx, wish, now.matching(*asked.Filter))
+	}
+	return s.single(ctx, wish, asked, now)
 }
 
 // wish checks what goes together.
@@ -117,22 +121,21 @@ func (asked RemedyRequest) until(now time.Time) (at time.Time, err error) {
 	return asked.Until, nil
 }
 
-func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyRequest, now *snapshot) (any, error) {
-	var err error
+func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyRequest, now *snapshot) (done RemedyAnswer, err error) {
 	if wish.Segment, _, err = now.find(asked.Target); err != nil {
-		return nil, err
+		return done, err
 	}
 	if asked.To != "" {
 		to, err := now.tenant(asked.To)
 		if err != nil {
-			return nil, err
+			return done, err
 		}
 		if wish.To = to.ID; wish.To == wish.Segment.Tenant {
-			return nil, bad("to is the tenant itself")
+			return done, bad("to is the tenant itself")
 		}
 	}
-	effect, err := s.options.Relay.Remedy(ctx, wish)
-	return RemedyAnswer{Effect: effect}, err
+	done.Effect, err = s.options.Relay.Remedy(ctx, wish)
+	return done, err
 }
 
 // matching are all segments that a filter lets through, not those of one page.
@@ -148,7 +151,7 @@ func (s *snapshot) matching(f Filter) (found []audience.Segment) {
 // bulk carries out a wish for each of many segments. One that it does not concern is
 // left out. It stops early when who asked goes away, or at longestBulk; what is done
 // then stays done.
-func (s *Server) bulk(ctx context.Context, wish status.Wish, segments []audience.Segment) (any, error) {
+func (s *Server) bulk(ctx context.Context, wish status.Wish, segments []audience.Segment) (RemedyAnswer, error) {
 	ctx, cancel := context.WithTimeout(ctx, longestBulk)
 	defer cancel()
 	sum := RemedyAnswer{Effect: status.Effect{DryRun: wish.DryRun, Until: wish.Until}}
@@ -177,7 +180,7 @@ func (s *Server) bulk(ctx context.Context, wish status.Wish, segments []audience
 	workers.Wait()
 	sum.Sentence = status.SumSentence(wish.Remedy, sum.Effect, sum.Failures)
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("stopped after %s: %w; what was done stays done, so ask again for the rest", status.SumSentence(wish.Remedy, sum.Effect, sum.Failures), ctx.Err())
+		return sum, fmt.Errorf("stopped after %s: %w; what was done stays done, so ask again for the rest", status.SumSentence(wish.Remedy, sum.Effect, sum.Failures), ctx.Err())
 	}
 	return sum, nil
 }

@@ -22,6 +22,7 @@ type snapshot struct {
 	list     []status.Tenant // with their segments
 	tenants  table[status.Tenant]
 	segments table[ListedSegment]
+	waits    map[status.Wait]int // segments that wait, by what for
 }
 
 // snapshots keeps the last one. Its zero value has none.
@@ -94,7 +95,7 @@ func (s *snapshots) forget() {
 }
 
 func newSnapshot(tenants []status.Tenant, names map[string]string) *snapshot {
-	made := &snapshot{at: time.Now().UTC(), list: tenants}
+	made := &snapshot{at: time.Now().UTC(), list: tenants, waits: map[status.Wait]int{}}
 	segments := 0
 	for i := range tenants {
 		segments += len(tenants[i].Segments)
@@ -108,15 +109,15 @@ func newSnapshot(tenants []status.Tenant, names map[string]string) *snapshot {
 		alone.Segments = nil
 		made.tenants.rows = append(made.tenants.rows, alone)
 		for _, segment := range t.Segments {
+			if segment.State == status.Waiting {
+				made.waits[segment.WaitsFor]++
+			}
 			made.segments.rows = append(made.segments.rows, ListedSegment{Tenant: t.Tenant, Segment: segment, Name: t.Name, id: t.ID})
 		}
 	}
 	made.tenants.place, made.segments.place = placeOfTenant, placeOfSegment
 	return made
 }
-
-// verdict is that of package status.
-func (s *snapshot) verdict() string { return status.Verdict(s.list) }
 
 // tenant finds the one that is called so: by its fingerprint, its name, or a beginning
 // of the fingerprint that no other has.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"audiences/api/admin/series"
 	"audiences/audience"
 	"audiences/status"
 )
@@ -17,6 +18,8 @@ type Summary struct {
 	status.Counts
 	Tenants  map[status.State]int `json:"tenants"`  // how many are in each state
 	Segments map[status.State]int `json:"segments"` // the same
+	Now      series.Now           `json:"now"`
+	Backlog  string               `json:"backlog"` // when nothing will be pending, in words
 }
 
 // TenantList is GET /admin/api/v1/tenants, without their segments.
@@ -51,7 +54,12 @@ func (s *Server) summary(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := Summary{At: now.at, Ready: "ready", Verdict: now.verdict(), Tenants: map[status.State]int{}, Segments: map[status.State]int{}}
+	return s.sumOf(now), nil
+}
+
+// sumOf sums up a snapshot.
+func (s *Server) sumOf(now *snapshot) Summary {
+	sum := Summary{At: now.at, Ready: "ready", Tenants: map[status.State]int{}, Segments: map[status.State]int{}, Now: s.series.Now(s.fresh())}
 	if err := s.ready(); err != nil {
 		sum.Ready = err.Error()
 	}
@@ -62,7 +70,10 @@ func (s *Server) summary(r *http.Request) (any, error) {
 			sum.Segments[state] += n
 		}
 	}
-	return sum, nil
+	within := time.Duration(sum.Now.Within * float64(time.Second))
+	sum.Verdict = status.Verdict(now.list, status.Freshness{Keys: sum.Now.Measured, Share: sum.Now.Fresh, Within: within})
+	sum.Backlog = status.BacklogSentence(status.Backlog{Pending: sum.Pending, Taken: sum.Now.Taken, Delivered: sum.Now.Delivered, Waits: now.waits, States: sum.Segments})
+	return sum
 }
 
 // listTenants lists the tenants that need an operator most first, see windowNames.
