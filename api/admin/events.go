@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -29,16 +30,25 @@ func (s *Server) events(r *http.Request) (any, error) {
 			return nil, bad("before is the number of an event")
 		}
 	}
-	events, err := s.options.Relay.Events(r.Context(), before, limit)
-	if err != nil {
+	list := EventList{}
+	if list.Events, err = s.eventsBefore(r.Context(), before, limit); err != nil {
 		return nil, err
 	}
-	list := EventList{Events: slices.Concat([]status.Event{}, events)}
-	for i := range list.Events {
-		list.Events[i].Name = s.options.Names[list.Events[i].Tenant]
-	}
-	if len(events) == limit {
-		list.Next = events[limit-1].Number
+	if len(list.Events) == limit {
+		list.Next = list.Events[limit-1].Number
 	}
 	return list, nil
+}
+
+// eventsBefore are events with the names that people know, also in their sentences.
+func (s *Server) eventsBefore(ctx context.Context, before uint64, limit int) ([]status.Event, error) {
+	found, err := s.options.Relay.Events(ctx, before, limit)
+	named := slices.Concat([]status.Event{}, found)
+	for i := range named {
+		event := &named[i]
+		if event.Name = s.options.Names[event.Tenant]; event.Name != "" {
+			event.Sentence = status.EventSentence(*event)
+		}
+	}
+	return named, err
 }

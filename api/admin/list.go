@@ -237,7 +237,7 @@ func (t *table[T]) page(w window, matches func(*T) bool) (rows []T, matching int
 type Filter struct {
 	Tenant string       `json:"tenant,omitempty"` // a fingerprint, a beginning of it, or a name
 	State  status.State `json:"state,omitempty"`
-	Search string       `json:"search,omitempty"` // a part of the segment's or the environment's name; of tenants: of the name or the fingerprint
+	Search string       `json:"search,omitempty"` // a part of the segment's or the environment's name, in any case; of tenants: of the name or the fingerprint
 }
 
 func (f Filter) check() error {
@@ -256,11 +256,18 @@ func (f Filter) ofTenant(fingerprint, name string) bool {
 }
 
 func (f Filter) segment(s *ListedSegment) bool {
-	return f.ofTenant(s.Tenant, s.Name) && (f.State == "" || s.State == f.State) &&
-		(strings.Contains(s.Segment.Segment, f.Search) || strings.Contains(s.Environment, f.Search))
+	return f.ofTenant(s.Tenant, s.Name) && (f.State == "" || s.State == f.State) && f.finds(s.Segment.Segment, s.Environment)
 }
 
 func (f Filter) tenantRow(t *status.Tenant) bool {
-	return f.ofTenant(t.Tenant, t.Name) && (f.State == "" || t.State == f.State) &&
-		(strings.Contains(t.Tenant, f.Search) || strings.Contains(t.Name, f.Search))
+	return f.ofTenant(t.Tenant, t.Name) && (f.State == "" || t.State == f.State) && f.finds(t.Tenant, t.Name)
+}
+
+// finds looks for Search in either name, whatever their case.
+func (f Filter) finds(one, other string) bool {
+	if f.Search == "" {
+		return true
+	}
+	search := strings.ToLower(f.Search)
+	return strings.Contains(strings.ToLower(one), search) || strings.Contains(strings.ToLower(other), search)
 }

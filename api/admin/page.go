@@ -165,12 +165,7 @@ func (s *Server) pageParked(a pageRequest) (view dashboard.Parked, err error) {
 
 func (s *Server) pageEvents(a pageRequest) (view dashboard.Events, err error) {
 	view = dashboard.Events{At: a.now.at}
-	view.Rows, err = s.options.Relay.Events(a.Context(), 0, pageEvents)
-	view.Rows = slices.Clone(view.Rows)
-	for i := range view.Rows {
-		view.Rows[i].Name = s.options.Names[view.Rows[i].Tenant]
-		view.Rows[i].Sentence = status.EventSentence(view.Rows[i])
-	}
+	view.Rows, err = s.eventsBefore(a.Context(), 0, pageEvents)
 	return view, err
 }
 
@@ -253,32 +248,50 @@ func requestOf(given url.Values) RemedyRequest {
 func (s *Server) askRemedy(remedy status.Remedy) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		given := r.URL.Query()
-		view := dashboard.Ask{Head: s.head(r), Remedy: remedy, Fields: map[string]string{}, What: what(requestOf(given))}
+		request := requestOf(given)
+		view := dashboard.Ask{Remedy: remedy, Fields: map[string]string{}, What: what(request)}
 		for _, name := range slices.Concat(targetNames, []string{"filter", "state", "search"}) {
 			if value := given.Get(name); value != "" {
 				view.Fields[name] = value
 			}
 		}
-		if remedy == status.Move {
-			view.Sentence = "All that is pending and parked is handed to another tenant of the same customer, whose token is new. The old tenant is paused."
-			now, err := s.current(r.Context())
-			if err != nil {
-				view.Problem = err.Error()
-			} else {
-				view.Tenants = now.tenants.rows
-			}
-		} else {
-			request := requestOf(given)
-			request.DryRun = true
-			effect, err := s.remedyOf(r.Context(), remedy, request)
-			view.Sentence = effect.Sentence
-			if err != nil {
-				view.Problem = err.Error()
-			}
+		if err := s.tryRemedy(r.Context(), request, given, &view); err != nil {
+			view.Problem = err.Error()
 		}
 		dashboard.Write(w, http.StatusOK, "ask", view)
 	}
 }
+
+// tryRemedy has a remedy say what it would do. That of a move is known only when the new
+// tenant is chosen.
+func (s *Server) tryRemedy(ctx context.Context, request RemedyRequest, given url.Values, view *dashboard.Ask) error {
+	switch view.Remedy {
+	case status.Move:
+		now, err := s.current(ctx)
+		if err != nil {
+			return err
+		}
+		view.Tenants = now.tenants.rows
+		if view.Chosen = given.Get("to"); view.Chosen == "" {
+			view.Sentence = "All that is pending and parked is handed to another tenant of the same customer, whose token is new. The old tenant is paused."
+			return nil
+		}
+		request.To = view.Chosen
+	case status.Pause:
+		if view.Chosen = usualPause; given.Has("for") {
+			view.Chosen = given.Get("for")
+		}
+		request.For = view.Chosen
+	}
+	request.DryRun = true
+	effect, err := s.remedyOf(ctx, view.Remedy, request)
+	view.Sentence = effect.Sentence
+	return err
+}
+
+// usualPause is how long a pause lasts where nobody says otherwise: the trouble that it is
+// meant for is over then as a rule, and nobody has to remember it.
+const usualPause = "1h"
 
 // what is what a remedy is about, in words.
 func what(asked RemedyRequest) string {

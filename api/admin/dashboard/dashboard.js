@@ -4,6 +4,7 @@
 
 (() => {
   const find = (id) => document.getElementById(id);
+  const clock = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 19);
 
   // Of each list, the parameters of the address that are its own.
   const parameters = {
@@ -35,6 +36,22 @@
     } else if (target.id === "detail") {
       find("detail-title")?.focus();
     }
+  });
+
+  // While the stream is broken, the page says since when. Who is no longer let in is led
+  // to the login, by asking for the page itself.
+  const lost = find("lost");
+  const lose = (event) => {
+    if (event.detail?.status === 401) location.reload();
+    if (!lost.hidden) return;
+    lost.querySelector("time").textContent = clock(Date.now() / 1000) + " UTC";
+    lost.hidden = false;
+  };
+  document.addEventListener("htmx:sse:error", lose);
+  document.addEventListener("htmx:sse:close", lose);
+  document.addEventListener("htmx:sse:before:message", () => { lost.hidden = true; });
+  document.addEventListener("htmx:response:error", (event) => {
+    if (event.detail?.ctx?.response?.status === 401) location.reload();
   });
 
   document.addEventListener("click", (event) => {
@@ -71,8 +88,8 @@
   const chart = (id, series, axes, data) => {
     const place = find(id);
     const made = new uPlot({
-      width: place.clientWidth, height: 180, series: [{ label: "at", value: (_, v) => v == null ? "" : new Date(v * 1000).toISOString().slice(11, 19) }, ...series],
-      axes: [axis({}), ...axes], scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] }, calls: { range: (_, low, high) => [0, Math.max(4, high * 2)] } },
+      width: place.clientWidth, height: 180, series: [{ label: "at", value: (_, v) => v == null ? "" : clock(v) }, ...series],
+      axes: [axis({ values: (_, ticks, __, ___, step) => ticks.map((at) => clock(at).slice(0, step < 60 ? 8 : 5)), space: 70 }), ...axes], scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.05)] }, calls: { range: (_, low, high) => [0, Math.max(4, high * 2)] } },
       cursor: { drag: { x: true, y: false } },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     }, data, place);

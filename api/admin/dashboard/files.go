@@ -11,7 +11,7 @@ import (
 // Path is where the page is; everything else of it is below.
 const Path = "/admin/dashboard"
 
-//go:embed dashboard.css dashboard.js vendored/*.js vendored/*.css
+//go:embed dashboard.css dashboard.js icon.svg vendored/*.js vendored/*.css
 var files embed.FS
 
 // file is one that is served, with a sum that its URL holds: so a browser keeps it for
@@ -24,7 +24,7 @@ type file struct {
 
 // served are all files, by the last part of their names.
 var served = func() map[string]file {
-	kinds := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+	kinds := map[string]string{".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 	made := map[string]file{}
 	for _, folder := range []string{".", "vendored"} {
 		entries, err := files.ReadDir(folder)

@@ -74,6 +74,12 @@ func (r Row) Target() string {
 	return url.Values{"tenant": {r.Tenant}, "environment": {r.Environment}, "segment": {r.Segment.Segment}, "workspace": {r.Workspace}, "trafficType": {r.TrafficType}}.Encode()
 }
 
+// Page is where the segment has a page of its own.
+func (r Row) Page() string { return Path + "/segment?" + r.Target() }
+
+// Twin is where the JSON API has the same.
+func (r Row) Twin() string { return "/admin/api/v1/segment?" + r.Target() }
+
 // ID is the row's in the page: the same whenever it is shown, and no other's.
 func (r Row) ID() string {
 	sum := fnv.New64a()
@@ -138,12 +144,12 @@ type Found struct {
 
 // Ask is a remedy before it is carried out: what it would do, and a form to do it.
 type Ask struct {
-	Head
 	Remedy   status.Remedy
 	Fields   map[string]string // what is meant, as the form sends it back
 	What     string            // in words
 	Sentence string            // what would be done; "": Problem says why not
 	Problem  string
+	Chosen   string          // how long a pause lasts, or the new tenant of a move
 	Tenants  []status.Tenant // of move: those to choose from
 }
 
@@ -159,6 +165,23 @@ type Keys struct {
 	Keys    []status.ParkedKey
 	More    bool
 	Problem string // "": none
+}
+
+// Choices are how long a pause may last.
+func (a Ask) Choices() []Choice {
+	return []Choice{{"15m", "15 minutes"}, {"1h", "1 hour"}, {"4h", "4 hours"}, {"24h", "1 day"}, {"", "until somebody resumes it"}}
+}
+
+// Choice is one of a list, as the form sends it and as it is shown.
+type Choice struct{ Value, Said string }
+
+// Again is where to ask anew, when something else was chosen.
+func (a Ask) Again() string {
+	fields := url.Values{}
+	for name, value := range a.Fields {
+		fields.Set(name, value)
+	}
+	return Path + "/remedies/" + string(a.Remedy) + "?" + fields.Encode()
 }
 
 // KeyList is what is shown of the parked keys.
