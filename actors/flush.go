@@ -69,6 +69,7 @@ func (s *segment) probe(full bool) *batch.Chunk {
 func (s *segment) call(ctx actor.Context, chunk *batch.Chunk) {
 	if chunk.Attempts == 0 {
 		s.metrics.flushLag.Observe(time.Since(s.readyAt).Seconds())
+		s.metrics.callKeys.Observe(float64(chunk.Keys.Len()))
 	}
 	chunk.Attempts++
 	chunk.Call = s.nextCall()
@@ -154,6 +155,9 @@ func (s *segment) delivered(chunk *batch.Chunk, now time.Time, send func(any)) {
 	s.survivor.failures = 0
 	s.recovers(segmentRecovered)
 	s.metrics.delivered[chunk.Verb].Add(float64(chunk.Keys.Len()))
+	if accepted, ok := s.Journal.Since(chunk.Oldest); ok {
+		s.metrics.freshness.Observe(now.Sub(accepted).Seconds(), chunk.Keys.Len())
+	}
 	settled, park := s.batch.Delivered()
 	s.settle(settled, chunk.NotAfter, journal.Receipt{At: now, Verb: chunk.Verb, Call: chunk.Call}, send)
 	if s.standing.Delivered(chunk.Verb, now) {

@@ -38,7 +38,7 @@ var ours = []any{
 	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
 	localName{}, whereabouts{},
 	dormantTenant{}, dormantSegment{}, news{}, &newsdesk{}, gathering{}, history{}, called{}, callsOf{}, limitsOf{}, recent[int, int]{}, recentItem[int, int]{}, seek{}, keyInFlight{}, chronicle{}, holdings{}, happened{}, eventsOf{},
-	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, SegmentView{}, listedTenant{},
+	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, waiting{}, datedVersion{}, SegmentView{}, listedTenant{},
 }
 
 // forOperators are shown to operators, with what Split said.

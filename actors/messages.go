@@ -144,7 +144,10 @@ type (
 		report
 	}
 	// slot lets a tenant make one call through the shared egress.
-	slot struct{ down }
+	slot struct {
+		down
+		limited time.Time // when the limit of the address last kept somebody waiting
+	}
 	// permit lets a segment make one call.
 	permit struct{ down }
 	// rest asks a child that got no message for a while whether it may be let go.

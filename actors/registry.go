@@ -26,6 +26,7 @@ type registry struct {
 	unproven unproven                                  // all others, with an actor and without
 
 	egress  pace.Limiter
+	limited time.Time // when it last kept somebody waiting
 	turns   *pace.Turns
 	timer   *time.Timer // fires when the egress may be used again
 	sweeper *time.Timer
@@ -245,11 +246,12 @@ func (r *registry) grant(ctx actor.Context) {
 		now := time.Now()
 		if wait := r.egress.Wait(now); wait > 0 {
 			r.timer = wake(ctx, r.timer, wait, &tick{})
+			r.limited = now
 			return
 		}
 		r.turns.Take(next)
 		r.egress.Begin(now)
-		r.tenants.tell(ctx, r.tenants.find(next), &slot{}) // a tenant that waits is taken out of the line when it is let go
+		r.tenants.tell(ctx, r.tenants.find(next), &slot{limited: r.limited}) // a tenant that waits is taken out of the line when it is let go
 	}
 }
 

@@ -36,6 +36,7 @@ type segment struct {
 	readyAt  time.Time    // when the call that is waited for or under way should have begun
 	drawAt   time.Time    // no draw before: backoff after a crash or a failed read
 	counting *counting    // under way; nil: none is
+	oldest   datedVersion // of its keys in memory
 	owed     []answerable // messages that were received and are not answered yet
 
 	alarm alarm // for what is next

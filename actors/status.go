@@ -42,7 +42,7 @@ func describe(id audience.TenantID, gate status.TenantGate, address status.Addre
 		condition := status.Resolve(v.Phase, gate, address, counts.Pending, now)
 		segments = append(segments, status.Segment{
 			Workspace: v.Segment.Workspace, Environment: v.Segment.Environment, TrafficType: v.Segment.TrafficType, Segment: v.Segment.Name,
-			Condition: condition, Counts: counts, Sentence: status.Sentence(condition, counts, now),
+			Condition: condition, Counts: counts, Oldest: v.Phase.Oldest, Sentence: status.Sentence(condition, counts, now),
 		})
 	}
 	t := status.NewTenant(id.String(), gate, segments, now)
@@ -89,6 +89,7 @@ func (l *listing) all() []listedTenant {
 // nothing: there may be a million of these.
 func (s *segment) say(now time.Time) {
 	next, before := s.phase(now), s.survivor.said.Load()
+	next.Oldest = s.acceptedAt(s.batch.Oldest())
 	if next.State == status.Idle && next.Parked == 0 {
 		if before != nil {
 			s.survivor.said.Store(nil)
@@ -104,6 +105,22 @@ func (s *segment) say(now time.Time) {
 	if before == nil || *before != next {
 		s.survivor.said.Store(&next)
 	}
+}
+
+// acceptedAt is when a version was given; zero: not known. The journal is asked once for
+// each version.
+func (s *segment) acceptedAt(version journal.Version) time.Time {
+	if version != s.oldest.version {
+		at, _ := s.Journal.Since(version)
+		s.oldest = datedVersion{version, at}
+	}
+	return s.oldest.at
+}
+
+// datedVersion is a version with its time; zero: not known.
+type datedVersion struct {
+	version journal.Version
+	at      time.Time
 }
 
 // phase is what the segment knows of itself.

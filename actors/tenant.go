@@ -32,7 +32,8 @@ type tenant struct {
 	moves    int              // under way: of all its keys to another tenant
 	draining tenantDrain
 
-	calls pace.Calls
+	calls   pace.Calls
+	waiting waiting
 
 	timer   *time.Timer // fires when the tenant may call again
 	wakeup  *time.Timer // fires when the first of the dormant segments is due
@@ -92,7 +93,7 @@ func (t *tenant) receive(ctx actor.Context) {
 	case *wantPermit:
 		t.want(ctx, m)
 	case *slot:
-		t.permit(ctx)
+		t.permit(ctx, m)
 	case *callEnded:
 		t.callEnded(ctx, m)
 	case *tick:
@@ -245,17 +246,21 @@ func (t *tenant) ask(ctx actor.Context) {
 	if t.phase == tenantEnding {
 		return
 	}
-	switch wait, wants := t.calls.Ask(time.Now()); {
+	now := time.Now()
+	switch wait, wants := t.calls.Ask(now); {
 	case !wants:
 	case wait > 0:
+		t.waiting.barred(t.calls.Gate(now), now, t.metrics.waited)
 		t.timer = wake(ctx, t.timer, wait, &tick{})
 	default:
+		t.waiting.queued(now, t.metrics.waited)
 		ctx.Send(t.registry, &wantSlot{tenant: t.id})
 	}
 }
 
 // permit passes a slot on to the segment that has waited longest, or gives it back.
-func (t *tenant) permit(ctx actor.Context) {
+func (t *tenant) permit(ctx actor.Context, m *slot) {
+	t.waiting.granted(time.Now(), m.limited, t.metrics.waited)
 	if name, ok := t.calls.Begin(time.Now()); ok {
 		t.segments.tell(ctx, t.segment(ctx, name), &permit{})
 	} else {

@@ -108,7 +108,7 @@ func (s *Server) accept(req request, t *ticket) error {
 	if err := s.options.Admit(req.change.Keys); err != nil {
 		return s.refused(err)
 	}
-	reply := make(chan error, 1)
+	reply, keys := make(chan error, 1), req.change.Keys.Len() // the relay may change the set from now on
 	s.options.Accept(reply, req.change)
 	timeout := time.NewTimer(s.options.AnswerTimeout)
 	defer timeout.Stop()
@@ -117,6 +117,7 @@ func (s *Server) accept(req request, t *ticket) error {
 		if err != nil {
 			return errUnconfirmed
 		}
+		s.metrics.accepted[req.change.Verb].Add(float64(keys))
 		return nil
 	case <-timeout.C:
 		late := t.handOver()

@@ -6,6 +6,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"audiences/audience"
+	"audiences/histogram"
 )
 
 // metrics are what this package counts.
@@ -16,6 +19,7 @@ type metrics struct {
 	ignoredNull  prometheus.Counter
 	ignoredBlank prometheus.Counter
 	panics       prometheus.Counter
+	accepted     map[audience.Verb]prometheus.Counter
 }
 
 // codes are the statuses that this package answers with.
@@ -27,6 +31,10 @@ func newMetrics(registerer prometheus.Registerer, a *admission) *metrics {
 		Name: "audiences_ignored_mpids_total",
 		Help: "Entries of mpids that are no key, by what they are.",
 	}, []string{"kind"})
+	accepted := factory.NewCounterVec(prometheus.CounterOpts{
+		Name: "audiences_keys_accepted_total",
+		Help: "Keys of posts that were answered 200, by verb.",
+	}, []string{"verb"})
 	m := &metrics{
 		requests: factory.NewCounterVec(prometheus.CounterOpts{
 			Name: "audiences_requests_total",
@@ -36,14 +44,12 @@ func newMetrics(registerer prometheus.Registerer, a *admission) *metrics {
 			Name: "audiences_requests_refused_total",
 			Help: "HTTP requests that were refused, by cause.",
 		}, []string{"cause"}),
-		answers: factory.NewHistogram(prometheus.HistogramOpts{
+		answers: factory.NewHistogram(histogram.Native(prometheus.HistogramOpts{
 			Name:    "audiences_answer_seconds",
 			Help:    "Time from the headers of a post to its answer.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-
-			NativeHistogramBucketFactor:    1.1,
-			NativeHistogramMaxBucketNumber: 100,
-		}),
+		})),
+		accepted:     map[audience.Verb]prometheus.Counter{audience.Add: accepted.WithLabelValues("add"), audience.Delete: accepted.WithLabelValues("delete")},
 		ignoredNull:  ignored.WithLabelValues("null"),
 		ignoredBlank: ignored.WithLabelValues("blank"),
 		panics: factory.NewCounter(prometheus.CounterOpts{

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"audiences/audience"
+	"audiences/histogram"
 )
 
 // metrics count calls, never per tenant or segment: such labels grow without
@@ -29,11 +30,11 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		calls: make(map[Reason]prometheus.Counter, len(reasons)),
 		keys:  make(map[audience.Verb]prometheus.Counter, 2),
-		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
+		duration: prometheus.NewHistogram(histogram.Native(prometheus.HistogramOpts{
 			Name:    "audiences_split_call_duration_seconds",
 			Help:    "Time of one call to Split, from dialling to the answer's last byte or the failure.",
 			Buckets: []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
-		}),
+		})),
 	}
 	for _, r := range reasons {
 		m.calls[r] = calls.WithLabelValues(string(r))

@@ -7,9 +7,10 @@ import "time"
 
 // Phase is what a segment knows of itself.
 type Phase struct {
-	Condition      // Gathering, Waiting (for its interval), Calling, Repeating, Parked, Paused, Reading or Idle
-	Asked     bool // it has asked its tenant for a call, and waits
-	Parked    int  // keys that Split refused for good; an upper bound
+	Condition           // Gathering, Waiting (for its interval), Calling, Repeating, Parked, Paused, Reading or Idle
+	Asked     bool      // it has asked its tenant for a call, and waits
+	Parked    int       // keys that Split refused for good; an upper bound
+	Oldest    time.Time // no pending key in memory was accepted before; zero: not known, or none is
 }
 
 // TenantGate is what keeps all segments of a tenant from calling.

@@ -14,7 +14,8 @@ type Segment struct {
 	Segment     string `json:"segment"`
 	Condition
 	Counts
-	Sentence string `json:"sentence"`
+	Oldest   time.Time `json:"oldest,omitzero"` // about when the oldest pending key in memory was accepted, or before that; zero: not known
+	Sentence string    `json:"sentence"`
 }
 
 // Tenant is one tenant with its segments. Its condition is that of the segment that

@@ -144,6 +144,7 @@ func (b *Batch) Drawn(page journal.Page, first bool, now time.Time) {
 		}
 		drawn++
 		b.versions.drawn(entry)
+		b.came(entry.Verb, entry.Version)
 		b.set(entry.Verb).Add(entry.Key)
 	}
 	if l.stored -= drawn; l.counted {

@@ -11,7 +11,8 @@
 //	         (journal alone)                     repeated +
 //
 // The files: batch.go has the sets and the chunk in flight, backlog.go the keys that
-// are in the journal alone, versions.go how the journal recognises keys, hunt.go the
+// are in the journal alone, versions.go how the journal recognises keys, ages.go how old
+// they are at most, hunt.go the
 // search for keys that Split refuses, dues.go the times, and remains.go what a caller
 // keeps of a batch that it lets go.
 package batch
@@ -39,6 +40,7 @@ type Batch struct {
 	backlog       backlog
 	dues          dues
 	versions      versions
+	ages          ages
 
 	deletesOnly bool          // see DeletesOnly
 	maxChunk    int           // keys of one call at most (I5)
@@ -52,6 +54,7 @@ type Chunk struct {
 	Verb     audience.Verb
 	Keys     *audience.KeySet
 	NotAfter journal.Version // the batch's Accepted when it was cut: what to Select its keys with
+	Oldest   journal.Version // no key of it is older, see Batch.Oldest; 0: not known
 	Attempts int             // calls made with it so far; the caller counts them
 	Call     uint64          // the number of the last one; the caller gives it
 }
@@ -72,6 +75,7 @@ func (b *Batch) Apply(verb audience.Verb, keys iter.Seq[audience.Key], version j
 	if late {
 		maxHeld = 0 // a page has shown newer keys: what became of these the journal knows
 	}
+	b.came(verb, version)
 	for key := range keys {
 		if late && b.versions.drawnSince(key, version) {
 			continue
@@ -199,7 +203,7 @@ func (b *Batch) CutOne(verb audience.Verb, n int) *Chunk {
 
 func (b *Batch) launch(verb audience.Verb, keys *audience.KeySet) *Chunk {
 	b.last = verb
-	b.flight = &Chunk{Verb: verb, Keys: keys, NotAfter: b.versions.accepted}
+	b.flight = &Chunk{Verb: verb, Keys: keys, NotAfter: b.versions.accepted, Oldest: *b.ages.of(verb)}
 	return b.flight
 }
 

@@ -21,6 +21,7 @@ type hunt struct {
 	audience.Hidden[hunt]
 	verb     audience.Verb
 	notAfter journal.Version    // of the chunk that was refused
+	oldest   journal.Version    // the same
 	untried  []*audience.KeySet // parts that no call has carried yet
 	refused  []*refusedPart     // parts that are to be halved, or parked when they are one key
 	calls    int
@@ -68,7 +69,7 @@ func (b *Batch) Refused(why journal.Refusal, tooLarge bool) Refusal {
 	case b.hunt == nil && size == 1:
 		return b.refusedSingle(c)
 	case b.hunt == nil:
-		b.hunt = &hunt{verb: c.Verb, notAfter: c.NotAfter}
+		b.hunt = &hunt{verb: c.Verb, notAfter: c.NotAfter, oldest: c.Oldest}
 	}
 	if b.hunt.refuse(&refusedPart{c.Keys, size}) {
 		b.giveUp()
@@ -101,7 +102,7 @@ func (h *hunt) refuse(part *refusedPart) (segmentRefused bool) {
 // next chunks are smaller. A hunt, if one is on, begins anew with these.
 func (b *Batch) shrink(c *Chunk, size int) {
 	b.maxChunk = min(b.maxChunk, size/2) // all that is known of Split's limit
-	b.takeBack(c.Verb, c.Keys)
+	b.takeBack(c.Verb, c.Keys, c.Oldest)
 	b.giveUp()
 }
 
@@ -123,7 +124,7 @@ func (b *Batch) refusedSingle(c *Chunk) Refusal {
 		sound.Add(key)
 	}
 	b.singles = nil
-	b.takeBack(c.Verb, c.Keys)
+	b.takeBack(c.Verb, c.Keys, c.Oldest)
 	return Refusal{Release: sound, SegmentRefused: true}
 }
 
@@ -158,7 +159,7 @@ func (b *Batch) nextPart() *audience.KeySet {
 	for b.flight == nil && b.hunt != nil {
 		if part := pop(&h.untried); part != nil {
 			if part.Len() > 0 {
-				b.flight = &Chunk{Verb: h.verb, Keys: part, NotAfter: h.notAfter}
+				b.flight = &Chunk{Verb: h.verb, Keys: part, NotAfter: h.notAfter, Oldest: h.oldest}
 			}
 			continue
 		}
@@ -185,7 +186,7 @@ func (b *Batch) giveUp() {
 	h := b.hunt
 	b.hunt = nil
 	for part := range h.parts() {
-		b.takeBack(h.verb, part)
+		b.takeBack(h.verb, part, h.oldest)
 	}
 }
 
@@ -194,7 +195,7 @@ func (b *Batch) giveUp() {
 func (b *Batch) Ground() {
 	if c := b.flight; c != nil {
 		b.flight = nil
-		b.takeBack(c.Verb, c.Keys)
+		b.takeBack(c.Verb, c.Keys, c.Oldest)
 	}
 	b.giveUp()
 }
@@ -213,8 +214,10 @@ func (b *Batch) Shelve() {
 	b.Ground()
 }
 
-func (b *Batch) takeBack(verb audience.Verb, keys *audience.KeySet) {
+// takeBack holds keys again, none of which is older than that.
+func (b *Batch) takeBack(verb audience.Verb, keys *audience.KeySet, oldest journal.Version) {
 	into := b.set(verb)
+	b.came(verb, oldest)
 	for key := range keys.All() {
 		if !b.holds(key) {
 			into.Add(key)

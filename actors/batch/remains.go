@@ -19,6 +19,7 @@ type Remains struct {
 	adds, deletes   audience.KeySet // the newer changes of its keys
 	toAdd, toDelete int             // of both, when it was made
 	versions        versions        // of all of them
+	ages            ages            // the same
 }
 
 // Remains is what must be kept of the batch when all else is left in the journal; nil:
@@ -27,7 +28,7 @@ func (b *Batch) Remains() *Remains {
 	if b.flight == nil {
 		return nil
 	}
-	r := &Remains{flight: b.flight, versions: b.versions}
+	r := &Remains{flight: b.flight, versions: b.versions, ages: b.ages}
 	for key := range b.flight.Keys.All() {
 		if b.adds.Has(key) {
 			r.adds.Add(key)
@@ -57,7 +58,7 @@ func (b *Batch) Restore(last audience.Verb, r *Remains, due, now time.Time) {
 	if due.IsZero() {
 		b.dues.repeat = now
 	}
-	b.flight, b.adds, b.deletes = r.flight, r.adds, r.deletes
+	b.flight, b.adds, b.deletes, b.ages = r.flight, r.adds, r.deletes, r.ages
 	b.versions.shown, b.versions.exact = r.versions.shown, r.versions.exact
 }
 

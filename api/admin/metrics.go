@@ -20,6 +20,7 @@ type states struct {
 	server            *Server
 	tenants, segments *prometheus.Desc
 	blocked, waiting  *prometheus.Desc
+	oldest            *prometheus.Desc
 
 	mu    sync.Mutex
 	shown counted
@@ -30,6 +31,7 @@ type counted struct {
 	tenants, segments map[status.State]int
 	blocked           time.Time
 	waiting           int
+	oldest            time.Time // when the oldest pending key was accepted; zero: none is known
 }
 
 func newStates(s *Server) *states {
@@ -38,12 +40,13 @@ func newStates(s *Server) *states {
 		segments: prometheus.NewDesc("audiences_segments", "Segments by what they are about; those that were let go with nothing pending or parked are missing.", []string{"state"}, nil),
 		blocked:  prometheus.NewDesc("audiences_egress_blocked_seconds", "How long no tenant may call, for the limit of the relay's address.", nil, nil),
 		waiting:  prometheus.NewDesc("audiences_egress_waiting", "Tenants that wait for a call, for whatever reason.", nil, nil),
+		oldest:   prometheus.NewDesc("audiences_oldest_pending_seconds", "Age of the oldest pending key in memory, at most; 0: none is pending.", nil, nil),
 	}
 }
 
-// Describe tells the four metrics.
+// Describe tells the five metrics.
 func (m *states) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.tenants, m.segments, m.blocked, m.waiting} {
+	for _, d := range []*prometheus.Desc{m.tenants, m.segments, m.blocked, m.waiting, m.oldest} {
 		to <- d
 	}
 }
@@ -68,6 +71,11 @@ func (m *states) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(m.blocked, max(0, time.Until(shown.blocked).Seconds()))
 	gauge(m.waiting, float64(shown.waiting))
+	age := 0.0
+	if !shown.oldest.IsZero() {
+		age = max(0, time.Since(shown.oldest).Seconds())
+	}
+	gauge(m.oldest, age)
 }
 
 func (m *states) count(ctx context.Context) (c counted, err error) {
@@ -79,7 +87,7 @@ func (m *states) count(ctx context.Context) (c counted, err error) {
 	if err != nil {
 		return c, err
 	}
-	c = counted{tenants: map[status.State]int{}, segments: map[status.State]int{}}
+	c = counted{tenants: map[status.State]int{}, segments: map[status.State]int{}, oldest: found.oldest}
 	for _, t := range found.list {
 		c.tenants[t.State]++
 		for state, n := range t.States {

@@ -23,6 +23,7 @@ type snapshot struct {
 	tenants  table[status.Tenant]
 	segments table[ListedSegment]
 	waits    map[status.Wait]int // segments that wait, by what for
+	oldest   time.Time           // when the oldest pending key that is known of was accepted; zero: none is
 }
 
 // snapshots keeps the last one. Its zero value has none.
@@ -109,6 +110,9 @@ func newSnapshot(tenants []status.Tenant, names map[string]string) *snapshot {
 		alone.Segments = nil
 		made.tenants.rows = append(made.tenants.rows, alone)
 		for _, segment := range t.Segments {
+			if at := segment.Oldest; !at.IsZero() && (made.oldest.IsZero() || at.Before(made.oldest)) {
+				made.oldest = at
+			}
 			if segment.State == status.Waiting {
 				made.waits[segment.WaitsFor]++
 			}

@@ -80,6 +80,7 @@ func (k *keeper) run(ctx context.Context) {
 
 // look takes in what there is, and decides.
 func (k *keeper) look() {
+	k.j.metrics.size.Set(float64(k.j.db.Metrics().DiskSpaceUsage()))
 	k.lookAtDisk()
 	moved := k.j.home.Check()
 	switch {

@@ -7,6 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
+
+	"audiences/histogram"
 )
 
 // metrics are the journal's series; their meaning is in docs/metrics.md.
@@ -17,24 +19,22 @@ type metrics struct {
 	queue         prometheus.Gauge
 	setAside      prometheus.Gauge
 	free          prometheus.Gauge
+	size          prometheus.Gauge
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
 	with := promauto.With(registerer)
 	return &metrics{
-		commitSeconds: with.NewHistogram(prometheus.HistogramOpts{
+		commitSeconds: with.NewHistogram(histogram.Native(prometheus.HistogramOpts{
 			Name:    "audiences_journal_commit_seconds",
 			Help:    "Time that a commit of the journal took that had to be durable, fsync included.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 12), // 0.1 ms to 2.4 s
-
-			NativeHistogramBucketFactor:    1.1,
-			NativeHistogramMaxBucketNumber: 100,
-		}),
-		commitOps: with.NewHistogram(prometheus.HistogramOpts{
+		})),
+		commitOps: with.NewHistogram(histogram.Native(prometheus.HistogramOpts{
 			Name:    "audiences_journal_commit_operations",
 			Help:    "Operations that were merged into one commit of the journal.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 7), // 1 to 4096
-		}),
+		})),
 		bytes: with.NewCounter(prometheus.CounterOpts{
 			Name: "audiences_journal_written_bytes_total",
 			Help: "Bytes of the records that were handed to the journal's store.",
@@ -46,6 +46,10 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 		setAside: with.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_journal_set_aside",
 			Help: "Damaged stores that were set aside in the journal's directory and wait for an operator.",
+		}),
+		size: with.NewGauge(prometheus.GaugeOpts{
+			Name: "audiences_journal_bytes",
+			Help: "Bytes of the journal on its disk, once a second.",
 		}),
 		free: with.NewGauge(prometheus.GaugeOpts{
 			Name: "audiences_disk_free_bytes",

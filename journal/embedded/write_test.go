@@ -100,8 +100,8 @@ func TestGroupCommit(t *testing.T) {
 			}
 		}
 	}
-	if n := testutil.CollectAndCount(registry); n != 11 {
-		t.Errorf("%d series, want 11 from the start", n)
+	if n := testutil.CollectAndCount(registry); n != 12 {
+		t.Errorf("%d series, want 12 from the start", n)
 	}
 }
 
