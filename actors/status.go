@@ -107,12 +107,18 @@ func (s *segment) say(now time.Time) {
 	}
 }
 
-// acceptedAt is when a version was given; zero: not known. The journal is asked once for
-// each version.
+// acceptedAt is when a version was given; zero: not known. The journal is asked for each
+// version until it knows: of a new one it does once that is on its way to the disk.
 func (s *segment) acceptedAt(version journal.Version) time.Time {
-	if version != s.oldest.version {
-		at, _ := s.Journal.Since(version)
-		s.oldest = datedVersion{version, at}
+	switch {
+	case version == 0:
+		return time.Time{}
+	case version != s.oldest.version:
+		if at, ok := s.Journal.Since(version); ok {
+			s.oldest = datedVersion{version, at}
+		} else {
+			return time.Time{}
+		}
 	}
 	return s.oldest.at
 }
@@ -184,7 +190,7 @@ func (t *tenant) gate(now time.Time) status.TenantGate {
 	g := t.calls.Gate(now)
 	return status.TenantGate{
 		Paused: g.Paused, PausedUntil: g.PausedUntil, PausedSince: g.PausedSince, PausedBy: g.PausedBy,
-		Refused: g.Refused, RefusedAt: g.RefusedSince, RefusedTry: g.Blocked,
+		Refused: g.Refused, RefusedAt: g.RefusedSince, RefusedTry: g.Blocked, ByAddress: g.ByAddress,
 		Blocked: g.Blocked, Waiting: g.Waiting,
 	}
 }

@@ -38,6 +38,8 @@ func (w *waiting) barred(gate pace.Gate, now time.Time, waited map[waitReason]pr
 		reason = waitedPaused
 	case gate.Refused:
 		reason = waitedToken
+	case gate.ByAddress && gate.Blocked.After(now):
+		reason = waitedForAddress
 	}
 	if w.since.IsZero() || w.reason != reason {
 		w.end(now, waited)
@@ -54,7 +56,7 @@ func (w *waiting) queued(now time.Time, waited map[waitReason]prometheus.Observe
 // granted notes that there is one; limited is when the registry last had none for the
 // limit of the address.
 func (w *waiting) granted(now, limited time.Time, waited map[waitReason]prometheus.Observer) {
-	if limited.After(w.since) {
+	if !limited.Before(w.since) {
 		w.reason = waitedForAddress
 	}
 	w.end(now, waited)

@@ -23,6 +23,7 @@ type TenantGate struct {
 	RefusedAt   time.Time // the first time in a row
 	RefusedTry  time.Time // when it is tried again
 	Blocked     time.Time // no call before, for the organisation's limit; zero: now
+	ByAddress   bool      // it was the limit of the address that the tenant was told
 	Waiting     int       // segments that have asked for a call
 }
 
@@ -46,6 +47,8 @@ func Resolve(p Phase, t TenantGate, a AddressGate, pending int, now time.Time) C
 		return Condition{State: TokenRefused, Since: t.RefusedAt, Until: t.RefusedTry, Reason: "unauthorized"}
 	case c.State == Parked || !p.Asked:
 		return c
+	case t.Blocked.After(now) && t.ByAddress:
+		return waits(c, ForAddressLimit, t.Blocked)
 	case t.Blocked.After(now):
 		return waits(c, ForTenantLimit, t.Blocked)
 	case a.Blocked.After(now):

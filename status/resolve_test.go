@@ -38,6 +38,7 @@ func TestResolve(t *testing.T) {
 		"due, others have tenants before":    {asked, TenantGate{Waiting: 1}, AddressGate{Waiting: 4}, 3, Condition{State: Waiting, WaitsFor: ForTurn, Since: in(-1), Behind: 3}},
 		"due, the organisation's limit":      {asked, blocked, shut, 3, Condition{State: Waiting, WaitsFor: ForTenantLimit, Since: in(-1), Until: in(30)}},
 		"due, the address's limit":           {asked, free, shut, 3, Condition{State: Waiting, WaitsFor: ForAddressLimit, Since: in(-1), Until: in(20)}},
+		"due, the address's limit, told it":  {asked, TenantGate{Blocked: in(30), ByAddress: true}, shut, 3, Condition{State: Waiting, WaitsFor: ForAddressLimit, Since: in(-1), Until: in(30)}},
 		"due, a limit that is over":          {asked, TenantGate{Blocked: now}, AddressGate{Blocked: now}, 3, Condition{State: Waiting, WaitsFor: ForTurn, Since: in(-1)}},
 		"due again, the address's limit":     {again, free, shut, 3, Condition{State: Repeating, Attempts: 3, Until: in(20), Reason: "timeout"}},
 		"under way, token refused meanwhile": {of(Calling), refused, open, 3, Condition{State: Calling}},

@@ -23,6 +23,7 @@ type Calls struct {
 	pausedUntil time.Time // zero: until Resume
 	pausedSince time.Time // zero: not known
 	pausedBy    string    // "": not known
+	byAddress   bool      // the last limit that Split told was that of our address, not the organisation's
 	refused     int       // 401s in a row; while there are any, one call at a time tries the token
 	refusedAt   time.Time // the first of them
 	waiting     Waitlist
@@ -145,6 +146,7 @@ func (c *Calls) End(now time.Time, segment audience.Segment, o splitclient.Outco
 	}
 	switch {
 	case o.Kind == splitclient.Throttled:
+		c.byAddress = o.Reason == splitclient.ThrottledIP
 		c.limiter.Throttled(now, o.Delay, o.Doubtful, w.Most, w.Random)
 	case o.Reason == splitclient.Unauthorized:
 		return c.tokenRefused(now, w)
@@ -200,12 +202,13 @@ type Gate struct {
 	Refused      bool // Split refuses the token
 	RefusedSince time.Time
 	Blocked      time.Time // no call before, by Split's word; in the past: now
+	ByAddress    bool      // that was about our address, and not about the organisation
 	Waiting      int       // segments that want a call
 }
 
 // Gate is that of now.
 func (c *Calls) Gate(now time.Time) Gate {
-	g := Gate{Refused: c.refused > 0, Blocked: c.limiter.blocked, Waiting: c.waiting.Len()}
+	g := Gate{Refused: c.refused > 0, Blocked: c.limiter.blocked, ByAddress: c.byAddress, Waiting: c.waiting.Len()}
 	if g.Paused = c.paused && (c.pausedUntil.IsZero() || c.pausedUntil.After(now)); g.Paused {
 		g.PausedUntil, g.PausedSince, g.PausedBy = c.pausedUntil, c.pausedSince, c.pausedBy
 	}
