@@ -54,6 +54,7 @@ type Relay struct {
 	stopReplay context.CancelFunc
 	replayed   chan struct{} // closed when the replay has ended
 	ready      atomic.Pointer[error]
+	left       int // see Left
 }
 
 // goOn is what a parent does about a child that panicked: a restart by the library
@@ -193,6 +194,10 @@ func (r *Relay) Stop(ctx context.Context) {
 	}
 }
 
+// Left is how many keys, pending or parked, stayed in the journal when the relay stopped; an
+// upper bound. It may be called after Stop.
+func (r *Relay) Left() int { return r.left }
+
 // tellLeft tells the log what is not delivered and stays in the journal.
 func (r *Relay) tellLeft(ctx context.Context) {
 	const patience = time.Second // it is a line of the log
@@ -204,6 +209,7 @@ func (r *Relay) tellLeft(ctx context.Context) {
 	}
 	keys, segments := 0, 0
 	for _, v := range views {
+		r.left += v.Adds + v.Deletes + v.Stored + v.Phase.Parked
 		if n := v.Adds + v.Deletes + v.Stored; n > 0 {
 			keys, segments = keys+n, segments+1
 		}

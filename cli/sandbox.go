@@ -1,22 +1,28 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"audiences/actors"
 	"audiences/api/keyfile"
+	"audiences/audience"
 	"audiences/config"
 	"audiences/logging"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // sandboxToken is what the sandbox's relay expects in Authorization.
@@ -24,34 +30,75 @@ const sandboxToken = "sandbox"
 
 // trial is what the flags of `audiences sandbox` say.
 type trial struct {
-	port    int
-	flush   time.Duration
-	traffic int           // posts a second; 0: none
-	lasting time.Duration // of the traffic
+	port, adminPort, splitPort int // 0: a free one
+	flush                      time.Duration
+	traffic                    int           // posts a second; 0: none
+	tenants                    int           // of the traffic
+	lasting                    time.Duration // of the traffic
+	ends                       bool          // the sandbox ends with it
+	splitOnly                  bool
+	scenario                   scenario
 }
 
 func sandboxCommand(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "sandbox [--traffic N]",
+		Use:   "sandbox [--scenario NAME] [--traffic N]",
 		Short: "try it: relay and a Split look-alike in one process",
 		Long: `Runs the relay and a look-alike of Split in one process, with a key made up for the
-run, in a directory that goes when it ends. It prints a curl command to try, and
-every call to the look-alike. Ctrl-C ends it.
-`,
-		Args: noArguments,
+run, in a directory that goes when it ends. It prints a curl command to try, the
+addresses of the relay's page and of the look-alike's, and every call to Split and
+every event. Ctrl-C ends it with a verdict: whether all that was accepted came
+through in its order.
+
+With --scenario it also plays traffic, and has Split misbehave:
+
+` + scenarioHelp(),
+		Example: "  audiences sandbox --scenario outage\n  audiences sandbox --traffic 200 --port 5010 --admin-port 3010",
+		Args:    noArguments,
 	}
-	var t trial
-	cmd.Flags().IntVar(&t.port, "port", 0, "HTTPS `port`; 0: a free one")
-	cmd.Flags().DurationVar(&t.flush, "flush", 3*time.Second, "how long a segment gathers keys")
-	cmd.Flags().IntVar(&t.traffic, "traffic", 0, fmt.Sprintf("post `N` lambda-like requests a second, at most %d", sandbox.MaxTraffic))
-	cmd.Flags().DurationVar(&t.lasting, "for", 10*time.Minute, "how long the traffic lasts")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if t.traffic < 0 || t.traffic > sandbox.MaxTraffic {
+	t, name := trial{}, ""
+	flags := cmd.Flags()
+	flags.IntVar(&t.port, "port", 0, "HTTPS `port`; 0: a free one")
+	flags.IntVar(&t.adminPort, "admin-port", 0, "`port` of the page and the probes; 0: a free one")
+	flags.IntVar(&t.splitPort, "split-port", 0, "`port` of the look-alike; 0: a free one")
+	flags.DurationVar(&t.flush, "flush", 3*time.Second, "how long a segment gathers keys")
+	flags.StringVar(&name, "scenario", "", "what happens, by `name`: "+scenarioNames())
+	flags.IntVar(&t.tenants, "tenants", len(customers), "how many tenants the traffic has, 2 to 1000")
+	flags.IntVar(&t.traffic, "traffic", 0, fmt.Sprintf("post `N` lambda-like requests a second, at most %d; 0: as the scenario has it, or none", sandbox.MaxTraffic))
+	flags.DurationVar(&t.lasting, "for", 10*time.Minute, "how long the traffic lasts; where it is given, the sandbox ends then, too")
+	flags.BoolVar(&t.splitOnly, "split-only", false, "run the look-alike alone, with the scenario's faults")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		switch {
+		case t.traffic < 0 || t.traffic > sandbox.MaxTraffic:
 			return wrong(cmd, "--traffic must be 0 to %d", sandbox.MaxTraffic)
+		case t.tenants < 2 || t.tenants > 1000:
+			return wrong(cmd, "--tenants must be 2 to 1000")
 		}
+		if name != "" {
+			if t.scenario, err = scenarioNamed(name); err != nil {
+				return wrong(cmd, "%v", err)
+			}
+			t.traffic = cmp.Or(t.traffic, t.scenario.posts)
+		}
+		t.ends = cmd.Flags().Changed("for")
 		return t.run(cmd.Context(), p)
 	}
 	return cmd
+}
+
+// tokens are the apiTokens of the traffic's tenants.
+func (t trial) tokens() (list []string) {
+	for n := range t.tenants {
+		list = append(list, "demo-"+t.customer(n))
+	}
+	return list
+}
+
+func (t trial) customer(n int) string {
+	if n < len(customers) {
+		return customers[n]
+	}
+	return fmt.Sprintf("customer-%d", n+1)
 }
 
 // run runs the relay and the Split look-alike in one process, with a made-up key and
@@ -61,52 +108,137 @@ func (t trial) run(ctx context.Context, p process) error {
 	ctx = untilTold(ctx, p.stderr, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	shown := logging.NewLineWriter(p.stdout) // the look-alike must not wait for whoever looks on
 	defer shown.Flush(logging.LastWords)
-	dir, err := os.MkdirTemp("", "audiences-sandbox-")
-	if err != nil {
-		return fmt.Errorf("make sandbox directory: %w", err)
-	}
-	defer os.RemoveAll(dir)
-
-	traffic := &sandbox.Traffic{Token: sandboxToken}
+	traffic := &sandbox.Traffic{Token: sandboxToken, Tenants: t.tokens()}
 	tally := &tally{out: shown, began: time.Now(), posted: traffic.Accepted}
-	split, err := sandbox.Start(sandbox.Options{OnCall: tally.call})
+	split, err := sandbox.Start(sandbox.Options{OnCall: tally.call, Address: fmt.Sprintf("127.0.0.1:%d", t.splitPort)})
 	if err != nil {
 		return err
 	}
 	defer split.Close()
+	if t.scenario.rules != nil {
+		for _, rule := range t.scenario.rules(traffic.Tenants) {
+			split.Fault(rule)
+		}
+	}
+	if t.splitOnly {
+		fmt.Fprintf(shown, splitOnlyText, split.URL, split.URL)
+		<-ctx.Done()
+		return nil
+	}
+	left, err := t.relay(ctx, p, shown, split, traffic)
+	if err != nil || t.traffic == 0 {
+		return err
+	}
+	return t.verdict(shown, split.Split, traffic, left)
+}
+
+// relay runs the relay before the look-alike, until it is told to end; left is how many keys
+// it had not delivered then.
+func (t trial) relay(ctx context.Context, p process, shown io.Writer, split *sandbox.Server, traffic *sandbox.Traffic) (left int, err error) {
+	dir, err := os.MkdirTemp("", "audiences-sandbox-")
+	if err != nil {
+		return 0, fmt.Errorf("make sandbox directory: %w", err)
+	}
+	defer os.RemoveAll(dir)
 	cfg, err := t.configure(dir, split.URL)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s, err := start(cfg, newLogger(cfg, p), p)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	url := fmt.Sprintf("https://127.0.0.1:%s/audiences", portOf(s.listener))
-	fmt.Fprintf(shown, sandboxText, url, s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
+	fmt.Fprintf(shown, sandboxText, url, s.adminListener.Addr(), s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	telling := tellEvents(ctx, shown, s.relay, t.names())
+	defer telling.Wait()
 	if t.traffic > 0 {
 		traffic.URL, traffic.PerSecond = url, t.traffic
-		defer t.post(ctx, traffic)()
+		if t.scenario.first != nil {
+			traffic.First = t.scenario.first(traffic.Tenants)
+		}
+		posting := t.post(ctx, traffic)
+		defer posting.Wait()
+		if t.ends {
+			go func() { posting.Wait(); end() }()
+		}
 	}
-	return s.run(ctx)
+	err = s.run(ctx)
+	end()
+	return s.relay.Left(), err
 }
 
-// post begins the traffic. What it returns ends the traffic before its time, and waits
-// for the requests under way.
-func (t trial) post(ctx context.Context, traffic *sandbox.Traffic) (end func()) {
-	ctx, stop := context.WithTimeout(ctx, t.lasting)
+// post begins the traffic, which ends with ctx or when its time is up.
+func (t trial) post(ctx context.Context, traffic *sandbox.Traffic) *sync.WaitGroup {
 	var posting sync.WaitGroup
-	posting.Go(func() { traffic.Run(ctx) })
-	return func() {
-		stop()
-		posting.Wait()
+	posting.Go(func() {
+		ctx, stop := context.WithTimeout(ctx, t.lasting)
+		defer stop()
+		traffic.Run(ctx)
+	})
+	return &posting
+}
+
+// verdict says whether what was accepted came through, and is an error where it did not:
+// more keys are wrong than the relay has left, or Split was called as it must not be.
+func (t trial) verdict(out io.Writer, split *sandbox.Split, traffic *sandbox.Traffic, left int) error {
+	compared, broken := traffic.Compare(split), len(split.Violations())
+	broken += max(0, compared.Wrong-left)
+	counts := split.Counts()
+	fmt.Fprintf(out, verdictText, traffic.Accepted(), traffic.Refused(), counts.Calls, counts.Keys, left, compared.Keys, compared.Wrong, broken, saved(traffic.Accepted(), counts.Calls))
+	if broken > 0 {
+		for _, violation := range split.Violations() {
+			fmt.Fprintln(out, " ", violation)
+		}
+		return fmt.Errorf("%d promises were broken", broken)
 	}
+	return nil
+}
+
+// saved is how many of the calls that one for each key would have been were not made.
+func saved(posts int64, calls int) string {
+	if posts == 0 {
+		return "0 %"
+	}
+	return fmt.Sprintf("%d (%.1f %%)", max(0, posts-int64(calls)), 100*max(0, 1-float64(calls)/float64(posts)))
+}
+
+// tellEvents prints what happens at the relay, once a second, until ctx ends.
+func tellEvents(ctx context.Context, out io.Writer, relay *actors.Relay, names map[string]string) *sync.WaitGroup {
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		told := uint64(0)
+		ticks := time.NewTicker(time.Second)
+		defer ticks.Stop()
+		for {
+			events, err := relay.Events(ctx, 0, 100)
+			if err != nil {
+				return // it stops
+			}
+			for _, event := range slices.Backward(events) {
+				if event.Number > told {
+					told = event.Number
+					event.Name = names[event.Tenant]
+					fmt.Fprintf(out, "         %s\n", status.EventSentence(event))
+				}
+			}
+			select {
+			case <-ticks.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return &telling
 }
 
 const sandboxText = `
 relay         %s   (self-signed certificate, made for this run)
+page          http://%s/admin/dashboard
 probes        http://%s/readyz and /metrics
-look-alike    %s/sandbox/state   (Split's part; see package sandbox for its faults)
+look-alike    %s/sandbox/   (Split's part, with switches for its faults)
 
 Paste this; the key arrives in the look-alike after the flush interval:
 
@@ -114,8 +246,25 @@ Paste this; the key arrives in the look-alike after the flush interval:
     -d '{"apiToken":"demo","workspaceId":"w","environmentId":"e","trafficTypeId":"t","verb":"add","mpids":["1"],"segment":"sDemo"}'
   curl %s/sandbox/segments/e/sDemo
 
-Every call to Split prints a line below. Ctrl-C stops.
+Every call to Split prints a line below, and every event. Ctrl-C stops.
 
+`
+
+const splitOnlyText = `
+look-alike    %s/sandbox/   (with switches for its faults)
+              "splitApiUrl": "%s" in audiences.config has a relay call it
+
+Every call prints a line below. Ctrl-C stops.
+
+`
+
+const verdictText = `
+keys in              %d accepted, %d posts refused
+calls out            %d, with %d keys
+left undelivered     %d keys, pending or parked; they would have stayed in the journal
+keys compared        %d, of which %d are not as they should be
+promises broken      %d
+calls saved          %s, against one call for each key
 `
 
 // configure makes a configuration with everything inside dir.
@@ -132,14 +281,31 @@ func (t trial) configure(dir, splitURL string) (config.Config, error) {
 	if err := file.Close(); err != nil {
 		return config.Config{}, fmt.Errorf("make sandbox key: %w", err)
 	}
-	text := fmt.Sprintf(`{"port": %d, "authToken": %q, "segmentsFlushRateInSeconds": %g, "keyFile": "key.jks", "keyPassword": %q,
-		"journalDir": "journal", "splitApiUrl": %q, "adminAddress": "127.0.0.1:0", "logLevel": "warn"}`,
-		t.port, sandboxToken, t.flush.Seconds(), password, splitURL)
+	settings := map[string]any{"port": t.port, "authToken": sandboxToken, "segmentsFlushRateInSeconds": t.flush.Seconds(), "keyFile": "key.jks", "keyPassword": password,
+		"journalDir": "journal", "splitApiUrl": splitURL, "adminAddress": fmt.Sprintf("127.0.0.1:%d", t.adminPort), "logLevel": "warn", "tenantNames": t.names()}
+	if t.scenario.busy {
+		settings["maxRequestsInFlight"] = 2
+	}
+	text, err := json.Marshal(settings)
+	if err != nil {
+		return config.Config{}, fmt.Errorf("write sandbox configuration: %w", err)
+	}
 	path := filepath.Join(dir, "audiences.config")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return config.Config{}, fmt.Errorf("write sandbox configuration: %w", err)
 	}
 	return config.Load(path, nil) // the same door as any other configuration
+}
+
+// names are what people call the tenants, by fingerprint.
+func (t trial) names() map[string]string {
+	names := map[string]string{}
+	for n, text := range t.tokens() {
+		if token, err := audience.ParseToken(text); err == nil {
+			names[audience.NewTenant(token).ID.String()] = t.customer(n)
+		}
+	}
+	return names
 }
 
 // tally prints each call to the look-alike with what it saved so far.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,9 +14,11 @@ import (
 func TestTrafficEndsWithItsRelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		end := trial{lasting: time.Hour}.post(t.Context(), &sandbox.Traffic{URL: "https://127.0.0.1:1", PerSecond: 1})
+		ctx, end := context.WithCancel(t.Context())
+		posting := trial{lasting: time.Hour}.post(ctx, &sandbox.Traffic{URL: "https://127.0.0.1:1", PerSecond: 1})
 		synctest.Wait()
 		end()
+		posting.Wait()
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("it took %v", took)
 		}

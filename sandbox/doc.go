@@ -25,6 +25,7 @@
 // The control API needs no token, so serve it on loopback only. Durations are
 // seconds, decimals allowed. With A=http://127.0.0.1:PORT :
 //
+//	curl $A/sandbox/                                       a page for people, with switches for the faults
 //	curl $A/sandbox/state                                  sizes, counts, faults, violations
 //	curl $A/sandbox/calls                                  the latest calls, oldest first
 //	curl $A/sandbox/segments/ENV/SEGMENT                   all keys; ?organisation=NAME where two have it

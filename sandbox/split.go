@@ -20,6 +20,7 @@ type Split struct {
 	closed       chan struct{}
 	once         sync.Once
 	transactions atomic.Uint64 // the last transactionId
+	origins      *http.CrossOriginProtection
 
 	mu        sync.Mutex // guards everything below
 	limits    Limits
@@ -42,10 +43,11 @@ type address struct {
 // New makes a sandbox. It panics on a Rule in Options.Faults that makes no
 // sense, since only a programming error puts one there.
 func New(opts Options) *Split {
-	s := &Split{opts: opts.withDefaults(), mux: http.NewServeMux(), closed: make(chan struct{}), underWay: map[Target][]*exchange{}}
+	s := &Split{opts: opts.withDefaults(), mux: http.NewServeMux(), closed: make(chan struct{}), origins: http.NewCrossOriginProtection(), underWay: map[Target][]*exchange{}}
 	s.Reset()
 	s.routeAPI()
 	s.routeControl()
+	s.routePage()
 	return s
 }
 
@@ -56,6 +58,10 @@ func (s *Split) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// one made with no segment's name, without anybody noticing.
 	if path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		s.serveCall(unknownPath, w, r)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/sandbox/") && s.fromElsewhere(r) {
+		http.Error(w, "a page of another site has sent this", http.StatusForbidden)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
