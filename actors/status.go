@@ -20,7 +20,7 @@ import (
 // Status is the state of every tenant with its segments, the tenants by fingerprint and
 // the segments by their names. A tenant that never delivered anything and has nothing
 // pending may be missing. A segment that was let go is missing, if nothing of it is
-// pending or parked, and nobody paused it.
+// pending or parked, and nobody paused it. Segments are without their sentences.
 func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
 	asked, err := r.list(ctx, audience.Segment{})
 	if err != nil {
@@ -42,7 +42,7 @@ func describe(id audience.TenantID, gate status.TenantGate, address status.Addre
 		condition := status.Resolve(v.Phase, gate, address, counts.Pending, now)
 		segments = append(segments, status.Segment{
 			Workspace: v.Segment.Workspace, Environment: v.Segment.Environment, TrafficType: v.Segment.TrafficType, Segment: v.Segment.Name,
-			Condition: condition, Counts: counts, Oldest: v.Phase.Oldest, Sentence: status.Sentence(condition, counts, now),
+			Condition: condition, Counts: counts, Oldest: v.Phase.Oldest,
 		})
 	}
 	t := status.NewTenant(id.String(), gate, segments, now)

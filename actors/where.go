@@ -47,7 +47,7 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 	}
 	tenant := describe(segment.Tenant, gate, asked.address, []SegmentView{inner.SegmentView}, now)
 	d = status.Detail{
-		Tenant: tenant.Tenant, Segment: tenant.Segments[0],
+		Tenant: tenant.Tenant, Segment: tenant.Segments[0].WithSentence(now),
 		Adds: inner.Adds, Deletes: inner.Deletes, Stored: inner.Stored,
 		Due: inner.Due, RepeatAt: inner.RepeatAt, ProbeAt: inner.ProbeAt, LastReason: string(inner.LastReason),
 	}

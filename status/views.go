@@ -15,7 +15,14 @@ type Segment struct {
 	Condition
 	Counts
 	Oldest   time.Time `json:"oldest,omitzero"` // about when the oldest pending key in memory was accepted, or before that; zero: not known
-	Sentence string    `json:"sentence"`
+	Sentence string    `json:"sentence"`        // of who is shown alone, see WithSentence
+}
+
+// WithSentence is the segment with its condition in words. Who lists many segments makes
+// it only of those that are shown: it costs more than all the rest.
+func (s Segment) WithSentence(now time.Time) Segment {
+	s.Sentence = Sentence(s.Condition, s.Counts, now)
+	return s
 }
 
 // Tenant is one tenant with its segments. Its condition is that of the segment that

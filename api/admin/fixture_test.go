@@ -21,7 +21,8 @@ import (
 type fakeRelay struct {
 	mu       sync.Mutex
 	tenants  []status.Tenant
-	asked    int // times that Status was asked
+	asked    int           // times that Status was asked
+	takes    time.Duration // what an answer to it takes
 	wishes   []status.Wish
 	notes    []status.Event
 	in       audience.Segment // of the last question about a segment
@@ -78,8 +79,11 @@ func (f *fakeRelay) answer() error {
 
 func (f *fakeRelay) Status(context.Context) ([]status.Tenant, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.asked++
+	f.mu.Unlock()
+	time.Sleep(f.takes)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	copied := append([]status.Tenant(nil), f.tenants...)
 	return copied, f.fail
 }

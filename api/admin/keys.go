@@ -57,12 +57,11 @@ func (s *Server) listParked(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := ParkedList{At: now.at}
-	if list.Reasons, err = s.reasons(); err != nil {
-		return nil, err
-	}
-	list.Segments, list.Matching, list.Next = now.segments.page(w, func(row *ListedSegment) bool { return w.filter.segment(row) && isParked(row) })
-	return list, nil
+	w.filter.parked = true
+	shown := now.segments.page(w)
+	list := ParkedList{At: now.at, Segments: now.listed(shown.rows), Matching: shown.matching, Next: shown.next}
+	list.Reasons, err = s.reasons()
+	return list, err
 }
 
 // reasons are taken from the metrics, which know the journal's counts: those hold
@@ -161,7 +160,7 @@ func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status
 	if asked.Limit < 0 || asked.Limit > largePage {
 		return page, bad("limit is a number from 1 to 1000")
 	}
-	in, name, err := s.segmentNamed(ctx, asked.Target)
+	in, name, err := s.findOne(ctx, asked.Target)
 	if err != nil {
 		return page, err
 	}
@@ -198,13 +197,9 @@ func (s *Server) whereOf(ctx context.Context, asked WhereRequest) (found status.
 	if err != nil {
 		return found, bad("key: " + err.Error())
 	}
-	now, err := s.current(ctx)
-	if err != nil {
-		return found, err
-	}
 	var in audience.Segment
 	if asked.Target != (Target{}) {
-		if in, _, err = now.find(asked.Target); err != nil {
+		if in, _, err = s.find(ctx, asked.Target); err != nil {
 			return found, err
 		}
 	}

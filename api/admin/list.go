@@ -42,8 +42,8 @@ func placeOfTenant(t *status.Tenant) place {
 	return place{State: t.State, rank: t.State.Rank(), Pending: t.Pending, Parked: t.Parked, Since: t.Since.Round(0), Name: t.Name, Tenant: t.Tenant}
 }
 
-func placeOfSegment(s *ListedSegment) place {
-	return place{State: s.State, rank: s.State.Rank(), Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.Name, Tenant: s.Tenant,
+func placeOfSegment(s *segmentRow) place {
+	return place{State: s.State, rank: s.State.Rank(), Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.of.Name, Tenant: s.of.Tenant,
 		Environment: s.Environment, Segment: s.Segment.Segment, Workspace: s.Workspace, TrafficType: s.TrafficType}
 }
 
@@ -171,66 +171,99 @@ func (w window) comparison() func(a, b *place) int {
 	return func(a, b *place) int { return cmp.Or(compare(a, b), compareNames(a, b)) }
 }
 
-// table is the rows of a list. It is sorted once for each order that is asked for.
+// table is the rows of a list, in no order. Pages that were looked at are kept: many look
+// at the same.
 type table[T any] struct {
-	rows   []T
-	place  func(*T) place
-	mu     sync.Mutex
-	sorted map[[2]string][]*T
+	rows    []T
+	place   func(*T) place
+	matches func(Filter, *T) bool
+	mu      sync.Mutex
+	pages   map[pageKey]page[T]
 }
 
-func (t *table[T]) in(w window) []*T {
+// page is what a window shows of the rows that match.
+type page[T any] struct {
+	rows     []T
+	matching int    // how many match in all
+	next     string // cursor of the next page; "": there is none
+}
+
+// pageKey is a window without a pointer.
+type pageKey struct {
+	window
+	after place
+}
+
+// keptPages is how many pages a table keeps.
+const keptPages = 64
+
+// page is made once. The table has its lock meanwhile: who looks at the same waits for it.
+func (t *table[T]) page(w window) page[T] {
+	key := pageKey{window: w}
+	if key.After = nil; w.After != nil {
+		key.after = *w.After
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	key := [2]string{w.Sort, w.Order}
-	if sorted, made := t.sorted[key]; made {
-		return sorted
+	made, kept := t.pages[key]
+	if kept {
+		return made
 	}
-	places := make([]place, len(t.rows))
-	order := make([]int, len(t.rows))
-	for i := range t.rows {
-		places[i], order[i] = t.place(&t.rows[i]), i
+	made = t.make(w)
+	if t.pages == nil {
+		t.pages = map[pageKey]page[T]{}
 	}
-	compare := w.comparison()
-	slices.SortFunc(order, func(a, b int) int { return compare(&places[a], &places[b]) })
-	sorted := make([]*T, len(order))
-	for i, at := range order {
-		sorted[i] = &t.rows[at]
+	if len(t.pages) < keptPages {
+		t.pages[key] = made
 	}
-	if t.sorted == nil {
-		t.sorted = map[[2]string][]*T{}
-	}
-	t.sorted[key] = sorted
-	return sorted
+	return made
 }
 
-// page is what a window shows of the rows that match, how many match in all, and the
-// cursor of the next page; "": there is none.
-func (t *table[T]) page(w window, matches func(*T) bool) (rows []T, matching int, next string) {
-	sorted, from := t.in(w), 0
-	if compare := w.comparison(); w.After != nil {
-		from, _ = slices.BinarySearchFunc(sorted, w.After, func(row *T, after *place) int {
-			at := t.place(row)
-			return cmp.Or(compare(&at, after), -1) // the one behind it
-		})
+// placed is a row with its place.
+type placed[T any] struct {
+	row   *T
+	place place
+}
+
+// make looks at all rows and sorts few: now and then, those that cannot be shown any more
+// are left out.
+func (t *table[T]) make(w window) (made page[T]) {
+	compare, behind := w.comparison(), 0
+	var best []placed[T]
+	keep := func() {
+		slices.SortFunc(best, func(a, b placed[T]) int { return compare(&a.place, &b.place) })
+		best = best[:min(len(best), w.limit)]
 	}
-	rows = []T{}
-	var last *T
-	for i, row := range sorted {
-		if !matches(row) {
+	var last *place // of the rows that were kept at last; nil: all were
+	for i := range t.rows {
+		row := &t.rows[i]
+		if !t.matches(w.filter, row) {
 			continue
 		}
-		matching++
-		switch {
-		case i < from:
-		case len(rows) < w.limit:
-			rows, last = append(rows, *row), row
-		case next == "":
-			at := t.place(last)
-			next = window{Sort: w.Sort, Order: w.Order, After: &at}.cursor()
+		made.matching++
+		at := t.place(row)
+		if w.After != nil && compare(&at, w.After) <= 0 {
+			continue
+		}
+		behind++
+		if last != nil && compare(&at, last) > 0 {
+			continue
+		}
+		if best = append(best, placed[T]{row, at}); len(best) == 2*w.limit {
+			keep()
+			worst := best[len(best)-1].place
+			last = &worst
 		}
 	}
-	return rows, matching, next
+	keep()
+	made.rows = make([]T, len(best))
+	for i := range best {
+		made.rows[i] = *best[i].row
+	}
+	if behind > len(best) {
+		made.next = window{Sort: w.Sort, Order: w.Order, After: &best[len(best)-1].place}.cursor()
+	}
+	return made
 }
 
 // Filter is which segments are meant. An empty field lets all through.
@@ -238,6 +271,7 @@ type Filter struct {
 	Tenant string       `json:"tenant,omitempty"` // a fingerprint, a beginning of it, or a name
 	State  status.State `json:"state,omitempty"`
 	Search string       `json:"search,omitempty"` // a part of the segment's or the environment's name, in any case; of tenants: of the name or the fingerprint
+	parked bool         // only what is parked, or has parked keys
 }
 
 func (f Filter) check() error {
@@ -255,9 +289,12 @@ func (f Filter) ofTenant(fingerprint, name string) bool {
 	return strings.HasPrefix(fingerprint, f.Tenant) || f.Tenant == name
 }
 
-func (f Filter) segment(s *ListedSegment) bool {
-	return f.ofTenant(s.Tenant, s.Name) && (f.State == "" || s.State == f.State) && f.finds(s.Segment.Segment, s.Environment)
+func (f Filter) segment(s *segmentRow) bool {
+	return f.ofTenant(s.of.Tenant, s.of.Name) && (f.State == "" || s.State == f.State) && f.finds(s.Segment.Segment, s.Environment) && (!f.parked || isParked(s))
 }
+
+// isParked reports whether a segment, or a key of it, is parked.
+func isParked(row *segmentRow) bool { return row.Parked > 0 || row.State == status.Parked }
 
 func (f Filter) tenantRow(t *status.Tenant) bool {
 	return f.ofTenant(t.Tenant, t.Name) && (f.State == "" || t.State == f.State) && f.finds(t.Tenant, t.Name)

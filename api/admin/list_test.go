@@ -2,7 +2,7 @@ package admin
 
 import (
 	"fmt"
-	"net/http"
+	"slices"
 	"testing"
 
 	"audiences/audience"
@@ -23,7 +23,7 @@ func large(tenants int) *fakeRelay {
 	return f
 }
 
-// BenchmarkFirstPage is of a snapshot that nobody has looked at: made, sorted, filtered.
+// BenchmarkFirstPage is of a snapshot that nobody has looked at: made, filtered, listed.
 func BenchmarkFirstPage(b *testing.B) {
 	relay := large(100)
 	w, err := windowOf(map[string]string{"search": "7"}, usualPage)
@@ -32,7 +32,7 @@ func BenchmarkFirstPage(b *testing.B) {
 	}
 	for b.Loop() {
 		now := newSnapshot(relay.tenants, nil)
-		now.segments.page(w, w.filter.segment)
+		now.segments.page(w)
 	}
 }
 
@@ -44,40 +44,57 @@ func BenchmarkNextPage(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		now.segments.page(w, w.filter.segment)
+		now.segments.page(w)
 	}
 }
 
-// TestSnapshotIsSortedOnce for each order, however many pages are looked at.
-func TestSnapshotIsSortedOnce(t *testing.T) {
-	handler, pages := local(large(3)), 0
-	server := New(Options{Relay: large(3)})
-	now, err := server.current(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for next := "?limit=1000"; next != ""; pages++ {
-		list := got[SegmentList](t, handler, "segments"+next)
-		if next = ""; list.Next != "" {
-			next = "?limit=1000&cursor=" + list.Next
-		}
-	}
-	if pages != 3 {
-		t.Errorf("%d pages, want 3", pages)
-	}
-	for range 5 {
-		for _, order := range []string{"asc", "desc"} {
-			w, err := windowOf(map[string]string{"order": order}, usualPage)
-			if err != nil {
-				t.Fatal(err)
+// TestPagesAreTheSortedList: page by page, in each order, all rows come once, in order.
+func TestPagesAreTheSortedList(t *testing.T) {
+	now := newSnapshot(large(3).tenants, nil)
+	for _, o := range orders {
+		for _, direction := range []string{"asc", "desc"} {
+			for _, search := range []string{"", "7", "segment_99", "none"} {
+				given := map[string]string{"sort": o.name, "order": direction, "search": search}
+				w, err := windowOf(given, 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				var want []place
+				for i := range now.segments.rows {
+					if row := &now.segments.rows[i]; w.filter.segment(row) {
+						want = append(want, placeOfSegment(row))
+					}
+				}
+				compare := w.comparison()
+				slices.SortFunc(want, func(a, b place) int { return compare(&a, &b) })
+				for _, limit := range []string{"1000", "999", "7"} {
+					given["limit"] = limit
+					expectPages(t, now, given, want)
+				}
 			}
-			now.segments.page(w, w.filter.segment)
 		}
 	}
-	if len(now.segments.sorted) != 2 {
-		t.Errorf("sorted in %d orders, want 2", len(now.segments.sorted))
+}
+
+// expectPages reads a list page by page.
+func expectPages(t *testing.T, now *snapshot, given map[string]string, want []place) {
+	t.Helper()
+	var got []place
+	delete(given, "cursor")
+	for pages := 0; pages == 0 || given["cursor"] != ""; pages++ {
+		w, err := windowOf(given, usualPage)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := now.segments.page(w)
+		for i := range shown.rows {
+			got = append(got, placeOfSegment(&shown.rows[i]))
+		}
+		if given["cursor"] = shown.next; shown.matching != len(want) || shown.next != "" && len(shown.rows) != w.limit {
+			t.Fatalf("%v: %d match, want %d; a page of %d", given, shown.matching, len(want), len(shown.rows))
+		}
 	}
-	if code, _ := call(t, handler, http.MethodGet, apiPath+"/segments?sort=name&limit=1000&search=segment_99", "", ""); code != http.StatusOK {
-		t.Error(code)
+	if !slices.Equal(got, want) {
+		t.Errorf("%v: %d rows, want %d, or in another order", given, len(got), len(want))
 	}
 }

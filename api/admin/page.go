@@ -9,7 +9,6 @@ import (
 
 	"audiences/api/admin/access"
 	"audiences/api/admin/dashboard"
-	"audiences/audience"
 	"audiences/status"
 )
 
@@ -118,9 +117,8 @@ func (s *Server) pageTenants(a pageRequest) (view dashboard.Tenants, err error) 
 	if err != nil {
 		return view, err
 	}
-	view = dashboard.Tenants{At: a.now.at, Query: a.query, CanAct: a.canAct()}
-	view.Rows, view.Matching, view.Next = a.now.tenants.page(w, w.filter.tenantRow)
-	return view, nil
+	shown := a.now.tenants.page(w)
+	return dashboard.Tenants{At: a.now.at, Query: a.query, CanAct: a.canAct(), Rows: shown.rows, Matching: shown.matching, Next: shown.next}, nil
 }
 
 func (s *Server) pageSegments(a pageRequest) (view dashboard.Segments, err error) {
@@ -132,10 +130,9 @@ func (s *Server) pageSegments(a pageRequest) (view dashboard.Segments, err error
 	if err != nil {
 		return view, err
 	}
-	view = dashboard.Segments{At: a.now.at, Query: a.query, CanAct: a.canAct(), States: status.States()}
-	rows, matching, next := a.now.segments.page(w, w.filter.segment)
-	view.Rows, view.Matching, view.Next = rowsOf(rows), matching, next
-	return view, nil
+	shown := a.now.segments.page(w)
+	return dashboard.Segments{At: a.now.at, Query: a.query, CanAct: a.canAct(), States: status.States(),
+		Rows: rowsOf(a.now.listed(shown.rows)), Matching: shown.matching, Next: shown.next}, nil
 }
 
 func rowsOf(listed []ListedSegment) (rows []dashboard.Row) {
@@ -158,8 +155,9 @@ func (s *Server) pageParked(a pageRequest) (view dashboard.Parked, err error) {
 	for _, each := range reasons {
 		view.Reasons = append(view.Reasons, dashboard.Reason(each))
 	}
-	rows, matching, _ := a.now.segments.page(w, isParked)
-	view.Rows, view.Matching = rowsOf(rows), matching
+	w.filter.parked = true
+	shown := a.now.segments.page(w)
+	view.Rows, view.Matching = rowsOf(a.now.listed(shown.rows)), shown.matching
 	return view, nil
 }
 
@@ -324,9 +322,6 @@ func (s *Server) doRemedy(remedy status.Remedy) http.HandlerFunc {
 	}
 }
 
-// isParked reports whether a segment, or a key of it, is parked.
-func isParked(row *ListedSegment) bool { return row.Parked > 0 || row.State == status.Parked }
-
 // live is what changes every second.
 func (s *Server) live(ctx context.Context, now *snapshot) (view dashboard.Live, err error) {
 	sum := s.sumOf(now)
@@ -356,13 +351,4 @@ func toneOf(sum Summary) string {
 		return "warn"
 	}
 	return "good"
-}
-
-// segmentNamed is the one that a target names, for what is about one alone.
-func (s *Server) segmentNamed(ctx context.Context, t Target) (in audience.Segment, name string, err error) {
-	now, err := s.current(ctx)
-	if err != nil {
-		return in, "", err
-	}
-	return now.oneSegment(t)
 }

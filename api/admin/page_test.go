@@ -43,7 +43,7 @@ var pages = []struct{ method, path, form string }{
 }
 
 // opened asks for something of the page, as a browser does.
-func opened(t *testing.T, handler http.Handler, method, path, form string, headers ...string) *httptest.ResponseRecorder {
+func opened(t testing.TB, handler http.Handler, method, path, form string, headers ...string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(method, "http://localhost"+dashboard.Path+path, strings.NewReader(form))
 	if form != "" {

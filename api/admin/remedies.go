@@ -71,17 +71,17 @@ func (s *Server) remedyOf(ctx context.Context, remedy status.Remedy, asked Remed
 		return done, err
 	}
 	wish.Who = access.From(ctx).Name
-	now, err := s.current(ctx)
-	if err != nil {
-		return done, err
-	}
 	if !wish.DryRun {
 		defer s.snapshots.forget()
 	}
-	if asked.Filter != nil {
-		return s.bulk(ctx, wish, now.matching(*asked.Filter))
+	if asked.Filter == nil {
+		return s.single(ctx, wish, asked)
 	}
-	return s.single(ctx, wish, asked, now)
+	now, err := s.askedSince(ctx, time.Now()) // nothing that is about to be shown is missed
+	if err != nil {
+		return done, err
+	}
+	return s.bulk(ctx, wish, now.matching(*asked.Filter))
 }
 
 // wish checks what goes together.
@@ -121,16 +121,16 @@ func (asked RemedyRequest) until(now time.Time) (at time.Time, err error) {
 	return asked.Until, nil
 }
 
-func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyRequest, now *snapshot) (done RemedyAnswer, err error) {
-	if wish.Segment, _, err = now.find(asked.Target); err != nil {
+func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyRequest) (done RemedyAnswer, err error) {
+	if wish.Segment, _, err = s.find(ctx, asked.Target); err != nil {
 		return done, err
 	}
 	if asked.To != "" {
-		to, err := now.tenant(asked.To)
+		to, _, err := s.find(ctx, Target{Tenant: asked.To})
 		if err != nil {
 			return done, err
 		}
-		if wish.To = to.ID; wish.To == wish.Segment.Tenant {
+		if wish.To = to.Tenant; wish.To == wish.Segment.Tenant {
 			return done, bad("to is the tenant itself")
 		}
 	}
@@ -142,7 +142,7 @@ func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyReque
 func (s *snapshot) matching(f Filter) (found []audience.Segment) {
 	for i := range s.segments.rows {
 		if row := &s.segments.rows[i]; f.segment(row) {
-			found = append(found, segmentOf(row.id, row.Segment))
+			found = append(found, segmentOf(row.of.ID, *row.Segment))
 		}
 	}
 	return found

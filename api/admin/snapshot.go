@@ -2,7 +2,9 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -11,19 +13,43 @@ import (
 	"audiences/status"
 )
 
-// snapshotAge is how long a snapshot is shown. The relay is asked at most once in
-// it, however many look.
-const snapshotAge = time.Second
+// A snapshot costs the relay the more the more segments there are: it is shown for the
+// longer, so that all who look together take no more than a small part of a core.
+const (
+	snapshotTimes    = 40                    // so many times what it cost, it is shown
+	snapshotShortest = 20 * time.Millisecond // or so long, if that is longer
+	snapshotLongest  = 10 * time.Second      // but no longer
+	snapshotDear     = 50 * time.Millisecond // one that costs more is shown while the next one is made
+	snapshotStale    = 2 * snapshotLongest   // but not when it is older
+	snapshotPatience = 30 * time.Second      // how long the relay may take for one that nobody waits for
+)
 
 // snapshot is the state of all tenants at one time. Several requests share it: nobody
 // changes what it holds.
 type snapshot struct {
-	at       time.Time
+	at       time.Time // when the relay was asked
+	cost     time.Duration
 	list     []status.Tenant // with their segments
 	tenants  table[status.Tenant]
-	segments table[ListedSegment]
+	segments table[segmentRow]
 	waits    map[status.Wait]int // segments that wait, by what for
 	oldest   time.Time           // when the oldest pending key that is known of was accepted; zero: none is
+}
+
+// segmentRow is a segment of a snapshot, with its tenant.
+type segmentRow struct {
+	*status.Segment
+	of *status.Tenant
+}
+
+// young reports whether a snapshot is still shown.
+func (s *snapshot) young() bool {
+	return time.Since(s.at) < s.cost+min(max(snapshotTimes*s.cost, snapshotShortest), snapshotLongest)
+}
+
+// handy reports whether a snapshot is shown while the next one is made.
+func (s *snapshot) handy() bool {
+	return s.cost > snapshotDear && time.Since(s.at) < snapshotStale
 }
 
 // snapshots keeps the last one. Its zero value has none.
@@ -35,12 +61,21 @@ type snapshots struct {
 	asking chan struct{}
 }
 
-// current is a snapshot of the last second. One request asks the relay for it, the
-// others wait for that one; where it gets no answer, the next one asks.
+// current is a snapshot that is new enough to be shown.
 func (s *Server) current(ctx context.Context) (*snapshot, error) {
+	return s.askedSince(ctx, time.Time{})
+}
+
+// askedSince is a snapshot for which the relay was asked at a time, or later; zero: for
+// one to be shown. One request asks the relay, the others wait for that one; where it gets
+// no answer, the next one asks.
+func (s *Server) askedSince(ctx context.Context, since time.Time) (*snapshot, error) {
 	for {
-		found, asking, mine := s.snapshots.begin()
+		found, asking, mine := s.snapshots.begin(since)
 		switch {
+		case found != nil && mine:
+			go s.askAhead(ctx, asking)
+			return found, nil
 		case found != nil:
 			return found, nil
 		case mine:
@@ -54,36 +89,57 @@ func (s *Server) current(ctx context.Context) (*snapshot, error) {
 	}
 }
 
-// begin returns a snapshot that is new enough, or else the channel of who asks for
-// one; mine says that this is the caller.
-func (s *snapshots) begin() (found *snapshot, asking chan struct{}, mine bool) {
+// begin returns a snapshot that will do, or else the channel of who asks for one; mine
+// says that the caller has to ask, with or without a snapshot to go on with.
+func (s *snapshots) begin(since time.Time) (found *snapshot, asking chan struct{}, mine bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last != nil && time.Since(s.last.at) < snapshotAge {
-		return s.last, nil, false
+	if last := s.last; last != nil && !last.at.Before(since) {
+		if last.young() {
+			return last, nil, false
+		}
+		if since.IsZero() && last.handy() {
+			found = last
+		}
 	}
 	if s.asking != nil {
-		return nil, s.asking, false
+		return found, s.asking, false
 	}
 	s.asking = make(chan struct{})
-	return nil, s.asking, true
+	return found, s.asking, true
+}
+
+// askAhead asks for the next snapshot, for those who come later.
+func (s *Server) askAhead(ctx context.Context, asking chan struct{}) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), snapshotPatience)
+	defer cancel()
+	_, _ = s.ask(ctx, asking) // where it fails, the next request asks
 }
 
 func (s *Server) ask(ctx context.Context, asking chan struct{}) (made *snapshot, err error) {
+	began := time.Now()
 	defer func() { s.snapshots.end(asking, made) }()
 	tenants, err := s.options.Relay.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return newSnapshot(tenants, s.options.Names), nil
+	made = newSnapshot(tenants, s.options.Names)
+	made.at, made.cost = began, time.Since(began)
+	return made, nil
 }
 
+// end keeps the snapshot that was made. Without one, the last goes on to be shown for as
+// long as it may.
 func (s *snapshots) end(asking chan struct{}, made *snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(asking)
-	if s.asking == asking {
-		s.asking, s.last = nil, made
+	if s.asking != asking {
+		return
+	}
+	s.asking = nil
+	if made != nil {
+		s.last = made
 	}
 }
 
@@ -96,32 +152,45 @@ func (s *snapshots) forget() {
 }
 
 func newSnapshot(tenants []status.Tenant, names map[string]string) *snapshot {
-	made := &snapshot{at: time.Now().UTC(), list: tenants, waits: map[status.Wait]int{}}
+	made := &snapshot{list: tenants, waits: map[status.Wait]int{}}
 	segments := 0
 	for i := range tenants {
 		segments += len(tenants[i].Segments)
 	}
 	made.tenants.rows = make([]status.Tenant, 0, len(tenants))
-	made.segments.rows = make([]ListedSegment, 0, segments)
+	made.segments.rows = make([]segmentRow, 0, segments)
 	for i := range tenants {
 		t := &tenants[i]
 		t.Name = names[t.Tenant]
 		alone := *t
 		alone.Segments = nil
 		made.tenants.rows = append(made.tenants.rows, alone)
-		for _, segment := range t.Segments {
+		for j := range t.Segments {
+			segment := &t.Segments[j]
 			if at := segment.Oldest; !at.IsZero() && (made.oldest.IsZero() || at.Before(made.oldest)) {
 				made.oldest = at
 			}
 			if segment.State == status.Waiting {
 				made.waits[segment.WaitsFor]++
 			}
-			made.segments.rows = append(made.segments.rows, ListedSegment{Tenant: t.Tenant, Segment: segment, Name: t.Name, id: t.ID})
+			made.segments.rows = append(made.segments.rows, segmentRow{segment, t})
 		}
 	}
 	made.tenants.place, made.segments.place = placeOfTenant, placeOfSegment
+	made.tenants.matches, made.segments.matches = Filter.tenantRow, Filter.segment
 	return made
 }
+
+// listed are rows as they are shown.
+func (s *snapshot) listed(rows []segmentRow) []ListedSegment {
+	list := make([]ListedSegment, len(rows))
+	for i, row := range rows {
+		list[i] = ListedSegment{Tenant: row.of.Tenant, Name: row.of.Name, Segment: row.WithSentence(s.at)}
+	}
+	return list
+}
+
+var errNoTenant = refusal{http.StatusNotFound, "no such tenant is known here"}
 
 // tenant finds the one that is called so: by its fingerprint, its name, or a beginning
 // of the fingerprint that no other has.
@@ -141,7 +210,7 @@ func (s *snapshot) tenant(called string) (*status.Tenant, error) {
 	case called == "":
 		return nil, bad("tenant is missing: a fingerprint, a beginning of it, or a name of tenantNames")
 	case len(begins) == 0:
-		return nil, refusal{404, "no such tenant is known here"}
+		return nil, errNoTenant
 	case len(begins) > 1:
 		return nil, bad(status.Number(len(begins)) + " tenants have fingerprints that begin so: say more of it")
 	}
@@ -161,9 +230,12 @@ type Target struct {
 // whole reports whether a tenant is meant, and not one of its segments.
 func (t Target) whole() bool { return t == Target{Tenant: t.Tenant} }
 
-// find is the segment that a target means, or the tenant. A segment that the snapshot
-// does not have, because it was let go with nothing pending, is taken as it is named: the
-// relay knows whether there is one.
+// errNotShown: a segment that is named in full is not in the snapshot. It may be new, or
+// was let go with nothing pending.
+var errNotShown = errors.New("the segment is not in the snapshot")
+
+// find is the segment that a target means, or the tenant. With errNotShown it is taken as
+// it is named.
 func (s *snapshot) find(t Target) (in audience.Segment, name string, err error) {
 	tenant, err := s.tenant(t.Tenant)
 	if err != nil {
@@ -183,25 +255,52 @@ func (s *snapshot) find(t Target) (in audience.Segment, name string, err error) 
 			found[segmentOf(tenant.ID, of)] = true
 		}
 	}
-	if len(found) > 1 && !found[in] {
+	switch {
+	case len(found) == 0:
+		return in, tenant.Name, errNotShown
+	case len(found) > 1 && !found[in]:
 		return in, "", bad(status.Number(len(found)) + " segments have these names: say workspace and trafficType too")
-	}
-	for only := range maps.Keys(found) {
-		if len(found) == 1 {
+	case len(found) == 1:
+		for only := range maps.Keys(found) {
 			in = only
 		}
 	}
 	return in, tenant.Name, nil
 }
 
-func segmentOf(tenant audience.TenantID, s status.Segment) audience.Segment {
-	return audience.Segment{Tenant: tenant, Workspace: s.Workspace, Environment: s.Environment, TrafficType: s.TrafficType, Name: s.Segment}
+// find is that of the snapshot. Where that does not have what is meant, the relay is
+// asked: what came a moment ago is found too. A segment that the relay does not show
+// either is taken as it is named: the relay knows whether there is one.
+func (s *Server) find(ctx context.Context, t Target) (in audience.Segment, name string, err error) {
+	began := time.Now()
+	now, err := s.current(ctx)
+	if err != nil {
+		return in, "", err
+	}
+	if in, name, err = now.find(t); !isMissing(err) {
+		return in, name, err
+	}
+	if now, err = s.askedSince(ctx, began); err != nil {
+		return in, "", err
+	}
+	if in, name, err = now.find(t); errors.Is(err, errNotShown) {
+		err = nil
+	}
+	return in, name, err
 }
 
-// oneSegment is find for what is about one segment.
-func (s *snapshot) oneSegment(t Target) (audience.Segment, string, error) {
+func isMissing(err error) bool {
+	return errors.Is(err, errNotShown) || errors.Is(err, errNoTenant)
+}
+
+// findOne is find for what is about one segment.
+func (s *Server) findOne(ctx context.Context, t Target) (audience.Segment, string, error) {
 	if t.Tenant != "" && t.whole() {
 		return audience.Segment{}, "", bad("name a segment: environment and segment are missing")
 	}
-	return s.find(t)
+	return s.find(ctx, t)
+}
+
+func segmentOf(tenant audience.TenantID, s status.Segment) audience.Segment {
+	return audience.Segment{Tenant: tenant, Workspace: s.Workspace, Environment: s.Environment, TrafficType: s.TrafficType, Name: s.Segment}
 }

@@ -43,7 +43,6 @@ type ListedSegment struct {
 	Tenant string `json:"tenant"`
 	status.Segment
 	Name string `json:"name,omitempty"` // of the tenant; "": it has none
-	id   audience.TenantID
 }
 
 func (s *Server) summary(r *http.Request) (any, error) {
@@ -82,9 +81,8 @@ func (s *Server) listTenants(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := TenantList{At: now.at}
-	list.Tenants, list.Matching, list.Next = now.tenants.page(w, w.filter.tenantRow)
-	return list, nil
+	shown := now.tenants.page(w)
+	return TenantList{At: now.at, Tenants: shown.rows, Matching: shown.matching, Next: shown.next}, nil
 }
 
 // listSegments lists the segments that need an operator most first, see windowNames.
@@ -93,9 +91,8 @@ func (s *Server) listSegments(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := SegmentList{At: now.at}
-	list.Segments, list.Matching, list.Next = now.segments.page(w, w.filter.segment)
-	return list, nil
+	shown := now.segments.page(w)
+	return SegmentList{At: now.at, Segments: now.listed(shown.rows), Matching: shown.matching, Next: shown.next}, nil
 }
 
 func (s *Server) windowed(r *http.Request, usual int) (*snapshot, window, error) {
@@ -120,11 +117,7 @@ func (s *Server) targeted(r *http.Request, others ...string) (in audience.Segmen
 	if err != nil {
 		return in, "", nil, err
 	}
-	now, err := s.current(r.Context())
-	if err != nil {
-		return in, "", nil, err
-	}
-	in, name, err = now.oneSegment(Target{given["tenant"], given["environment"], given["segment"], given["workspace"], given["trafficType"]})
+	in, name, err = s.findOne(r.Context(), Target{given["tenant"], given["environment"], given["segment"], given["workspace"], given["trafficType"]})
 	return in, name, given, err
 }
 

@@ -93,7 +93,7 @@ func TestPagesWhileThingsChange(t *testing.T) {
 			handler := local(relay)
 			seen := got[SegmentList](t, handler, "segments?limit=2&sort="+o.name)
 			first := seen.Segments[0].Segment.Segment
-			time.Sleep(snapshotAge)
+			time.Sleep(snapshotShortest)
 			for i := range relay.tenants {
 				segments := slices.DeleteFunc(slices.Clone(relay.tenants[i].Segments), func(s status.Segment) bool { return s.Segment == first })
 				relay.tenants[i] = tenantOf(relay.tenants[i].ID, segments...)
@@ -229,8 +229,8 @@ func TestBudgetsAndEvents(t *testing.T) {
 	}
 }
 
-// TestStatusIsAskedOnceASecond, however many look; after a change at once.
-func TestStatusIsAskedOnceASecond(t *testing.T) {
+// TestManyLookersAskOnce: after a change the relay is asked at once.
+func TestManyLookersAskOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		relay := busy()
 		handler := local(relay)
@@ -242,7 +242,7 @@ func TestStatusIsAskedOnceASecond(t *testing.T) {
 		}
 		look()
 		look()
-		time.Sleep(snapshotAge)
+		time.Sleep(snapshotShortest)
 		look()
 		if relay.asked != 2 {
 			t.Errorf("asked %d times, want 2", relay.asked)
@@ -257,7 +257,7 @@ func TestStatusIsAskedOnceASecond(t *testing.T) {
 		if relay.asked != 3 {
 			t.Errorf("asked %d times after a remedy, want 3", relay.asked)
 		}
-		time.Sleep(snapshotAge)
+		time.Sleep(snapshotShortest)
 		relay.fail = errors.New("the relay is stopping")
 		for range 2 {
 			if code, text := call(t, handler, http.MethodGet, apiPath+"/summary", "", ""); code != http.StatusServiceUnavailable || !strings.Contains(text, "stopping") {
@@ -282,4 +282,74 @@ func TestRelayThatFails(t *testing.T) {
 	if code, _ := call(t, New(Options{Access: access.Options{Local: true}}).http.Handler, http.MethodGet, "/admin/", "", ""); code != 404 {
 		t.Errorf("without a relay: %d", code)
 	}
+}
+
+// TestDearSnapshots: what costs the relay much is asked for rarely, and nobody waits for it
+// but the first.
+func TestDearSnapshots(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := busy()
+		relay.takes = 200 * time.Millisecond
+		handler, began := local(relay), time.Now()
+		look := func(asked int, age, within time.Duration) {
+			t.Helper()
+			looked := time.Now()
+			list := got[SegmentList](t, handler, "segments")
+			if took := time.Since(looked); took > within || looked.Sub(list.At) != age {
+				t.Errorf("after %v it took %v and is %v old, want %v and %v", looked.Sub(began), took, looked.Sub(list.At), within, age)
+			}
+			synctest.Wait()
+			if relay.asked != asked {
+				t.Errorf("after %v the relay was asked %d times, want %d", looked.Sub(began), relay.asked, asked)
+			}
+		}
+		look(1, 0, relay.takes)
+		time.Sleep(4 * time.Second)
+		look(1, 4200*time.Millisecond, 0)
+		time.Sleep(5 * time.Second)
+		look(2, 9200*time.Millisecond, 0)
+		look(2, 9200*time.Millisecond, 0)
+		time.Sleep(time.Second)
+		look(2, time.Second, 0)
+
+		time.Sleep(time.Minute)
+		look(3, 0, relay.takes) // too old a one
+		relay.fail = errors.New("the relay does not answer")
+		time.Sleep(10 * time.Second)
+		look(4, 10200*time.Millisecond, 0)
+		time.Sleep(time.Second)
+		look(5, 11200*time.Millisecond, 0)
+		time.Sleep(10 * time.Second)
+		if code, text := call(t, handler, http.MethodGet, apiPath+"/segments", "", ""); code != http.StatusServiceUnavailable {
+			t.Errorf("%d %s", code, text)
+		}
+	})
+}
+
+// TestWhatIsNewIsFound, although the snapshot at hand is older.
+func TestWhatIsNewIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := &fakeRelay{}
+		handler := local(relay)
+		got[Summary](t, handler, "summary")
+		segment := segmentIn("new", status.Gathering, 1, 0)
+		segment.Workspace, segment.TrafficType = "workspace", "user"
+		relay.tenants = []status.Tenant{tenantOf(idA, segment)}
+		time.Sleep(time.Millisecond)
+		got[status.Detail](t, handler, "segment?tenant="+printA+"&segment=new&environment="+segment.Environment)
+		if relay.in != segmentOf(idA, segment) || relay.asked != 2 {
+			t.Errorf("asked %d times; %+v", relay.asked, relay.in)
+		}
+		time.Sleep(time.Millisecond)
+		relay.tenants = append(relay.tenants, tenantOf(idB))
+		posted[RemedyAnswer](t, handler, "remedies/flush", `{"tenant":"`+printB+`"}`)
+		if relay.asked != 3 {
+			t.Errorf("asked %d times", relay.asked)
+		}
+		relay.tenants[0].Segments = nil
+		time.Sleep(time.Millisecond)
+		if done := posted[RemedyAnswer](t, handler, "remedies/flush", `{"filter":{"search":"new"}}`); done.Segments != 0 {
+			t.Errorf("%+v", done)
+		}
+	})
 }
