@@ -28,8 +28,8 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## try it: relay and Split look-alike in one process
-	go run . sandbox
+run: ## try it: relay, Split look-alike and traffic in one process
+	go run . sandbox --scenario healthy
 
 .PHONY: build
 build: ## the binary, as it is in the image: ./audiences

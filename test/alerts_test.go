@@ -36,6 +36,28 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
+// expectShown looks for the metrics and the labels of an expression in what a relay shows.
+func expectShown(t *testing.T, name, expr, metrics string) {
+	t.Helper()
+	for _, metric := range regexp.MustCompile(`audiences_\w+`).FindAllString(expr, -1) {
+		if !regexp.MustCompile(`(?m)^` + metric + `[{ ]`).MatchString(metrics) {
+			t.Errorf("%s: a relay has no metric %s", name, metric)
+		}
+	}
+	for _, label := range regexp.MustCompile(`(\w+)!?="(\w+)"`).FindAllStringSubmatch(expr, -1) {
+		if shown := label[1] + `="` + label[2] + `"`; label[1] != "job" && !strings.Contains(metrics, shown) {
+			t.Errorf("%s: no metric has the label %s", name, shown)
+		}
+	}
+	for _, by := range regexp.MustCompile(`by \(([\w, ]+)\)`).FindAllStringSubmatch(expr, -1) {
+		for label := range strings.SplitSeq(by[1], ", ") {
+			if label != "instance" && !strings.Contains(metrics, label+`="`) {
+				t.Errorf("%s: no metric has the label %s", name, label)
+			}
+		}
+	}
+}
+
 // TestAlerts: each alert asks for metrics that a relay shows from its start, names a
 // heading of the runbook that exists, and stands in docs/metrics.md as it is.
 func TestAlerts(t *testing.T) {
@@ -59,18 +81,42 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("%s: docs/metrics.md has %q, want %q", rule.name, got, rule.expr)
 		}
 		delete(documented, rule.name)
-		for _, name := range regexp.MustCompile(`audiences_\w+`).FindAllString(rule.expr, -1) {
-			if !regexp.MustCompile(`(?m)^` + name + `[{ ]`).MatchString(a.Body) {
-				t.Errorf("%s: a relay has no metric %s", rule.name, name)
-			}
-		}
-		for _, label := range regexp.MustCompile(`(\w+)="(\w+)"`).FindAllStringSubmatch(rule.expr, -1) {
-			if label[1] != "job" && !strings.Contains(a.Body, label[0]) {
-				t.Errorf("%s: no metric has the label %s", rule.name, label[0])
-			}
-		}
+		expectShown(t, rule.name, rule.expr, a.Body)
 	}
 	for name := range documented {
 		t.Errorf("there is no alert %s", name)
+	}
+}
+
+// TestDashboard: each panel of Grafana's dashboard asks for metrics that a relay shows from
+// its start, says what it shows, and lies on no other.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	p := harness.NewSite(t, sandbox.Options{}, nil).Start()
+	a, err := p.AdminGet("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, ids := map[[2]int]string{}, map[int]bool{}
+	for _, panel := range harness.ReadDashboard(t).Panels {
+		if ids[panel.ID] {
+			t.Errorf("%s: the id %d is taken", panel.Title, panel.ID)
+		}
+		ids[panel.ID] = true
+		at := panel.GridPos
+		for x := at.X; x < at.X+at.W; x++ {
+			for y := at.Y; y < at.Y+at.H; y++ {
+				if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
+					t.Fatalf("%s lies on %q, or outside", panel.Title, other)
+				}
+				taken[[2]int{x, y}] = panel.Title
+			}
+		}
+		if panel.Type != "row" && (panel.Description == "" || len(panel.Targets) == 0) {
+			t.Errorf("%s says nothing of itself, or asks for nothing", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			expectShown(t, panel.Title, target.Expr, a.Body)
+		}
 	}
 }

@@ -28,8 +28,26 @@ func promtool(t *testing.T, stdin string, args ...string) {
 	}
 }
 
-// TestPromtool: Prometheus' own checker has nothing to say against the alerts, nor
-// against what a relay shows.
+// dashboardRules are the expressions of Grafana's dashboard as rules, which promtool can read.
+func dashboardRules(t *testing.T) (file string) {
+	t.Helper()
+	var text strings.Builder
+	text.WriteString("groups:\n  - name: dashboard\n    rules:\n")
+	for _, panel := range harness.ReadDashboard(t).Panels {
+		for _, target := range panel.Targets {
+			expr := strings.NewReplacer("$__rate_interval", "1m", "$instance", ".*").Replace(target.Expr)
+			fmt.Fprintf(&text, "      - record: 'panel_%d_%s'\n        expr: '%s'\n", panel.ID, target.RefID, expr)
+		}
+	}
+	file = filepath.Join(t.TempDir(), "dashboard.yml")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestPromtool: Prometheus' own checker has nothing to say against the alerts, the
+// dashboard's expressions, nor against what a relay shows.
 func TestPromtool(t *testing.T) {
 	s := harness.NewSite(t, sandbox.Options{}, nil)
 	p := s.Start()
@@ -46,6 +64,7 @@ func TestPromtool(t *testing.T) {
 		}
 	}
 	promtool(t, "", "check", "rules", rules)
+	promtool(t, "", "check", "rules", dashboardRules(t))
 	promtool(t, ours.String(), "check", "metrics")
 }
 
