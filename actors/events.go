@@ -2,19 +2,19 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 
+	"audiences/journal"
 	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// eventsKept is how many events an operator can look back to.
-const eventsKept = 1_000
-
-// chronicle is the actor that keeps the last events, in memory: those of before the start
-// are gone.
+// chronicle is the actor that keeps the last events: in memory, and in the journal over
+// restarts.
 type chronicle struct {
+	*settings
 	last   uint64 // number of the last event; like those of calls they rise over restarts
 	events []status.Event
 }
@@ -37,14 +37,10 @@ type (
 
 func (c *chronicle) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		c.remember()
 	case *happened:
-		c.last++
-		m.event.Number = c.last
-		if len(c.events) == eventsKept {
-			c.events = slices.Delete(c.events, 0, 1)
-		}
-		c.events = append(c.events, m.event)
-		m.give(nil)
+		c.keep(m)
 	case *eventsOf:
 		for _, event := range slices.Backward(c.events) {
 			if len(*m.events) == m.limit {
@@ -56,6 +52,44 @@ func (c *chronicle) Receive(ctx actor.Context) {
 		}
 		m.give(nil)
 	}
+}
+
+// remember reads the events of before the start.
+func (c *chronicle) remember() {
+	for kept, err := range c.Journal.Events() {
+		var event status.Event
+		c.last = max(c.last, kept.Number)
+		if err == nil {
+			err = json.Unmarshal(kept.Text, &event)
+		}
+		if err != nil {
+			c.Logger.Error().Err(err).Msg("not all events of before the start can be read")
+			continue
+		}
+		event.Number = kept.Number
+		c.add(event)
+	}
+}
+
+func (c *chronicle) add(event status.Event) {
+	if len(c.events) == journal.EventsKept {
+		c.events = slices.Delete(c.events, 0, 1)
+	}
+	c.events = append(c.events, event)
+}
+
+// keep answers once the event is durable.
+func (c *chronicle) keep(m *happened) {
+	c.last++
+	m.event.Number = c.last
+	c.add(m.event)
+	text, err := json.Marshal(m.event)
+	if err != nil { // times, numbers and texts alone: a time of the year 10,000
+		m.give(err)
+		return
+	}
+	c.Journal.NoteEvent(journal.Event{Number: m.event.Number, Text: text}, through(m.to))
+	m.handed()
 }
 
 // Events are the last ones with a number below before, the newest first, at most limit;

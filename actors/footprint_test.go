@@ -196,6 +196,10 @@ func (*easyJournal) SegmentsOf(audience.TenantID) iter.Seq2[journal.Listed, erro
 func (*easyJournal) Segments() iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
 }
+func (*easyJournal) NoteEvent(journal.Event, func(error)) {}
+func (*easyJournal) Events() iter.Seq2[journal.Event, error] {
+	return func(func(journal.Event, error) bool) {}
+}
 func (*easyJournal) Since(journal.Version) (time.Time, bool) { return time.Time{}, false }
 func (*easyJournal) Prove(audience.TenantID)                 {}
 func (*easyJournal) Proven() iter.Seq2[audience.TenantID, error] {

@@ -94,7 +94,7 @@ func (r *Relay) openDesk() {
 	desk, past := newNewsdesk(r.settings), newHistory()
 	r.newsdesk = r.spawnBeside("newsdesk", func() actor.Actor { return desk })
 	r.history = r.spawnBeside("history", func() actor.Actor { return past })
-	r.chronicle = r.spawnBeside("chronicle", func() actor.Actor { return &chronicle{last: firstCall(time.Now())} })
+	r.chronicle = r.spawnBeside("chronicle", func() actor.Actor { return &chronicle{settings: r.settings, last: firstCall(time.Now())} })
 	r.chronicled = func(e status.Event) { r.system.Root.Send(r.chronicle, &happened{event: e}) }
 	r.desk = func(n *news) { r.system.Root.Send(r.newsdesk, n) }
 	r.past = func(c *called) { r.system.Root.Send(r.history, c) }

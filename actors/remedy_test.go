@@ -49,7 +49,7 @@ func (s *scene) kept() string {
 // deeds are the events that an operator has caused, the newest first.
 func (s *scene) deeds() []status.Event {
 	s.Helper()
-	events, err := s.relay.Events(context.Background(), 0, eventsKept)
+	events, err := s.relay.Events(context.Background(), 0, journal.EventsKept)
 	s.must(err)
 	return slices.DeleteFunc(events, func(e status.Event) bool { return e.Who == "" })
 }

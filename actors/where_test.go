@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/sandbox"
 	"audiences/status"
 )
@@ -154,6 +156,34 @@ func TestEvents(t *testing.T) {
 		}
 		if strings.Join(said, "\n") != strings.Join(want, "\n") {
 			s.Errorf("%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))
+		}
+		for _, end := range []func(){s.restart, s.crash} {
+			end()
+			s.must(s.relay.Note(context.Background(), status.Event{At: time.Now(), Kind: status.EventRevealed, Who: "bob"}))
+			again, err := s.relay.Events(context.Background(), 0, 100)
+			s.must(err)
+			kept := slices.DeleteFunc(slices.Clone(again), func(e status.Event) bool { return e.Who == "bob" })
+			if fmt.Sprint(kept) != fmt.Sprint(append(page, rest...)) || again[0].Who != "bob" || again[0].Number <= again[1].Number {
+				s.Errorf("after a restart\n%+v\nwant\n%+v", kept, append(page, rest...))
+			}
+		}
+	})
+}
+
+// TestEventsThatCannotBeRead do not keep the others from being shown, nor new ones from
+// being kept.
+func TestEventsThatCannotBeRead(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.must(s.relay.Note(context.Background(), status.Event{At: time.Now(), Kind: status.EventFlushed, Who: "ana"}))
+		told, err := s.relay.Events(context.Background(), 0, 1)
+		s.must(err)
+		s.store.NoteEvent(journal.Event{Number: told[0].Number + 1, Text: []byte("half an ev")}, nil)
+		s.restart()
+		s.must(s.relay.Note(context.Background(), status.Event{At: time.Now(), Kind: status.EventPaused, Who: "bob"}))
+		told, err = s.relay.Events(context.Background(), 0, 10)
+		s.must(err)
+		if len(told) != 2 || told[0].Who != "bob" || told[1].Who != "ana" {
+			s.Errorf("%+v", told)
 		}
 	})
 }

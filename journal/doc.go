@@ -9,6 +9,7 @@
 //	reads.go   what a keeper reads: pages, counts, lists
 //	receipts.go  what was delivered, and the search for a key
 //	states.go  what is kept of segments and tenants beside their keys
+//	events.go  what happened
 //	cursor.go  a place in the order of a segment's keys
 //	order.go   that order, and how a key is encoded
 //	errors.go  why a journal refuses

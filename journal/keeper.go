@@ -8,7 +8,7 @@ import (
 )
 
 // Keeper is the role of who delivers what was accepted. None of its methods waits but
-// the four that list.
+// the five that list.
 type Keeper interface {
 	Load(Load)
 	Count(Count)
@@ -40,6 +40,13 @@ type Keeper interface {
 	// Prove keeps that Split took keys of a tenant: it is known not to be made up. It
 	// becomes durable with the next durable write.
 	Prove(audience.TenantID)
+
+	// NoteEvent keeps an event until there are EventsKept newer ones; done as in
+	// SetSegmentState.
+	NoteEvent(event Event, done func(error))
+	// Events lists the events that are kept, the oldest first. After an error there are
+	// no more.
+	Events() iter.Seq2[Event, error]
 
 	// Since is when a version was given, to within a second; to within a minute for one that
 	// is older than ten minutes, an hour for one that is older than a day. ok is false

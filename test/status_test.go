@@ -145,8 +145,11 @@ func TestOperatorsCommands(t *testing.T) {
 	expect(run(exitWrong, "discard", "acme-prod"), "--yes")
 	expect(run(exitWrong, "discard", "acme-prod", "buyers", "--yes"), "ENVIRONMENT/SEGMENT")
 	expect(run(exitFailed, "pause", "nobody"), "no such tenant is known")
-	events := run(0, "events")
-	expect(events, "paused.*by loopback", "resumed.*by loopback", "retried, 1 key by loopback", "keys revealed.*by loopback", "Split refuses keys: parked")
+	events := []string{"paused.*by loopback", "resumed.*by loopback", "retried, 1 key by loopback", "keys revealed.*by loopback", "Split refuses keys: parked"}
+	expect(run(0, "events"), events...)
+	p.Kill()
+	p = s.Start()
+	expect(run(0, "events"), events...)
 	if code, out, stderr := harness.Run(t, nil, "fingerprint", harness.APIToken); code != exitWrong || strings.Contains(out+stderr, harness.APIToken) {
 		t.Errorf("exit code %d: %s%s", code, out, stderr)
 	}

@@ -22,6 +22,7 @@
 //	iterate.go    ways through the records
 //	receipts.go   what is kept of deliveries; packedkeys.go how
 //	find.go       Find: where is a key
+//	events.go     what happened: the last events
 //	tally.go      how much is parked and paused, also from before the start
 //
 // Below it are packages that know nothing of the records: disk (the files, the room for

@@ -70,6 +70,15 @@ func TestEachAnswerIsDurable(t *testing.T) {
 				return len(known) == 1 && known[0].State.Paused
 			},
 		},
+		"event": {
+			do: func(j *Journal, done chan error) {
+				j.NoteEvent(journal.Event{Number: 7, Text: []byte("seven")}, told(done))
+			},
+			there: func(j *Journal) bool {
+				events, _ := collect(j.Events())
+				return len(events) == 1 && events[0].Number == 7 && string(events[0].Text) == "seven"
+			},
+		},
 		"move": {
 			do: func(j *Journal, done chan error) {
 				j.MoveTenant(a.ID, b.ID, func(_ []audience.Segment, _ int, err error) { done <- err })
@@ -142,6 +151,7 @@ func TestUnreadableListsAreReported(t *testing.T) {
 	j.PutTenant(who)
 	add(t, j, seg, audience.Add, numbers(0, 1000)...)
 	park(t, j, seg, audience.Add, keys("p")...)
+	j.NoteEvent(journal.Event{Number: 1}, nil)
 	if err := j.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +171,9 @@ func TestUnreadableListsAreReported(t *testing.T) {
 	}
 	if known, errs := collect(j.Tenants()); len(errs) == 0 {
 		t.Errorf("tenants: %d, and no error", len(known))
+	}
+	if events, errs := collect(j.Events()); len(errs) == 0 {
+		t.Errorf("events: %d, and no error", len(events))
 	}
 	if page := load(j, journal.Load{Segment: seg, Limit: 10}); page.Err == nil {
 		t.Errorf("a page of %d keys, and no error", len(page.Entries))

@@ -67,6 +67,7 @@ type Journal struct {
 	newest           *newest
 	ranges           int // deleted since the last flush for their sake; belongs to the committer
 	versions         *versions
+	events           []uint64 // numbers of those that are kept; belongs to the committer
 	receipts         *receipts
 	metrics          *metrics
 	tally            *tally

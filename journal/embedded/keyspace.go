@@ -30,6 +30,7 @@ import (
 //	'p' segment id, encoded key   parked key: parkedRecord as JSON
 //	'v' node (4 bytes)            uvarint: the node has given no version with a counter beyond it
 //	'W' second since 1970 (8 b.)  uvarint: the first version that was written in that second
+//	'e' number (8 bytes)          an event, as the caller wrote it; earlier programs leave it alone
 //	'w' minute since 1970 (8 b.)  the same of a minute; written by earlier programs, read and thinned
 //
 // Receipts have four more letters, see receipts. A program that knows nothing of them
@@ -47,6 +48,7 @@ const (
 	prefixReserve      = 'v'
 	prefixSecond       = 'W'
 	prefixMinute       = 'w'
+	prefixEvent        = 'e'
 )
 
 // idLength is the length of a segment id and of a tenant id; headLength that of

@@ -92,6 +92,7 @@ func (j *Journal) open() error {
 	}
 	j.parked = readParkedSet(j.db)
 	j.readVersions()
+	j.readEvents()
 	j.keeper = newKeeper(j)
 	j.keeper.look() // before the first change
 	return nil
