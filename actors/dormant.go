@@ -56,7 +56,7 @@ type dormantSegment struct {
 	described    bool           // the journal knows its name
 	last         splitclient.Reason
 	failing      bool              // the log says that its calls fail
-	paused       *status.Condition // what it says while an operator keeps it from calling; nil: nobody does
+	says         *status.Condition // while it is paused or parked; nil: it is neither
 }
 
 func (d *dormantSegment) view(tenant audience.TenantID) SegmentView {

@@ -3,6 +3,8 @@ package actors
 import (
 	"time"
 
+	"audiences/status"
+
 	"github.com/asynkron/protoactor-go/actor"
 )
 
@@ -40,9 +42,8 @@ func (s *segment) mayDoze() bool {
 func (s *segment) remains(now time.Time) *dormantSegment {
 	d := &dormantSegment{name: localNameOf(s.name), due: s.wantsAt(now), probeAt: s.standing.ProbeAt(), missingSince: s.standing.MissingSince(),
 		lastVerb: s.batch.LastVerb(), last: s.survivor.last, failing: s.survivor.failing, repeat: s.batch.Remains()}
-	if s.standing.Paused() {
-		said := pauseOf(s.standing.Record())
-		d.paused = &said
+	if phase := s.phase(now); phase.State == status.Paused || phase.State == status.Parked {
+		d.says = &phase.Condition
 	}
 	adds, deletes := d.repeat.Counts()
 	d.stored = s.batch.Pending() - adds - deletes

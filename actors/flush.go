@@ -245,5 +245,5 @@ func (s *segment) parkSegment(o splitclient.Outcome, now time.Time) {
 }
 
 func refusalOf(o splitclient.Outcome, now time.Time) journal.Refusal {
-	return journal.Refusal{Reason: string(o.Reason), Message: o.Message, At: now}
+	return journal.Refusal{Reason: string(o.Reason), Message: o.Message, At: now, Status: o.Status, Transaction: o.Transaction}
 }

@@ -145,10 +145,11 @@ func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
 	switch now := time.Now(); {
 	case l.State.Paused:
 		said := pauseOf(l.State)
-		d.due, d.paused = l.State.PausedUntil, &said
+		d.due, d.says = l.State.PausedUntil, &said
 	case l.State.Parked != nil:
-		d.due = now.Add(r.ProbeInterval)
-		d.probeAt = d.due
+		said := parkedFor(*l.State.Parked)
+		said.Until = now.Add(r.ProbeInterval)
+		d.due, d.probeAt, d.says = said.Until, said.Until, &said
 	default:
 		d.due = now.Add(r.FlushInterval)
 	}

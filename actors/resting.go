@@ -161,9 +161,9 @@ func phaseOf(l journal.Listed) (phase status.Phase) {
 	phase.State = status.Idle
 	switch {
 	case l.State.Paused:
-		phase.Condition = status.Condition{State: status.Paused, Since: l.State.PausedSince, Until: l.State.PausedUntil, By: l.State.PausedBy}
+		phase.Condition = pauseOf(l.State)
 	case l.State.Parked != nil:
-		phase.Condition = status.Condition{State: status.Parked, Since: l.State.Parked.At, Reason: l.State.Parked.Reason}
+		phase.Condition = parkedFor(*l.State.Parked)
 	}
 	if l.Parked {
 		phase.Parked = 1 // at least

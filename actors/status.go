@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"audiences/actors/standing"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
@@ -144,8 +145,9 @@ func (s *segment) phase(now time.Time) status.Phase {
 	case st.Fetching(), !st.Known(), b.Drawing() && b.Held() == 0:
 		return of(status.Condition{State: status.Reading})
 	case st.ParkedSegment():
-		why := st.Record().Parked
-		return of(status.Condition{State: status.Parked, Since: why.At, Until: st.ProbeAt(), Reason: why.Reason, OnlyAdds: st.DeletesOnly()})
+		c := parkedFor(*st.Record().Parked)
+		c.Until, c.OnlyAdds = st.ProbeAt(), st.DeletesOnly()
+		return of(c)
 	case b.Pending() == 0:
 		return of(status.Condition{State: status.Idle})
 	case flight != nil && flight.Attempts > 0 && !s.tenantWaits():
@@ -172,13 +174,17 @@ func pauseOf(s journal.SegmentState) status.Condition {
 	return status.Condition{State: status.Paused, By: s.PausedBy, Since: s.PausedSince, Until: s.PausedUntil}
 }
 
+// parkedFor is what a segment says that Split refuses. It does not know when it is tried.
+func parkedFor(why journal.Refusal) status.Condition {
+	return status.Condition{State: status.Parked, Since: why.At, Reason: why.Reason, OnlyAdds: standing.AsFull(why),
+		Status: why.Status, Transaction: why.Transaction, Message: status.MaskWords(why.Message, "")}
+}
+
 // phase is what is known of a segment without an actor.
 func (d *dormantSegment) phase() status.Phase {
 	switch {
-	case d.paused != nil:
-		return status.Phase{Condition: *d.paused}
-	case !d.probeAt.IsZero():
-		return status.Phase{Condition: status.Condition{State: status.Parked, Until: d.probeAt, Reason: string(d.last)}}
+	case d.says != nil:
+		return status.Phase{Condition: *d.says}
 	case d.repeat != nil:
 		return status.Phase{Condition: status.Condition{State: status.Repeating, Until: d.due, Reason: string(d.last)}, Asked: true}
 	}

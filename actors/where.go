@@ -90,7 +90,8 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after stri
 		return listed, err
 	}
 	for _, e := range page.Entries {
-		listed.Keys = append(listed.Keys, status.ParkedKey{Key: e.Key, Verb: e.Verb.String(), Reason: e.Refusal.Reason, Message: e.Refusal.Message, At: e.Refusal.At})
+		listed.Keys = append(listed.Keys, status.ParkedKey{Key: e.Key, Verb: e.Verb.String(), At: e.Refusal.At,
+			Reason: e.Refusal.Reason, Message: e.Refusal.Message, Status: e.Refusal.Status, Transaction: e.Refusal.Transaction})
 	}
 	if page.More {
 		listed.Next = page.Next.Text()
@@ -148,7 +149,8 @@ var keyStates = map[journal.KeyState]status.KeyState{
 func sightingOf(s journal.Sighting) status.Sighting {
 	return status.Sighting{
 		Tenant: s.Segment.Tenant.String(), Workspace: s.Segment.Workspace, Environment: s.Segment.Environment, TrafficType: s.Segment.TrafficType, Segment: s.Segment.Name,
-		State: keyStates[s.State], Verb: s.Verb.String(), At: s.At, Call: s.Call, Reason: s.Refusal.Reason, Message: s.Refusal.Message,
+		State: keyStates[s.State], Verb: s.Verb.String(), At: s.At, Call: s.Call,
+		Reason: s.Refusal.Reason, Message: s.Refusal.Message, Status: s.Refusal.Status, Transaction: s.Refusal.Transaction,
 	}
 }
 

@@ -209,3 +209,54 @@ func TestHistoryIsBounded(t *testing.T) {
 		t.Errorf("%d calls are kept, of %d", kept, h.calls)
 	}
 }
+
+// TestParkedTellWhatSplitAnswered: status, Split's id of the call and its words, of a
+// segment and of single keys, also after a restart and without an actor; what may be a
+// key is masked.
+func TestParkedTellWhatSplitAnswered(t *testing.T) {
+	const transaction = "00000000-0000-4000-8000-"
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Forbidden, Segment: "s"})
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "8512839471928374"})
+		s.add("1")
+		s.accept("token", "keys", audience.Add, "8512839471928374 2")
+		s.at(time.Minute)
+		look := func(when string) {
+			t.Helper()
+			tenants, err := s.relay.Status(context.Background())
+			s.must(err)
+			var sick status.Segment
+			for _, each := range tenants[0].Segments {
+				if each.Segment == "s" {
+					sick = each
+				}
+			}
+			if sick.State != status.Parked || sick.Status != 403 || !strings.HasPrefix(sick.Transaction, transaction) || sick.Message == "" || sick.Since.IsZero() || sick.Until.IsZero() {
+				s.Errorf("%s: the segment says %+v", when, sick)
+			}
+			if sentence := sick.WithSentence(time.Now()).Sentence; !strings.Contains(sentence, "(forbidden, status 403, transaction "+transaction) {
+				s.Errorf("%s: %s", when, sentence)
+			}
+			page, err := s.relay.Parked(context.Background(), s.segment("token", "keys"), "", 10)
+			s.must(err)
+			if len(page.Keys) != 1 || page.Keys[0].Status != 400 || !strings.HasPrefix(page.Keys[0].Transaction, transaction) {
+				s.Errorf("%s: the key says %+v", when, page)
+			}
+			key, err := audience.ParseKey("8512839471928374")
+			s.must(err)
+			found, err := s.relay.Where(context.Background(), s.segment("token", "keys"), key, "")
+			s.must(err)
+			if len(found.Sightings) != 1 || found.Sightings[0].Status != 400 || !strings.Contains(found.Sightings[0].Sentence, "status 400, transaction "+transaction) {
+				s.Errorf("%s: %+v", when, found)
+			}
+		}
+		look("at once")
+		s.restart()
+		look("after a restart")
+		s.crash()
+		look("after a power loss")
+		s.operateOn("token", "keys", status.Retry, time.Time{})
+		s.at(2 * time.Minute)
+		look("after a retry")
+	})
+}

@@ -72,6 +72,7 @@ func (a *adminClient) showDetail(d status.Detail) error {
 	line("tenant", status.Title(d.Tenant, d.Name))
 	line("segment", d.Environment+"/"+d.Segment.Segment)
 	line("state", string(d.State))
+	line("Split says", d.Message)
 	line("pending", fmt.Sprintf("%s (%d to add, %d to delete, %s in the journal alone)", pendingText(d.Counts), d.Adds, d.Deletes, status.Number(d.Stored)))
 	line("parked", status.Number(d.Parked))
 	line("oldest", clock(d.Oldest))
@@ -238,10 +239,10 @@ func (a *adminClient) parkedKeys(cmd *cobra.Command, t admin.Target, reveal bool
 	}
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	if len(page.Keys) > 0 {
-		_, _ = fmt.Fprint(out, "KEY\tVERB\tREASON\tAT\t\n")
+		_, _ = fmt.Fprint(out, "KEY\tVERB\tAT\tANSWER\t\n")
 	}
 	for _, k := range page.Keys {
-		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", k.Shown, k.Verb, k.Reason, clock(k.At), k.Message)
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", k.Shown, k.Verb, clock(k.At), status.Answer(k.Reason, k.Status, k.Transaction), k.Message)
 	}
 	_, _ = fmt.Fprintf(out, "%s keys.\n", status.Number(len(page.Keys)))
 	if page.Next != "" {

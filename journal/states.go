@@ -38,4 +38,9 @@ type Refusal struct {
 	Reason  string    `json:"reason"`
 	Message string    `json:"message,omitempty"`
 	At      time.Time `json:"at"`
+
+	// Status is that of HTTP, and Transaction Split's own id of the call. 0 and "": there
+	// was no answer, or the record is of an earlier program.
+	Status      int    `json:"status,omitempty"`
+	Transaction string `json:"transaction,omitempty"`
 }

@@ -49,6 +49,11 @@ type Condition struct {
 	By       string    `json:"by,omitempty"`       // Paused: who did it
 	Reason   string    `json:"reason,omitempty"`   // TokenRefused, Parked, Repeating: why, as in docs/metrics.md
 	OnlyAdds bool      `json:"onlyAdds,omitempty"` // Parked: its deletes go on, as the segment is full
+
+	// Of Split's answer: Parked.
+	Status      int    `json:"status,omitempty"`      // of HTTP; 0: there was no answer, or it is not known any more
+	Transaction string `json:"transaction,omitempty"` // Split's own id of the call, for its support
+	Message     string `json:"message,omitempty"`     // Split's own words, with what may be a key masked
 }
 
 // Counts are how many keys a segment or a tenant has.

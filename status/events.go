@@ -73,12 +73,7 @@ func EventSentence(e Event) string {
 	if e.To != "" {
 		said += ", to tenant " + e.To
 	}
-	switch {
-	case e.Status != 0:
-		said += fmt.Sprintf(" (%s, status %d)", e.Reason, e.Status)
-	case e.Reason != "":
-		said += inBrackets(e.Reason)
-	}
+	said += inBrackets(Answer(e.Reason, e.Status, ""))
 	if e.Segments > 1 {
 		said += fmt.Sprintf(", and %s more", Number(e.Segments-1))
 	}

@@ -79,6 +79,9 @@ type ParkedKey struct {
 	Reason  string       `json:"reason"`
 	Message string       `json:"message,omitempty"` // Split's own words, with the key masked in the same way
 	At      time.Time    `json:"at"`
+
+	Status      int    `json:"status,omitempty"`      // of HTTP; 0: there was no answer, or it is not known any more
+	Transaction string `json:"transaction,omitempty"` // Split's own id of the call, for its support
 }
 
 // ParkedPage is a part of a segment's parked keys.

@@ -26,7 +26,7 @@ func sentence(c Condition, kept string, now time.Time) string {
 		if c.OnlyAdds {
 			what = "has no room in this segment"
 		}
-		return fmt.Sprintf("Split %s%s%s: %s kept%s.", what, since(c.Since, now), inBrackets(c.Reason), kept, then("one key is tried", c.Until, now))
+		return fmt.Sprintf("Split %s%s%s: %s kept%s.", what, since(c.Since, now), inBrackets(Answer(c.Reason, c.Status, c.Transaction)), kept, then("one key is tried", c.Until, now))
 	case Paused:
 		return fmt.Sprintf("Paused%s%s%s: %s kept.", by(c.By), since(c.Since, now), pauseEnd(c.Until, now), kept)
 	case Repeating:
@@ -104,6 +104,18 @@ func pauseEnd(at, now time.Time) string {
 		return " until somebody resumes it"
 	}
 	return until(at, now)
+}
+
+// Answer is what Split answered, in short: the reason, the status of HTTP, and its own id
+// of the call, as far as they are known.
+func Answer(reason string, status int, transaction string) string {
+	if status != 0 {
+		reason += fmt.Sprintf(", status %d", status)
+	}
+	if transaction != "" {
+		reason += ", transaction " + transaction
+	}
+	return reason
 }
 
 func inBrackets(reason string) string {

@@ -32,6 +32,7 @@ func TestSentences(t *testing.T) {
 		{Condition{State: Repeating, Attempts: 1, Until: now.Add(-time.Second), Reason: "timeout"}, some, "The last call failed (timeout): 8,120 keys are kept; the next one is made at 14:01:59 (now)."},
 		{Condition{State: Parked, Since: now.Add(-2 * time.Hour), Until: now.Add(12 * time.Minute), Reason: "forbidden"}, some, "Split refuses this segment since 12:02:00 (2 h) (forbidden): 8,120 keys are kept; one key is tried at 14:14:00 (in 12 min)."},
 		{Condition{State: Parked, OnlyAdds: true, Reason: "segment_full"}, Counts{Pending: 2, Parked: 1}, "Split has no room in this segment (segment_full): 2 keys are kept. 1 key is parked, for an operator to retry or discard."},
+		{Condition{State: Parked, Reason: "refused", Status: 418, Transaction: "t-1"}, some, "Split refuses this segment (refused, status 418, transaction t-1): 8,120 keys are kept."},
 		{Condition{State: Paused, By: "ana", Since: now.Add(-50 * time.Hour), Until: now.Add(26 * time.Hour)}, some, "Paused by ana since 2026-03-12 12:02:00 (2 d) until 2026-03-15 16:02:00 (in 26 h): 8,120 keys are kept."},
 		{Condition{State: Paused}, none, "Paused until somebody resumes it: 0 keys are kept."},
 		{Condition{State: TokenRefused, Since: now.Add(-12 * time.Minute), Until: now.Add(3 * time.Minute), Reason: "unauthorized"}, some, "Split refuses the token since 13:50:00 (12 min) (unauthorized): 8,120 keys are kept; the token is tried again at 14:05:00 (in 3 min)."},

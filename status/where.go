@@ -26,10 +26,12 @@ type Sighting struct {
 	Segment     string    `json:"segment"`
 	State       KeyState  `json:"state"`
 	Verb        string    `json:"verb"`
-	At          time.Time `json:"at,omitzero"`       // accepted, refused or delivered; zero: not known
-	Call        uint64    `json:"call,omitempty"`    // delivered, in flight: the number of the call
-	Reason      string    `json:"reason,omitempty"`  // parked
-	Message     string    `json:"message,omitempty"` // parked: Split's own words, with keys masked
+	At          time.Time `json:"at,omitzero"`           // accepted, refused or delivered; zero: not known
+	Call        uint64    `json:"call,omitempty"`        // delivered, in flight: the number of the call
+	Reason      string    `json:"reason,omitempty"`      // parked
+	Message     string    `json:"message,omitempty"`     // parked: Split's own words, with keys masked
+	Status      int       `json:"status,omitempty"`      // parked: of HTTP; 0: there was no answer, or it is not known any more
+	Transaction string    `json:"transaction,omitempty"` // parked: Split's own id of the call, for its support
 	Sentence    string    `json:"sentence"`
 	Name        string    `json:"name,omitempty"` // of the tenant, see tenantNames; "": nothing
 }
@@ -51,7 +53,7 @@ func SightingSentence(s Sighting, now time.Time) string {
 	case KeyInFlight:
 		return fmt.Sprintf("In flight, in call %d: to %s it.", s.Call, s.Verb)
 	case KeyParked:
-		return fmt.Sprintf("Parked%s%s: Split refused to %s it. Retry or discard it.", at, inBrackets(s.Reason), s.Verb)
+		return fmt.Sprintf("Parked%s%s: Split refused to %s it. Retry or discard it.", at, inBrackets(Answer(s.Reason, s.Status, s.Transaction)), s.Verb)
 	case KeyDelivered:
 		return fmt.Sprintf("Delivered at %s (%s ago), in call %d: %s.", Clock(s.At, now), Span(now.Sub(s.At)), s.Call, s.Verb)
 	}

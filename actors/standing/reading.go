@@ -33,7 +33,7 @@ func (s *Standing) FirstPage(record journal.SegmentState, now time.Time) {
 	if s.refusal = record.Parked; s.refusal == nil {
 		return
 	}
-	if asFull(*s.refusal) {
+	if AsFull(*s.refusal) {
 		s.happen(foundFull)
 	} else {
 		s.happen(foundParked)

@@ -64,11 +64,11 @@ func (s *Standing) notYet(now time.Time) bool {
 // which even deletes are refused is parked for that reason.
 func (s *Standing) Park(why journal.Refusal, now time.Time) (write bool) {
 	s.probeAt = now.Add(s.limits.ProbeInterval)
-	if s.in(parked) || s.in(full) && asFull(why) {
+	if s.in(parked) || s.in(full) && AsFull(why) {
 		return false
 	}
 	s.refusal, s.missingSince = &why, time.Time{}
-	if asFull(why) {
+	if AsFull(why) {
 		s.happen(refusedAsFull)
 	} else {
 		s.happen(refused)
@@ -77,7 +77,9 @@ func (s *Standing) Park(why journal.Refusal, now time.Time) (write bool) {
 	return true
 }
 
-func asFull(why journal.Refusal) bool { return why.Reason == string(splitclient.SegmentFull) }
+// AsFull reports whether a segment is refused because it has all the members that it may
+// have: its deletes go on.
+func AsFull(why journal.Refusal) bool { return why.Reason == string(splitclient.SegmentFull) }
 
 // Delivered notes that Split took keys with that verb. It reports whether that ends the
 // parking of the segment: then the Record is to be written, and all keys are due. From

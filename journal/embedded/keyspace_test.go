@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -49,4 +50,13 @@ func FuzzDecodeRecords(f *testing.F) {
 			t.Error("no verb")
 		}
 	})
+}
+
+// TestParkedRecordsOfEarlierPrograms have neither a status nor a transaction.
+func TestParkedRecordsOfEarlierPrograms(t *testing.T) {
+	at := time.Date(2026, 3, 14, 14, 2, 0, 0, time.UTC)
+	record, err := decodeParked([]byte(`{"verb":"delete","reason":"forbidden","message":"no","at":"2026-03-14T14:02:00Z"}`))
+	if want := (journal.Refusal{Reason: "forbidden", Message: "no", At: at}); err != nil || record.Verb != audience.Delete || record.Refusal != want {
+		t.Errorf("%+v, %v", record, err)
+	}
 }

@@ -25,7 +25,10 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"date":    func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
 	"title":   status.Title,
 	"words":   words,
-	"file":    fileURL,
+	"answer": func(reason string, code int, transaction string) string {
+		return status.Answer(words(reason), code, transaction)
+	},
+	"file": fileURL,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // Write answers with a view, by the template of this name. An error is one of the
