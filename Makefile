@@ -126,10 +126,15 @@ unproven: ## 200,000 tenants that were made up, beside healthy ones: an hour
 	go test ./test -run '^TestUnprovenTenants$$' -unproven=200000 -unproven.for=1m -v -count=1 -timeout 1h
 
 .PHONY: e2e
-e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl, prometheus and a JRE
+e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl, prometheus, chromium and a JRE
 	./test/e2e/install
 	go test -tags e2e ./test/e2e -count=1 -timeout 20m -v
 	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
+
+.PHONY: pictures
+pictures: ## the pictures of the operator's page, docs/pictures; as root
+	./test/e2e/install
+	go test -tags e2e ./test/e2e -run '^TestPageLooks$$' -pictures ../../docs/pictures -count=1 -timeout 20m
 
 .PHONY: containers
 containers: ## 10,000,000 pending keys under memory limits of 64 to 256 MiB, killed and started again; as root

@@ -31,7 +31,7 @@
       const dialog = find("dialog");
       if (!dialog.open) dialog.showModal();
       dialog.querySelector("[autofocus]")?.focus();
-    } else if (parameters[target.id] && ctx.sourceElement?.id !== target.id) {
+    } else if (parameters[target.id]) {
       keepAddress(target, ctx.request.action);
     } else if (target.id === "detail") {
       find("detail-title")?.focus();
@@ -53,6 +53,18 @@
   document.addEventListener("htmx:response:error", (event) => {
     if (event.detail?.ctx?.response?.status === 401) location.reload();
   });
+
+  // The extension goes on with a stream that broke off. One that could not even begin is
+  // asked for here, again and again.
+  const begin = (event) => {
+    const stream = event.target;
+    const url = stream.getAttribute?.("hx-sse:connect");
+    if (!url) return;
+    lose(event);
+    setTimeout(() => htmx.ajax("GET", url, { source: stream, swap: stream.getAttribute("hx-swap") }), 2000);
+  };
+  document.addEventListener("htmx:error", begin);
+  document.addEventListener("htmx:response:error", begin);
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
