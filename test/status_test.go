@@ -88,7 +88,7 @@ func TestStatusNamesTenants(t *testing.T) {
 func TestOperatorsCommands(t *testing.T) {
 	t.Parallel()
 	const exitNothing = 3
-	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{fingerprintOf(t, harness.APIToken): "acme-prod"}})
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"}})
 	s.Split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "8735621876002"})
 	p := s.Start()
 	run := func(want int, args ...string) string {
@@ -120,7 +120,7 @@ func TestOperatorsCommands(t *testing.T) {
 	delivered("buyers", 2)
 	p.Shows(`audiences_keys_parked{reason="bad_request"} 1`)
 
-	expect(run(0, "tenants"), `acme-prod \(`+fingerprintOf(t, harness.APIToken)+`\) +idle +1 +0 +1 `)
+	expect(run(0, "tenants"), `acme-prod \(`+harness.Fingerprint(t, harness.APIToken)+`\) +idle +1 +0 +1 `)
 	expect(run(0, "show", "acme-prod", "env1/buyers"), "1 key is parked", `\d{16} +\d\d:\d\d:\d\d +\d+ +add +1 +1 +200 +delivered`, "bad_request")
 	expect(run(0, "where", "8735621876001"), `acme-prod .*env1/buyers +Delivered at .*, in call \d+: add\.`)
 	expect(run(0, "where", "8735621876002", "--tenant", "acme-prod", "--segment", "env1/buyers"), "Parked since .*bad_request")

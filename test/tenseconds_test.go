@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"audiences/audience"
 	"audiences/sandbox"
 	"audiences/test/harness"
 )
@@ -40,15 +39,6 @@ type plight struct {
 const otherToken = "tok-bbbb"
 
 var anyPost = harness.Change{Segment: "sick", Keys: []string{"8735621876001"}}.Body()
-
-func fingerprintOf(t *testing.T, token string) string {
-	t.Helper()
-	parsed, err := audience.ParseToken(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return audience.NewTenant(parsed).ID.String()
-}
 
 func usualPosts(_ *harness.Site, p *harness.Process) *harness.Process {
 	p.MustPost(harness.Change{Segment: "sick", Keys: []string{"8735621876001", "8735621876002"}})
@@ -352,7 +342,7 @@ var plights = []plight{
 // the test waits longer, as a busy machine may need it.
 func TestTenSeconds(t *testing.T) {
 	t.Parallel()
-	words := strings.NewReplacer("TENANT", fingerprintOf(t, harness.APIToken), "OTHER", fingerprintOf(t, otherToken), "CLOCK", `\d\d:\d\d:\d\d`)
+	words := strings.NewReplacer("TENANT", harness.Fingerprint(t, harness.APIToken), "OTHER", harness.Fingerprint(t, otherToken), "CLOCK", `\d\d:\d\d:\d\d`)
 	for _, c := range plights {
 		t.Run(strings.ReplaceAll(c.what, " ", "_"), func(t *testing.T) {
 			t.Parallel()

@@ -18,7 +18,6 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
-	"audiences/audience"
 	"audiences/sandbox"
 	"audiences/test/harness"
 )
@@ -119,7 +118,7 @@ const (
 // pageSite is a relay with a tenant of the name acme-prod, and some keys in each state.
 func pageSite(t *testing.T, settings map[string]any) (*harness.Site, *harness.Process) {
 	t.Helper()
-	all := map[string]any{"tenantNames": map[string]any{fingerprint(t): "acme-prod"}}
+	all := map[string]any{"tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"}}
 	maps.Copy(all, settings)
 	s := harness.NewSite(t, sandbox.Options{}, all)
 	s.Split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: poison})
@@ -134,20 +133,11 @@ func pageSite(t *testing.T, settings map[string]any) (*harness.Site, *harness.Pr
 	return s, p
 }
 
-func fingerprint(t *testing.T) string {
-	t.Helper()
-	token, err := audience.ParseToken(harness.APIToken)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return audience.NewTenant(token).ID.String()
-}
-
 // slowly starts the relay again, with segments that gather keys for an hour.
 func slowly(t *testing.T, s *harness.Site, p *harness.Process, settings map[string]any) *harness.Process {
 	t.Helper()
 	p.Kill()
-	all := map[string]any{"tenantNames": map[string]any{fingerprint(t): "acme-prod"}, "segmentsFlushRateInSeconds": 3600}
+	all := map[string]any{"tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"}, "segmentsFlushRateInSeconds": 3600}
 	maps.Copy(all, settings)
 	s.Configure(all)
 	p = s.Start()
@@ -163,7 +153,7 @@ func TestPageInABrowser(t *testing.T) {
 		b.tell(t, "live", playing(t, "--scenario", "healthy"), nil)
 	})
 	t.Run("lists", func(t *testing.T) {
-		s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{fingerprint(t): "acme-prod"}, "segmentsFlushRateInSeconds": 3600})
+		s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"}, "segmentsFlushRateInSeconds": 3600})
 		p := s.Start()
 		const segments = 60
 		for i := range segments {
@@ -218,7 +208,7 @@ func TestPageInABrowser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := harness.NewSite(t, sandbox.Options{}, map[string]any{"adminAddress": "0.0.0.0:0", "adminTls": true, "tenantNames": map[string]any{fingerprint(t): "acme-prod"},
+		s := harness.NewSite(t, sandbox.Options{}, map[string]any{"adminAddress": "0.0.0.0:0", "adminTls": true, "tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"},
 			"adminUsers": []any{map[string]any{"name": "vera", "role": "viewer", "passwordHash": string(hash)}}})
 		p := s.Start()
 		p.MustPost(harness.Change{Segment: "buyers", Keys: []string{taken}})

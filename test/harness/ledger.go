@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"testing"
 
 	"audiences/audience"
 	"audiences/sandbox"
@@ -144,4 +145,14 @@ func compare(last map[string]string, unsure map[string]bool, members []string) (
 		}
 	}
 	return missing, extra
+}
+
+// Fingerprint is that of the tenant of an apiToken.
+func Fingerprint(t testing.TB, apiToken string) string {
+	t.Helper()
+	token, err := audience.ParseToken(apiToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return audience.NewTenant(token).ID.String()
 }
