@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"strings"
 	"time"
 
 	"audiences/actors/batch"
@@ -9,6 +10,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
+	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -82,12 +84,26 @@ func (s *segment) call(ctx actor.Context, chunk *batch.Chunk) {
 	go func() {
 		defer s.calls.Done()
 		outcome := s.deliver(call)
-		s.remember(&called{segment: call.Segment, call: callOf(number, call, attempt, began, outcome)})
+		ended := callOf(number, call, attempt, began, outcome)
+		s.debug(call.Segment, ended)
+		s.remember(&called{segment: call.Segment, call: ended})
 		// First the segment, then the tenant: the next permit cannot overtake the
 		// outcome of this call.
 		root.Send(self, &flushed{chunk: chunk, outcome: outcome})
 		root.Send(tenant, &callEnded{segment: call.Segment, outcome: outcome})
 	}()
+}
+
+// debug writes a line for each call, at that level. It has no key and no token (I7).
+func (s *settings) debug(of audience.Segment, c status.Call) {
+	event := s.Logger.Debug()
+	if !event.Enabled() {
+		return
+	}
+	event.Stringer("tenant", of.Tenant).Str("environment", of.Environment).Str("segment", of.Name).
+		Uint64("call", c.Number).Int("attempt", c.Attempt).Str("verb", c.Verb).Int("keys", c.Keys).
+		Int("status", c.Status).Str("reason", c.Reason).Str("transaction", c.Transaction).Int64("tookMs", c.Millis).
+		Msg("called Split")
 }
 
 // deliver makes the call. A panic in there must not cost a permit for good.
@@ -178,7 +194,8 @@ func (s *segment) segmentUnparked(now time.Time) {
 // some of the keys. Nothing is dropped: keys that are refused for good are parked
 // with the reason (I3), all others wait where they are.
 func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) {
-	switch s.standing.Judge(o, s.batch.Flight().Verb, now) {
+	chunk := s.batch.Flight()
+	switch s.standing.Judge(o, chunk.Verb, now) {
 	case standing.OfTenant:
 		s.batch.RepeatAt(now)
 	case standing.NotYet:
@@ -192,7 +209,7 @@ func (s *segment) refused(o splitclient.Outcome, now time.Time, send func(any)) 
 		} else {
 			s.batch.Ground()
 		}
-		s.parkSegment(o, now)
+		s.parkSegment(chunk, o, now)
 	}
 }
 
@@ -201,7 +218,7 @@ func (s *segment) refusedKeys(o splitclient.Outcome, now time.Time, send func(an
 	chunk := s.batch.Flight()
 	refusal := s.batch.Refused(refusalOf(o, now), o.Reason == splitclient.TooLarge)
 	if refusal.SegmentRefused {
-		s.parkSegment(o, now)
+		s.parkSegment(chunk, o, now)
 	}
 	s.releaseKeys(refusal.Release, send)
 	s.parkKeys(chunk, refusal.Park, send)
@@ -233,8 +250,9 @@ func (s *segment) parkKeys(chunk *batch.Chunk, keys *audience.KeySet, send func(
 }
 
 // parkSegment keeps all keys of the segment where they are, see standing.Park.
-func (s *segment) parkSegment(o splitclient.Outcome, now time.Time) {
+func (s *segment) parkSegment(chunk *batch.Chunk, o splitclient.Outcome, now time.Time) {
 	why := refusalOf(o, now)
+	why.Shown = s.shown(o.Message, chunk)
 	if !s.standing.Park(why, now) {
 		return
 	}
@@ -242,6 +260,22 @@ func (s *segment) parkSegment(o splitclient.Outcome, now time.Time) {
 	s.metrics.parkedSegments.WithLabelValues(why.Reason).Inc()
 	s.recovers(segmentQuiet)
 	s.tell(newsOf(segmentParked, s.name, o, s.standing.ProbeAt()))
+}
+
+// shown is Split's own words about a call, without its keys and the token, and without
+// what may be another key (I7).
+func (s *segment) shown(words string, chunk *batch.Chunk) string {
+	if words == "" {
+		return ""
+	}
+	secrets := []string{s.token.Reveal()}
+	for key := range chunk.Keys.All() {
+		secrets = append(secrets, key.Text())
+	}
+	for _, secret := range secrets {
+		words = strings.ReplaceAll(words, secret, status.MaskKey(""))
+	}
+	return status.MaskWords(words, "")
 }
 
 func refusalOf(o splitclient.Outcome, now time.Time) journal.Refusal {

@@ -177,7 +177,7 @@ func pauseOf(s journal.SegmentState) status.Condition {
 // parkedFor is what a segment says that Split refuses. It does not know when it is tried.
 func parkedFor(why journal.Refusal) status.Condition {
 	return status.Condition{State: status.Parked, Since: why.At, Reason: why.Reason, OnlyAdds: standing.AsFull(why),
-		Status: why.Status, Transaction: why.Transaction, Message: status.MaskWords(why.Message, "")}
+		Status: why.Status, Transaction: why.Transaction, Message: why.Shown}
 }
 
 // phase is what is known of a segment without an actor.

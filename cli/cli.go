@@ -13,6 +13,7 @@ package cli
 
 import (
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -79,21 +80,38 @@ func newRoot(p process) *cobra.Command {
 // longFlags gives a command's long flags a second dash where they have one. The
 // commands took both from the beginning; the library reads `-out` as the flags o, u
 // and t. The value of a flag may begin with a dash, too, so it is passed over.
+//
+// A negative number that is no flag's value is an argument: half of all MPIDs are negative.
+// It goes behind "--", where the library looks for no flags.
 func longFlags(cmd *cobra.Command, args []string) []string {
 	cmd.InitDefaultHelpFlag()
-	args = slices.Clone(args)
-	for i := 0; i < len(args) && args[i] != "--"; i++ {
-		flag, hasValue := longFlag(cmd, args[i])
-		if flag == nil {
-			continue
+	var front, numbers []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			numbers = append(numbers, args[i+1:]...)
+			return append(append(front, "--"), numbers...)
 		}
-		args[i] = "--" + strings.TrimLeft(args[i], "-")
-		if !hasValue && flag.NoOptDefVal == "" {
-			i++
+		flag, hasValue := longFlag(cmd, args[i])
+		switch {
+		case flag == nil && negative.MatchString(args[i]):
+			numbers = append(numbers, args[i])
+		case flag == nil:
+			front = append(front, args[i])
+		default:
+			front = append(front, "--"+strings.TrimLeft(args[i], "-"))
+			if !hasValue && flag.NoOptDefVal == "" && i+1 < len(args) {
+				i++
+				front = append(front, args[i])
+			}
 		}
 	}
-	return args
+	if len(numbers) > 0 {
+		front = append(append(front, "--"), numbers...)
+	}
+	return front
 }
+
+var negative = regexp.MustCompile(`^-[0-9]+$`)
 
 // longFlag is the flag that an argument names, nil if it names none, and whether the
 // argument has its value in it.

@@ -25,6 +25,8 @@ func TestLongFlags(t *testing.T) {
 		"make -other -out x":      "make -other --out x",
 		"make -- -out x":          "make -- -out x",
 		"make -out":               "make --out",
+		"make -873 -out x":        "make --out x -- -873",
+		"make -873 -- -out x":     "make -- -873 -out x",
 	} {
 		cmd := &cobra.Command{Use: "make"}
 		cmd.Flags().String("out", "", "")

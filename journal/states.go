@@ -43,4 +43,7 @@ type Refusal struct {
 	// was no answer, or the record is of an earlier program.
 	Status      int    `json:"status,omitempty"`
 	Transaction string `json:"transaction,omitempty"`
+	// Shown is Message as it may be shown, without keys and token. It is kept of a whole
+	// segment alone: of one key it can be made from Message.
+	Shown string `json:"shown,omitempty"`
 }

@@ -1,8 +1,11 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,7 +53,7 @@ func TestNothingSecretShows(t *testing.T) {
 			p.Ready()
 		}
 	}
-	for _, known := range []string{"sHang", "audiences_", `"level":"info"`, "auth token doesn't match"} {
+	for _, known := range []string{"sHang", "audiences_", `"level":"info"`, "auth token doesn't match", `"message":"answered"`, `"message":"called Split"`, "Where is a key?", "The last calls", `"transaction":`} {
 		if !strings.Contains(shown.String(), known) {
 			t.Errorf("%q is not in what the relay shows: this test would see nothing", known)
 		}
@@ -82,10 +85,9 @@ func mustNotShow(t *testing.T, where, text string, secrets ...string) {
 // each has happened.
 func troubleWithSplit(t *testing.T, s *harness.Site, p *harness.Process) string {
 	t.Helper()
-	said := "key " + secretText + " of " + secretToken + " is not welcome" // Split may name what it refuses
 	troubles := map[string]sandbox.Rule{
-		"sServerError": {Kind: sandbox.Status, Code: 500, Message: said},
-		"sBadRequest":  {Kind: sandbox.Status, Code: 400, Message: said},
+		"sServerError": {Kind: sandbox.Status, Code: 500},
+		"sBadRequest":  {Kind: sandbox.Status, Code: 400},
 		"sHang":        {Kind: sandbox.Hang},
 		"sHTML":        {Kind: sandbox.HTMLBadGateway},
 		"sReset":       {Kind: sandbox.Reset},
@@ -109,9 +111,13 @@ func troubleWithSplit(t *testing.T, s *harness.Site, p *harness.Process) string 
 	s.Split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Segment: "sUnauthorized"})
 	post(secretToken+"-sUnauthorized", "sUnauthorized")
 	for segment, rule := range troubles {
+		token := secretToken + "-" + segment
 		rule.Segment = segment
+		if rule.Kind == sandbox.Status { // Split may name what it refuses
+			rule.Message = "key " + secretText + " of " + token + " is not welcome"
+		}
 		s.Split.Fault(rule)
-		post(secretToken+"-"+segment, segment)
+		post(token, segment)
 	}
 	harness.Eventually(t, harness.Patience, "all the trouble has come", func() bool {
 		seen := s.Split.Counts().Outcomes
@@ -172,5 +178,66 @@ func lookAround(t *testing.T, p *harness.Process) string {
 		t.Errorf("/cache: %d %s %v", a.Status, a.Body, err)
 	}
 	shown.WriteString(a.Body)
+	shown.WriteString(operatorsSide(t, p))
+	return shown.String()
+}
+
+// operatorsSide is all that operators are shown, but for the keys that they have revealed:
+// by the page, the JSON API and the commands.
+func operatorsSide(t *testing.T, p *harness.Process) string {
+	t.Helper()
+	var shown strings.Builder
+	get := func(path string) string {
+		t.Helper()
+		a, err := p.AdminGet(path)
+		if err != nil || a.Status != http.StatusOK {
+			t.Errorf("%s: %d %v", path, a.Status, err)
+		}
+		shown.WriteString(a.Body)
+		return a.Body
+	}
+	run := func(args ...string) {
+		t.Helper()
+		code, stdout, stderr := harness.Run(t, nil, append(args, "--address", p.Admin)...)
+		if code == exitFailed || code == exitWrong {
+			t.Errorf("%s: exit code %d\n%s", args[0], code, stderr)
+		}
+		shown.WriteString(stdout + stderr)
+	}
+	const api, page = "/admin/api/v1/", "/admin/dashboard"
+	for _, path := range []string{"/readyz?verbose", "/health/application", "/health/dependencies", page, page + "/tenants", page + "/segments", page + "/parked", page + "/events",
+		api + "summary", api + "tenants", api + "budgets", api + "parked", api + "events", api + "series", api + "openapi.json"} {
+		get(path)
+	}
+	var list struct {
+		Segments []struct{ Tenant, Environment, Segment string }
+	}
+	if err := json.Unmarshal([]byte(get(api+"segments")), &list); err != nil || len(list.Segments) < 9 {
+		t.Fatalf("%d segments: %v", len(list.Segments), err)
+	}
+	for _, s := range list.Segments {
+		of := "segment?" + url.Values{"tenant": {s.Tenant}, "environment": {s.Environment}, "segment": {s.Segment}}.Encode()
+		get(api + of)
+		get(page + "/" + of)
+		get(api + "parked?" + strings.TrimPrefix(of, "segment?"))
+		run("show", s.Tenant, s.Environment+"/"+s.Segment)
+		run("parked", s.Tenant, s.Environment+"/"+s.Segment)
+		run("pause", s.Tenant, s.Environment+"/"+s.Segment, "--for", "1s", "--dry-run")
+	}
+	for _, args := range [][]string{{"status"}, {"tenants"}, {"segments"}, {"parked"}, {"events"}, {"status", "--json"}, {"segments", "--json"}, {"where", secretMPID, "--json"}, {"where", secretText}} {
+		run(args...)
+	}
+	for _, key := range []string{secretMPID, secretText} {
+		answer, err := http.PostForm("http://"+p.Admin+page+"/where", url.Values{"key": {key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), "Seen in") {
+			t.Errorf("where: %d %v %s", answer.StatusCode, err, text)
+		}
+		shown.Write(text)
+	}
 	return shown.String()
 }

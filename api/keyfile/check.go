@@ -10,9 +10,28 @@ import (
 	"time"
 )
 
+const day = 24 * time.Hour
+
 // soon is how long before its end a certificate is worth a warning: a month is
 // time enough to order and install a new one.
-const soon = 30 * 24 * time.Hour
+const soon = 30 * day
+
+// urgency rises when the next end of a certificate in the chain is worth another warning:
+// 30 days before it, 7, 1, then each day from it on.
+func urgency(entry Entry, now time.Time) (rise int) {
+	left := entry.Certificate.Leaf.NotAfter.Sub(now)
+	for _, der := range entry.Certificate.Certificate {
+		if c, err := x509.ParseCertificate(der); err == nil {
+			left = min(left, c.NotAfter.Sub(now))
+		}
+	}
+	for _, before := range []time.Duration{soon, 7 * day, day, 0} {
+		if left < before {
+			rise++
+		}
+	}
+	return rise + max(0, days(-left))
+}
 
 // Summary is one line for people: the entry's name, kind of key, names, dates and
 // the whole days left.
@@ -90,4 +109,4 @@ func keyKind(c *x509.Certificate) string {
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-func days(d time.Duration) int { return int(d / (24 * time.Hour)) }
+func days(d time.Duration) int { return int(d / day) }

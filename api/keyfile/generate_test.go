@@ -103,7 +103,6 @@ func TestShippedKeyFile(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	made := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	const day = 24 * time.Hour
 	cert := generated(t, GenerateOptions{Now: func() time.Time { return made }, ValidFor: 100 * day})
 	for after, want := range map[time.Duration]string{
 		0: "", 69 * day: "", 71 * day: "expires on 2027-03-03, in 29 days", 102 * day: "expired on 2027-03-03, 2 days ago", -2 * day: "not valid before 2026-11-23",

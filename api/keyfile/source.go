@@ -18,8 +18,6 @@ const (
 	// looks in a row have found the same, so that a file half written is not: a
 	// renewal is served within twice this.
 	lookEvery = 2 * time.Second
-	// warnEvery is how often what is wrong with the certificate is said again.
-	warnEvery = 24 * time.Hour
 )
 
 // SourceOptions say which file a Source serves.
@@ -46,9 +44,9 @@ type Source struct {
 	refused atomic.Bool // the file on disk cannot be loaded
 
 	// Watch alone touches these.
-	seen   [sha256.Size]byte // at the last look
-	tried  [sha256.Size]byte // what was loaded or refused last
-	warned time.Time
+	seen    [sha256.Size]byte // at the last look
+	tried   [sha256.Size]byte // what was loaded or refused last
+	urgency int               // of the certificate's end, when it was last warned of
 }
 
 // Open loads the file, which must be good at the start.
@@ -129,7 +127,7 @@ func (s *Source) Watch(ctx context.Context) {
 // look takes the file if it has settled and is another than the one tried last,
 // or if the time has come for another of its entries.
 func (s *Source) look(now time.Time) {
-	if now.Sub(s.warned) >= warnEvery {
+	if urgency(s.Entry(), now) > s.urgency {
 		s.warn()
 	}
 	data, err := read(s.options.Path)
@@ -173,8 +171,9 @@ func (s *Source) swap(entry Entry) {
 
 // warn logs what makes clients refuse the certificate, now or soon.
 func (s *Source) warn() {
-	s.warned = time.Now()
-	for _, warning := range Check(s.Entry(), s.warned) {
+	now := time.Now()
+	s.urgency = urgency(s.Entry(), now)
+	for _, warning := range Check(s.Entry(), now) {
 		s.options.Logger.Warn().Str("file", s.options.Path).Msg(warning)
 	}
 }

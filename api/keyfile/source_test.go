@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -295,20 +296,44 @@ func TestEntryTakesOver(t *testing.T) {
 	})
 }
 
-// TestWarningsGoOn: what is wrong with the certificate is said at the start and
-// then once a day.
+// TestWarningsGoOn: that the certificate ends is said again when that comes nearer.
 func TestWarningsGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := watch(t, 20)
+		r := watch(t, 1)
 		for _, c := range []struct {
 			wait time.Duration
 			want int
-		}{{0, 1}, {23 * time.Hour, 1}, {2 * time.Hour, 2}} {
+		}{{0, 1}, {time.Minute, 2}, {23 * time.Hour, 2}, {2 * time.Hour, 3}} {
 			if r.after(c.wait); r.warnings() != c.want {
 				t.Errorf("%d warnings %s later, want %d", r.warnings(), c.wait, c.want)
 			}
 		}
 	})
+}
+
+// TestUrgency: a certificate is warned of 30, 7 and 1 days before its end, and each day
+// from it on.
+func TestUrgency(t *testing.T) {
+	data := newKeyFile(t, 60)
+	entry, err := Parse(data, Options{Password: "password"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := entry.Certificate.Leaf.NotAfter
+	var warned []int
+	for left, before := 50, 0; left >= -3; left-- {
+		now := urgency(entry, ends.Add(-time.Duration(left)*day + time.Second))
+		if now > before {
+			warned = append(warned, left)
+		}
+		if now < before || now > before+1 {
+			t.Errorf("%d days before the end: from %d to %d", left, before, now)
+		}
+		before = now
+	}
+	if want := []int{30, 7, 1, 0, -1, -2, -3}; !slices.Equal(warned, want) {
+		t.Errorf("warned %v days before the end, want %v", warned, want)
+	}
 }
 
 // TestRecordCannotBeWritten: the certificate is served all the same.
