@@ -58,7 +58,7 @@ crash: ## kill -9 the binary at random moments under load: ROUNDS=50 SEED=0
 	go test ./test -run '^TestCrash$$' -crash.rounds=$(strip $(ROUNDS)) -crash.seed=$(strip $(SEED)) -timeout 1h -count=1 -v
 
 .PHONY: powerloss
-powerloss: ## power losses while the journal's log is written, three times as many as in make test
+powerloss: ## power losses while the journal's log is written, six times as many as in make test
 	go test -race ./journal/embedded -run '^TestPowerLoss' -powerloss.seeds=50 -timeout 1h -count=1
 
 .PHONY: fuzz

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"audiences/api/admin"
+	"audiences/config"
 )
 
 // What the operator's commands have in common: they ask a relay that runs, over its
@@ -45,16 +46,22 @@ type adminClient struct {
 	address   string
 	tokenFile string
 	authority string // file with the certificates to trust; "": the system's
+	config    string // file with the relay's configuration; "": none
 	json      bool   // print what the relay answers as it is
 	stdout    io.Writer
+
+	watch   time.Duration // 0: print once
+	follows bool          // what is printed next goes on with what was printed
+	own     *tls.Config   // of the relay of config; nil: there is none, or it has no TLS there
 }
 
 // bind gives a command the flags of all of these.
 func (a *adminClient) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&a.address, "address", cmp.Or(os.Getenv(adminAddressVariable), usualAdminAddress), "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; "+adminAddressVariable)
+	flags.StringVar(&a.address, "address", "", "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; "+adminAddressVariable+", else "+usualAdminAddress)
 	flags.StringVar(&a.tokenFile, "token-file", os.Getenv(adminTokenFile), "a `file` with the token of a user; "+adminTokenFile+", or the token itself in "+adminTokenVariable)
 	flags.StringVar(&a.authority, "ca", os.Getenv(adminCAVariable), "a PEM `file` with the certificates to trust over https; "+adminCAVariable)
+	flags.StringVar(&a.config, "config", "", "the relay's configuration, a `file` that says where its adminAddress is and which certificate it serves")
 	flags.BoolVar(&a.json, "json", false, "print the relay's answer, which is JSON, for programs")
 }
 
@@ -76,6 +83,9 @@ func (a *adminClient) post(ctx context.Context, path string, body, into any) (do
 func (a *adminClient) ask(ctx context.Context, method, path string, body []byte, into any) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminPatience)
 	defer cancel()
+	if err := a.configure(); err != nil {
+		return false, err
+	}
 	request, err := a.request(ctx, method, path, body)
 	if err != nil {
 		return false, fmt.Errorf("ask the relay: %w", err)
@@ -100,6 +110,32 @@ func (a *adminClient) ask(ctx context.Context, method, path string, body []byte,
 		return false, fmt.Errorf("read the relay's answer: %w", err)
 	}
 	return false, nil
+}
+
+// configure takes the address from the flag, the environment or the configuration, in this
+// order, and from the latter the certificate to trust.
+func (a *adminClient) configure() error {
+	if a.config == "" {
+		a.address = cmp.Or(a.address, os.Getenv(adminAddressVariable), usualAdminAddress)
+		return nil
+	}
+	cfg, err := config.Load(a.config, os.Environ())
+	if err != nil {
+		return err
+	}
+	if cfg.AdminTLS {
+		a.own = ownCertificate(cfg)
+	}
+	switch {
+	case a.address != "":
+	case cfg.AdminAddress == "":
+		return fmt.Errorf("ask the relay: adminAddress is off in %s", a.config)
+	case cfg.AdminTLS:
+		a.address = "https://" + reachable(cfg.AdminAddress)
+	default:
+		a.address = cfg.AdminAddress
+	}
+	return nil
 }
 
 func (a *adminClient) request(ctx context.Context, method, path string, body []byte) (*http.Request, error) {
@@ -132,7 +168,11 @@ func (a *adminClient) token() (string, error) {
 
 // client trusts the certificates of the file alone, if there is one.
 func (a *adminClient) client() (*http.Client, error) {
-	if a.authority == "" {
+	switch {
+	case a.authority != "":
+	case a.own != nil:
+		return &http.Client{Transport: &http.Transport{TLSClientConfig: a.own}}, nil
+	default:
 		return http.DefaultClient, nil
 	}
 	text, err := os.ReadFile(a.authority)

@@ -23,6 +23,7 @@ known by the fingerprint of its apiToken. The one that needs somebody most is fi
 
   audiences status
   docker exec audiences /audiences status
+  audiences status --config audiences.config --watch
   audiences status --address 10.0.0.7:3010 --json
 
 Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
@@ -41,6 +42,7 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 		},
 	}
 	a.bind(cmd)
+	a.watched(p, cmd)
 	return cmd
 }
 
@@ -71,6 +73,7 @@ pending and parked, and what comes next.
 		},
 	}
 	a.bind(cmd)
+	a.watched(p, cmd)
 	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
 	cmd.Flags().StringVar(&search, "search", "", "only where the name or the fingerprint has this `text` in it")
 	return cmd
@@ -138,6 +141,7 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 		},
 	}
 	a.bind(cmd)
+	a.watched(p, cmd)
 	cmd.Flags().StringVar(&tenant, "tenant", "", "only of this tenant: its `fingerprint`, or how that begins")
 	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
 	cmd.Flags().StringVar(&search, "search", "", "only where the segment's or the environment's name has this `text` in it")

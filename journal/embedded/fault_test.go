@@ -54,27 +54,28 @@ func TestEveryFault(t *testing.T) {
 		underFault(t, place)
 		return
 	}
+	sound := faultRun(t, "none", 0)
 	for _, kind := range faultKinds {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
-			all := faultRun(t, kind.name, 0)
-			if all.operations == 0 {
+			all := sound.operations[kind.name]
+			if all == 0 {
 				t.Fatal("the journal makes no such operation")
 			}
 			ended := 0
-			for i := range min(*faults, all.operations) {
-				if run := faultRun(t, kind.name, 1+i*all.operations/min(*faults, all.operations)); run.fatal {
+			for i := range min(*faults, all) {
+				if run := faultRun(t, kind.name, 1+i*all/min(*faults, all)); run.fatal {
 					ended++
 				}
 			}
-			t.Logf("%d operations, %d of %d faults ended the process", all.operations, ended, min(*faults, all.operations))
+			t.Logf("%d operations, %d of %d faults ended the process", all, ended, min(*faults, all))
 		})
 	}
 }
 
 // faulted is what a process under fault told.
 type faulted struct {
-	operations int
+	operations map[string]int // that it made, by kind
 	fatal      bool
 }
 
@@ -92,12 +93,16 @@ func faultRun(t *testing.T, kind string, n int) (run faulted) {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	answered := map[string]bool{}
+	run.operations = map[string]int{}
 	for line := range strings.Lines(out.String()) {
 		var i int
 		if _, err := fmt.Sscanf(line, "answered %d\n", &i); err == nil {
 			answered[fmt.Sprint(i)] = true
 		}
-		_, _ = fmt.Sscanf(line, "operations %d\n", &run.operations)
+		var of string
+		if _, err := fmt.Sscanf(line, "operations %s %d\n", &of, &i); err == nil {
+			run.operations[of] = i
+		}
 	}
 	run.fatal = strings.Contains(out.String(), "FATAL ")
 	code := cmd.ProcessState.ExitCode()
@@ -137,20 +142,15 @@ func underFault(t *testing.T, place string) {
 	if _, err := fmt.Sscan(place, &kind, &n, &dir); err != nil {
 		t.Fatal(err)
 	}
-	fault := faultKinds[slices.IndexFunc(faultKinds, func(k struct {
-		name  string
-		kinds []errorfs.OpKind
-		err   error
-	}) bool {
-		return k.name == kind
-	})]
-	var count atomic.Int64
+	counts := make([]atomic.Int64, len(faultKinds))
 	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if !slices.Contains(fault.kinds, op.Kind) {
-			return nil
-		}
-		if i := count.Add(1); n > 0 && i >= n {
-			return fault.err
+		for i, fault := range faultKinds {
+			if !slices.Contains(fault.kinds, op.Kind) {
+				continue
+			}
+			if made := counts[i].Add(1); fault.name == kind && made >= n {
+				return fault.err
+			}
 		}
 		return nil
 	})
@@ -180,5 +180,8 @@ func underFault(t *testing.T, place string) {
 		}
 	}
 	err = j.Close()
-	fmt.Printf("operations %d\nclosed: %v\n", count.Load(), err)
+	for i, fault := range faultKinds {
+		fmt.Printf("operations %s %d\n", fault.name, counts[i].Load())
+	}
+	fmt.Println("closed:", err)
 }

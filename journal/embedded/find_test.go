@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -310,17 +309,9 @@ func (h history) compare(t *testing.T, j *Journal) {
 }
 
 // TestFindModel compares searches with a plain list of what was delivered, over hours
-// and restarts, with pages of every size. A history takes half a second with the race
-// detector, so there are fewer than rapid's usual hundred, unless -rapid.checks says how many.
+// and restarts, with pages of every size.
 func TestFindModel(t *testing.T) {
-	checks := flag.Lookup("rapid.checks")
-	if checks.Value.String() == checks.DefValue {
-		const usual = "25"
-		if err := checks.Value.Set(usual); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = checks.Value.Set(checks.DefValue) }() // its own value
-	}
+	defer fewer(t)()
 	rapid.Check(t, func(rt *rapid.T) {
 		h := drawHistory(rt)
 		if synctest.Test(t, h.run); t.Failed() {

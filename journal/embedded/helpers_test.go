@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"iter"
 	"slices"
@@ -62,6 +63,20 @@ func open(t testing.TB, options Options) *Journal {
 		}
 	})
 	return j
+}
+
+// fewer has rapid draw 25 histories in the place of a hundred, until it is ended: with the
+// race detector one takes up to a second. -rapid.checks says how many it is to be.
+func fewer(t *testing.T) (end func()) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return func() {}
+	}
+	if err := checks.Value.Set("25"); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = checks.Value.Set(checks.DefValue) } // its own value
 }
 
 func inMemory() Options {

@@ -20,6 +20,7 @@ type modelSegment struct{ pending, parked map[string]audience.Verb }
 func TestModel(t *testing.T) {
 	texts := []any{"1", "2", "-3", "01", "a", "b", "ü", "9223372036854775807", "-9223372036854775808"}
 	segments := []audience.Segment{segment(tenant("a"), "s"), segment(tenant("a"), "t"), segment(tenant("b"), "s")}
+	defer fewer(t)()
 	rapid.Check(t, func(rt *rapid.T) {
 		options := inMemory()
 		j, err := Open(options)

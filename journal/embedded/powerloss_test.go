@@ -14,7 +14,7 @@ import (
 	"audiences/journal/embedded/disk"
 )
 
-var powerLossSeeds = flag.Int("powerloss.seeds", 17, "histories in which the power is lost, with up to 60 losses each")
+var powerLossSeeds = flag.Int("powerloss.seeds", 8, "histories in which the power is lost, with up to 60 losses each")
 
 // TestPowerLossIsNotDamage takes the power away at random calls that the log makes
 // while groups of all sizes are written, synced or not. Of what was not synced,

@@ -72,6 +72,7 @@ func TestTallyModel(t *testing.T) {
 	segments := []audience.Segment{segment(who[0], "s"), segment(who[0], "t"), segment(who[1], "s")}
 	reasons := []string{"bad_request", "too_large", "unprocessable"}
 	until := time.Now().Add(time.Hour)
+	defer fewer(t)()
 	rapid.Check(t, func(rt *rapid.T) {
 		options := inMemory()
 		j, err := Open(options)
