@@ -26,7 +26,12 @@ type keeper struct {
 
 	// What follows belongs to the goroutine of run.
 	full, blind, moved bool
+	ballastAfter       time.Time // it is not tried before
 }
+
+// ballastPause is how long the ballast is not tried again when it could not be made: to try
+// may mean to write all of it.
+const ballastPause = 10 * time.Minute
 
 func newKeeper(j *Journal) *keeper {
 	return &keeper{j: j, log: j.log, urgent: make(chan struct{}, 1), tidy: tidy{j: j}}
@@ -137,10 +142,11 @@ func (k *keeper) lookAtDisk() {
 // as there are file systems where it takes a second.
 func (k *keeper) makeBallast() {
 	room, ballast := k.j.room, k.j.ballast
-	if !k.j.opened.Load() || ballast.There() || room.ForChanges() < ballast.Size()+room.Unit() {
+	if !k.j.opened.Load() || ballast.There() || room.ForChanges() < ballast.Size()+room.Unit() || time.Now().Before(k.ballastAfter) {
 		return
 	}
 	if err := ballast.Make(); err != nil {
+		k.ballastAfter = time.Now().Add(ballastPause)
 		if k.j.quiet.allows() {
 			k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
 		}

@@ -5,11 +5,13 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
@@ -246,4 +248,37 @@ func TestBallast(t *testing.T) {
 			t.Error("it is kept while a start finds too little")
 		}
 	})
+}
+
+// TestBallastDoesNotFillTheDisk: where less is free than the disk tells, as under a quota,
+// nothing is written until nothing is left, and it is not tried again at each look.
+func TestBallastDoesNotFillTheDisk(t *testing.T) {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		synctest.Test(t, func(t *testing.T) {
+			var tries, written atomic.Int64
+			injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
+				switch {
+				case !strings.HasSuffix(op.Path, "ballast"):
+				case op.Kind == errorfs.OpFilePreallocate:
+					tries.Add(1)
+					return full
+				case op.Kind == errorfs.OpFileWrite, op.Kind == errorfs.OpFileWriteAt:
+					written.Add(1)
+				}
+				return nil
+			})
+			d := newSmallDisk(errorfs.Wrap(NewMemory().fs, injector), 60<<20, 64<<20)
+			j := open(t, Options{Dir: "j", files: disk.Files{FS: d}})
+			time.Sleep(ballastPause - lookEvery)
+			if tries.Load() != 1 || written.Load() != 0 {
+				t.Errorf("%v: tried %d times, %d writes", full, tries.Load(), written.Load())
+			}
+			if time.Sleep(3 * lookEvery); tries.Load() != 2 {
+				t.Errorf("%v: tried %d times after the pause", full, tries.Load())
+			}
+			if err := j.Refuse(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

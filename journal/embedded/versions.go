@@ -22,7 +22,8 @@ type versions struct {
 	next atomic.Uint64 // the counter that was given last
 
 	reserves map[uint32]uint64 // by node; belongs to the committer
-	before   map[uint32]uint64 // the same at the start; does not change
+	doubtful map[uint32]bool   // nodes whose reserve is to be written again, as the batch that had it was not
+	before   map[uint32]uint64 // reserves at the start; does not change
 
 	mu    sync.RWMutex
 	since []moment // oldest first
@@ -47,7 +48,7 @@ func (v *versions) give() journal.Version { return journal.MakeVersion(thisNode,
 // readVersions goes on behind what was given before. Where the store cannot tell, it
 // takes a number that no counter has come to: 256 for each second since 1970.
 func readVersions(db *pebble.DB) (*versions, error) {
-	v := &versions{reserves: map[uint32]uint64{}}
+	v := &versions{reserves: map[uint32]uint64{}, doubtful: map[uint32]bool{}}
 	err := scan(db, []byte{prefixReserve}, journal.Cursor{}, func(node, value []byte) (bool, error) {
 		reserve, n := binary.Uvarint(value)
 		if len(node) != 4 || n != len(value) {
@@ -98,21 +99,31 @@ func (v *versions) readMoments(db *pebble.DB) error {
 // stamp stages what has to be on disk together with a record of that version.
 func (v *versions) stamp(b *pebble.Batch, version journal.Version) {
 	node := version.Node()
-	if reserve, known := v.reserves[node]; !known || version.Counter() >= reserve {
-		v.reserves[node] = version.Counter() + reserveStep
-		key := binary.BigEndian.AppendUint32([]byte{prefixReserve}, node)
-		set(b, key, binary.AppendUvarint(nil, v.reserves[node]))
+	reserve, known := v.reserves[node]
+	if beyond := !known || version.Counter() >= reserve; beyond || v.doubtful[node] {
+		if beyond {
+			reserve = version.Counter() + reserveStep
+		}
+		v.reserves[node] = reserve
+		delete(v.doubtful, node)
+		set(b, binary.BigEndian.AppendUint32([]byte{prefixReserve}, node), binary.AppendUvarint(nil, reserve))
 	}
-	// A long operation stamps a version that is older than others by then: its time is known.
+	// A long operation stamps a version that is older than others by then: its time is
+	// known. A clock that was set back begins moments, too: else all that comes until it is
+	// as late as before would be dated in the future.
 	now, last := time.Now().Unix(), v.newest()
-	if node == thisNode && now > last.at && version > last.version {
+	if node == thisNode && now != last.at && version > last.version {
 		v.begin(b, moment{at: now, version: version, prefix: prefixSecond})
 	}
 }
 
-// dropped forgets the reserves, since the batch that may have raised one was not
-// written: the next one does it again.
-func (v *versions) dropped() { clear(v.reserves) }
+// dropped has the reserves written again, since the batch that may have raised one was not
+// written. They do not fall: a long operation stamps a version far below what was given.
+func (v *versions) dropped() {
+	for node := range v.reserves {
+		v.doubtful[node] = true
+	}
+}
 
 // newest is the moment that was begun last.
 func (v *versions) newest() (last moment) {
@@ -182,7 +193,9 @@ func (m moment) key() []byte {
 // Since is when a version was given: the second in which the next one before it that is
 // known was written. Moments are kept for each second of ten minutes, for each minute of a
 // day and for each hour of 60 days; it knows of no more.
-func (j *Journal) Since(version journal.Version) (at time.Time, ok bool) {
+//
+// It is never in the future, also after the clock was set back.
+func (j *Journal) Since(version journal.Version) (time.Time, bool) {
 	v := j.versions
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -195,7 +208,11 @@ func (j *Journal) Since(version journal.Version) (at time.Time, ok bool) {
 	if behind == 0 {
 		return time.Time{}, false
 	}
-	return time.Unix(v.since[behind-1].at, 0), true
+	at, now := time.Unix(v.since[behind-1].at, 0), time.Now()
+	if at.After(now) { // the clock was set back since
+		at = now
+	}
+	return at, true
 }
 
 // Writer is an intake that gives the versions of another node, as one does that

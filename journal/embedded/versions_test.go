@@ -195,6 +195,59 @@ func TestVersionsRiseAfterAFailedStep(t *testing.T) {
 	}
 }
 
+// TestReserveNeverFalls: after a batch that was not written, a long operation comes with a
+// version that is far below those that were given meanwhile. A restart must not give any
+// of them again.
+func TestReserveNeverFalls(t *testing.T) {
+	o := inMemory()
+	j := open(t, o)
+	given := journal.MakeVersion(thisNode, 5*reserveStep)
+	for _, version := range []journal.Version{given, journal.MakeVersion(thisNode, 7)} {
+		b := j.db.NewBatch()
+		j.versions.stamp(b, version)
+		if err := b.Commit(pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		j.versions.dropped() // by another batch
+	}
+	j = reopen(t, j, o)
+	if first := j.versions.give(); first <= given {
+		t.Errorf("version %d is given again after %d", first, given)
+	}
+}
+
+// TestSinceAfterTheClockWasSetBack: what comes after that has its own time, and nothing is
+// dated in the future, also after a restart.
+func TestSinceAfterTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o, seg := inMemory(), segment(tenant("a"), "s")
+		j := open(t, o)
+		early := put(t, j, seg, audience.Add, keys(1)...)
+		// As if the clock had been an hour late when the key came.
+		late := moment{at: time.Now().Add(time.Hour).Unix(), version: early, prefix: prefixSecond}
+		if err := j.db.Set(late.key(), binary.AppendUvarint(nil, uint64(early)), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.db.Delete(moment{at: time.Now().Unix(), prefix: prefixSecond}.key(), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+		j = reopen(t, j, o)
+		time.Sleep(2 * time.Second)
+		second, came := put(t, j, seg, audience.Add, keys(2)...), time.Now()
+		time.Sleep(5 * time.Second)
+		put(t, j, seg, audience.Add, keys(3)...)
+		for range 2 {
+			if at, ok := j.Since(early); !ok || at.After(time.Now()) {
+				t.Errorf("the early one: %v %v, it is %v", at, ok, time.Now())
+			}
+			if at, ok := j.Since(second); !ok || !at.Equal(came.Truncate(time.Second)) {
+				t.Errorf("the second one: %v %v, want %v", at, ok, came)
+			}
+			j = reopen(t, j, o)
+		}
+	})
+}
+
 func reopen(t testing.TB, j *Journal, o Options) *Journal {
 	t.Helper()
 	if err := j.Close(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -55,9 +56,13 @@ func (b *Ballast) Make() error {
 	if err != nil {
 		return err
 	}
-	if err = file.Preallocate(0, b.size); err == nil {
+	switch err = file.Preallocate(0, b.size); {
+	case err == nil:
 		_, err = file.WriteAt([]byte{0}, b.size-1) // its length says that it is whole
-	} else {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		// Less is free than the disk tells. To write until nothing is left would take from
+		// the journal's own writes what they need.
+	default:
 		err = fillRandom(file, b.size)
 	}
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
