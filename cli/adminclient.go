@@ -94,7 +94,9 @@ func (a *adminClient) ask(ctx context.Context, method, path string, body []byte,
 	if err != nil {
 		return false, err
 	}
+	end := waiting()
 	response, err := client.Do(request)
+	end()
 	if err != nil {
 		return false, fmt.Errorf("ask the relay: %w", err)
 	}

@@ -22,7 +22,7 @@ const usualWatch = 2 * time.Second
 // interrupted. A relay that does not answer is waited for.
 func (a *adminClient) watched(p process, cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.DurationVar(&a.watch, "watch", 0, "print it again every so `often`, until Ctrl-C")
+	flags.DurationVar(&a.watch, "watch", 0, "print it again and again, a `duration` apart, until Ctrl-C")
 	flags.Lookup("watch").NoOptDefVal = usualWatch.String()
 	once := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
