@@ -37,7 +37,7 @@ var ours = []any{
 	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{}, settled{},
 	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
 	localName{}, whereabouts{},
-	dormantTenant{}, dormantSegment{}, news{}, &newsdesk{}, gathering{}, history{}, called{}, callsOf{}, limitsOf{}, recent[int, int]{}, recentItem[int, int]{}, seek{}, keyInFlight{}, chronicle{}, holdings{}, happened{}, eventsOf{},
+	dormantTenant{}, dormantSegment{}, news{}, &newsdesk{}, gathering{}, history{}, called{}, callsOf{}, limitsOf{}, recent[int, int]{}, recentItem[int, int]{}, seek{}, keyInFlight{}, keyPlace{}, replacement{}, superseded{}, replacementOf{}, chronicle{}, holdings{}, happened{}, eventsOf{},
 	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, waiting{}, datedVersion{}, SegmentView{}, listedTenant{},
 }
 

@@ -13,14 +13,28 @@ import (
 )
 
 // history is the actor that keeps what an operator may ask of the calls of the past: the
-// last ones of each segment, and what their answers said of the rate limits. It lives in
-// memory alone, and forgets who called longest ago.
+// last ones of each segment, and what their answers said of the rate limits; and of the
+// changes that were never sent. It lives in memory alone, and forgets what is oldest.
 type history struct {
 	hidden[history]
 	segments recent[audience.Segment, []status.Call] // the newest last
 	calls    int                                     // of all of them
 	tenants  recent[audience.TenantID, status.Limit]
 	address  status.Limit
+	replaced recent[keyPlace, replacement]
+}
+
+// keyPlace is a key in a segment.
+type keyPlace struct {
+	segment audience.Segment
+	key     audience.Key
+}
+
+// replacement is a change that was never sent, as a later one of the same key took its
+// place in memory.
+type replacement struct {
+	verb audience.Verb // of the one that was not sent
+	at   time.Time     // when the later one came
 }
 
 // How much is kept. A call takes some 250 bytes, and a segment as much again: that is 25 MB
@@ -29,7 +43,18 @@ const (
 	callsKept    = 20     // of a segment
 	allCallsKept = 50_000 // of all of them
 	tenantsKept  = 10_000
+
+	replacedKept = 20_000 // some 6 MB
 )
+
+// superseded tells of changes that were never sent.
+type superseded struct {
+	hidden[superseded]
+	segment audience.Segment
+	verb    audience.Verb
+	keys    []audience.Key
+	at      time.Time
+}
 
 // called tells of a call that has ended.
 type called struct {
@@ -44,6 +69,12 @@ type (
 		segment audience.Segment
 		calls   *[]status.Call // the newest first
 	}
+	replacementOf struct {
+		answer
+		hidden[replacementOf]
+		place keyPlace
+		found *replacement // its time stays zero where none is known
+	}
 	limitsOf struct {
 		answer
 		address *status.Limit
@@ -52,7 +83,8 @@ type (
 )
 
 func newHistory() *history {
-	return &history{segments: newRecent[audience.Segment, []status.Call](allCallsKept), tenants: newRecent[audience.TenantID, status.Limit](tenantsKept)}
+	return &history{segments: newRecent[audience.Segment, []status.Call](allCallsKept), tenants: newRecent[audience.TenantID, status.Limit](tenantsKept),
+		replaced: newRecent[keyPlace, replacement](replacedKept)}
 }
 
 func (h *history) Receive(ctx actor.Context) {
@@ -64,6 +96,13 @@ func (h *history) Receive(ctx actor.Context) {
 		for i := len(calls) - 1; i >= 0; i-- {
 			*m.calls = append(*m.calls, calls[i])
 		}
+		m.give(nil)
+	case *superseded:
+		for _, key := range m.keys {
+			h.replaced.put(keyPlace{m.segment, key}, replacement{m.verb, m.at})
+		}
+	case *replacementOf:
+		*m.found, _ = h.replaced.get(m.place)
 		m.give(nil)
 	case *limitsOf:
 		*m.address = h.address
@@ -91,10 +130,10 @@ func (h *history) called(m *called) {
 	}
 }
 
-// remember has a call kept. It does not wait.
-func (s *settings) remember(c *called) {
+// remember has a message kept by the history. It does not wait.
+func (s *settings) remember(message any) {
 	if s.past != nil {
-		s.past(c)
+		s.past(message)
 	}
 }
 

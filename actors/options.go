@@ -75,7 +75,7 @@ type settings struct {
 	calls      sync.WaitGroup     // calls under way
 	inMemory   atomic.Int64       // keys in all batches, long texts for several; each segment adds its own changes
 	desk       func(*news)        // where news goes; nil: nowhere
-	past       func(*called)      // where calls go that have ended; nil: nowhere
+	past       func(any)          // where calls go that have ended, and changes that are never sent; nil: nowhere
 	chronicled func(status.Event) // where events go; nil: nowhere
 
 	callNumber atomic.Uint64 // of the last call

@@ -97,7 +97,7 @@ func (r *Relay) openDesk() {
 	r.chronicle = r.spawnBeside("chronicle", func() actor.Actor { return &chronicle{settings: r.settings, last: firstCall(time.Now())} })
 	r.chronicled = func(e status.Event) { r.system.Root.Send(r.chronicle, &happened{event: e}) }
 	r.desk = func(n *news) { r.system.Root.Send(r.newsdesk, n) }
-	r.past = func(c *called) { r.system.Root.Send(r.history, c) }
+	r.past = func(message any) { r.system.Root.Send(r.history, message) }
 }
 
 // spawnBeside starts an actor that no change passes through.

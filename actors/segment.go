@@ -142,6 +142,9 @@ func (s *segment) accepted(m *accepted) {
 		s.standing.Spare(m.keys)
 	}
 	s.batch.Apply(m.verb, m.keys.All(), m.version, maxHeld)
+	if keys := s.batch.Superseded(); len(keys) > 0 {
+		s.remember(&superseded{segment: s.name, verb: m.verb.Opposite(), keys: keys, at: time.Now()})
+	}
 }
 
 // step does what is due and sets the alarm for what is next. It runs after

@@ -117,7 +117,11 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 		return w, fmt.Errorf("look for a key: %w", err)
 	}
 	now := time.Now()
+	places := []audience.Segment{in}
 	for _, seen := range found.Sightings {
+		if !slices.Contains(places, seen.Segment) {
+			places = append(places, seen.Segment)
+		}
 		sighting := sightingOf(seen)
 		if seen.State == journal.Pending {
 			var flight keyInFlight
@@ -134,12 +138,38 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 		sighting.Sentence = status.SightingSentence(sighting, now)
 		w.Sightings = append(w.Sightings, sighting)
 	}
+	if after == "" {
+		if err := r.addSuperseded(ctx, &w, places, key, now); err != nil {
+			return w, err
+		}
+	}
 	w.Back = found.Since
 	if found.More {
 		w.Next = string(found.Next)
 	}
 	w.Sentence = status.WhereSentence(w, after == "", now)
 	return w, nil
+}
+
+// addSuperseded adds the last change of the key in each of the places that was never sent.
+func (r *Relay) addSuperseded(ctx context.Context, w *status.Whereabouts, places []audience.Segment, key audience.Key, now time.Time) error {
+	for _, in := range places {
+		var found replacement
+		err := r.askOf(ctx, r.history, func(a answer) any {
+			return &replacementOf{answer: a, place: keyPlace{in, key}, found: &found}
+		})
+		if err != nil {
+			return fmt.Errorf("look for a key: %w", err)
+		}
+		if found.at.IsZero() {
+			continue
+		}
+		sighting := sightingOf(journal.Sighting{Segment: in, Verb: found.verb, At: found.at})
+		sighting.State = status.KeySuperseded
+		sighting.Sentence = status.SightingSentence(sighting, now)
+		w.Sightings = append(w.Sightings, sighting)
+	}
+	return nil
 }
 
 var keyStates = map[journal.KeyState]status.KeyState{

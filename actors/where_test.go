@@ -260,3 +260,47 @@ func TestParkedTellWhatSplitAnswered(t *testing.T) {
 		look("after a retry")
 	})
 }
+
+// TestSuperseded: a change that a later one replaced in memory, before it was sent, is told
+// of beside what became of the key. After a restart nobody knows of it.
+func TestSuperseded(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		told := func() (said []string) {
+			t.Helper()
+			key, err := audience.ParseKey("1")
+			s.must(err)
+			for _, in := range []audience.Segment{s.segment("token", "s"), {}} {
+				w, err := s.relay.Where(context.Background(), in, key, "")
+				s.must(err)
+				for _, seen := range w.Sightings {
+					said = append(said, fmt.Sprint(seen.State, " ", seen.Verb))
+				}
+			}
+			return said
+		}
+		expect := func(when string, want ...string) {
+			t.Helper()
+			if got := told(); !slices.Equal(got, append(want, want...)) {
+				s.Errorf("%s: %q, want twice %q", when, got, want)
+			}
+		}
+		s.add("1 2")
+		s.add("1")
+		expect("the same again", "pending add")
+		s.at(3 * time.Second)
+		s.remove("1")
+		expect("replaced", "pending delete", "superseded add")
+		s.at(time.Minute)
+		expect("delivered", "delivered delete", "superseded add")
+		w, err := s.relay.Where(context.Background(), s.segment("token", "s"), audience.NumericKey(1), "")
+		s.must(err)
+		if want := "Superseded at 00:00:03 (57 s ago): an earlier change, to add it, was never sent, as the opposite came before that."; w.Sightings[1].Sentence != want {
+			s.Errorf("%s", w.Sightings[1].Sentence)
+		}
+		s.add("1")
+		s.at(2 * time.Minute)
+		expect("sent, then the opposite", "delivered add", "delivered delete", "superseded add")
+		s.restart()
+		expect("after a restart", "delivered add", "delivered delete")
+	})
+}

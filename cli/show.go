@@ -105,10 +105,11 @@ func whereCommand(p process) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "where KEY",
 		Short: "say where a key is, and what became of it",
-		Long: `Looks for a key: pending, in a call, parked, delivered and when. KEY may be -, and is
-then read from standard input, so that it is in no shell's history and in no list of
-processes. What was delivered is known as far back as receipts go (receiptsMaxAge); a
-negative answer says how far that is.
+		Long: `Looks for a key: pending, in a call, parked, delivered and when; superseded is told of
+the last change since the start that was never sent, as a later one of the same key came
+before. KEY may be -, and is then read from standard input, so that it is in no shell's
+history and in no list of processes. What was delivered is known as far back as receipts
+go (receiptsMaxAge); a negative answer says how far that is.
 
   audiences where - --tenant acme-prod < key
   audiences where 8735621876001 --tenant acme-prod --segment env1/buyers

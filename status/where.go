@@ -10,11 +10,12 @@ type KeyState string
 
 // The states of a key.
 const (
-	KeyPending   KeyState = "pending"   // accepted, and not in a call
-	KeyInFlight  KeyState = "in_flight" // in a call that is under way or is repeated
-	KeyParked    KeyState = "parked"    // Split refused it for good
-	KeyDelivered KeyState = "delivered" // Split took it
-	KeyNotSeen   KeyState = "not_seen"  // neither pending nor parked, nor delivered since Whereabouts.Back
+	KeyPending    KeyState = "pending"    // accepted, and not in a call
+	KeyInFlight   KeyState = "in_flight"  // in a call that is under way or is repeated
+	KeyParked     KeyState = "parked"     // Split refused it for good
+	KeyDelivered  KeyState = "delivered"  // Split took it
+	KeySuperseded KeyState = "superseded" // never sent: a later change of the key, with the other verb, took its place in memory
+	KeyNotSeen    KeyState = "not_seen"   // neither pending nor parked, nor delivered since Whereabouts.Back
 )
 
 // Sighting is a key in one segment.
@@ -26,7 +27,7 @@ type Sighting struct {
 	Segment     string    `json:"segment"`
 	State       KeyState  `json:"state"`
 	Verb        string    `json:"verb"`
-	At          time.Time `json:"at,omitzero"`           // accepted, refused or delivered; zero: not known
+	At          time.Time `json:"at,omitzero"`           // accepted, refused, delivered or superseded; zero: not known
 	Call        uint64    `json:"call,omitempty"`        // delivered, in flight: the number of the call
 	Reason      string    `json:"reason,omitempty"`      // parked
 	Message     string    `json:"message,omitempty"`     // parked: Split's own words, with keys masked
@@ -54,6 +55,8 @@ func SightingSentence(s Sighting, now time.Time) string {
 		return fmt.Sprintf("In flight, in call %d: to %s it.", s.Call, s.Verb)
 	case KeyParked:
 		return fmt.Sprintf("Parked%s%s: Split refused to %s it. Retry or discard it.", at, inBrackets(Answer(s.Reason, s.Status, s.Transaction)), s.Verb)
+	case KeySuperseded:
+		return fmt.Sprintf("Superseded at %s (%s ago): an earlier change, to %s it, was never sent, as the opposite came before that.", Clock(s.At, now), Span(now.Sub(s.At)), s.Verb)
 	case KeyDelivered:
 		return fmt.Sprintf("Delivered at %s (%s ago), in call %d: %s.", Clock(s.At, now), Span(now.Sub(s.At)), s.Call, s.Verb)
 	}

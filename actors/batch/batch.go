@@ -42,6 +42,8 @@ type Batch struct {
 	versions      versions
 	ages          ages
 
+	superseded []audience.Key // see Superseded
+
 	deletesOnly bool          // see DeletesOnly
 	maxChunk    int           // keys of one call at most (I5)
 	last        audience.Verb // of the last chunk that was cut; the other one is next
@@ -95,13 +97,25 @@ func (b *Batch) hold(verb audience.Verb, key audience.Key, maxHeld int) bool {
 	room := b.Held() < maxHeld && !b.backlog.exists || b.deletesOnly && verb == audience.Delete && b.deletes.Len() < maxHeld
 	hunted := b.hunt.drop(key)
 	later := b.deletesOnly && verb == audience.Add && into.Len() >= maxHeld
-	if room || (hunted || from.Has(key)) && !later || b.flight.has(key) {
-		from.Remove(key)
+	held := from.Remove(key)
+	if held && len(b.superseded) < mostSuperseded {
+		b.superseded = append(b.superseded, key)
+	}
+	if room || (hunted || held) && !later || b.flight.has(key) {
 		into.Add(key)
 		return true
 	}
-	from.Remove(key)
 	return into.Has(key)
+}
+
+// mostSuperseded is how many keys of one change are remembered.
+const mostSuperseded = 1_000
+
+// Superseded are keys of the last Apply that were held with the other verb: that earlier
+// change is never sent. It gives them once.
+func (b *Batch) Superseded() (keys []audience.Key) {
+	keys, b.superseded = b.superseded, nil
+	return keys
 }
 
 func (b *Batch) holds(key audience.Key) bool { return b.adds.Has(key) || b.deletes.Has(key) }

@@ -322,7 +322,7 @@ func TestUrgency(t *testing.T) {
 	ends := entry.Certificate.Leaf.NotAfter
 	var warned []int
 	for left, before := 50, 0; left >= -3; left-- {
-		now := urgency(entry, ends.Add(-time.Duration(left)*day + time.Second))
+		now := urgency(entry, ends.Add(-time.Duration(left)*day+time.Second))
 		if now > before {
 			warned = append(warned, left)
 		}
