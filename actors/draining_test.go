@@ -17,7 +17,7 @@ import (
 func TestStopWithSplitDead(t *testing.T) {
 	const deadline = 25 * time.Second
 	hangs := troubles["hanging"].takes
-	for tenants, segments := range map[int]int{1: 4_000, 500: 500} {
+	for tenants, segments := range map[int]int{1: 1_000, 500: 500} {
 		for name, c := range map[string]struct {
 			takes time.Duration
 			calls int

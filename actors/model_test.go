@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,11 +16,26 @@ import (
 	"audiences/status"
 )
 
+// fewer has rapid draw 50 histories in the place of a hundred, until it is ended: with the
+// race detector they take a minute. -rapid.checks says how many it is to be.
+func fewer(t *testing.T) (end func()) {
+	t.Helper()
+	checks := flag.Lookup("rapid.checks")
+	if checks.Value.String() != checks.DefValue {
+		return func() {}
+	}
+	if err := checks.Value.Set("50"); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = checks.Value.Set(checks.DefValue) } // its own value
+}
+
 // TestModel is the heart of the tests (I1 to I6, I9): random histories of
 // changes, of this process and of a second writer, waits, faults of Split, panics,
 // passivation, crashes, pauses and rotated tokens; at rest Split has what the accepted
 // changes make, and parked is what Split refuses.
 func TestModel(t *testing.T) {
+	defer fewer(t)()
 	rapid.Check(t, func(t *rapid.T) {
 		rapid.SyncTest(t, func(t *rapid.T) {
 			h := newHouse(t)

@@ -17,7 +17,7 @@ const latency = 100 * time.Millisecond
 
 var slow = sandbox.Rule{Kind: sandbox.Slow, Delay: latency}
 
-// TestPoliteness: 50 tenants with 200 segments each want far more than Split's
+// TestPoliteness: 50 tenants with 80 segments each want far more than Split's
 // limits of 10 calls a second for an organisation and 20 for an address. Then
 // next to no call is refused, everybody gets the same, and no key waits for
 // longer than it takes to call for all segments once (I6).
@@ -29,7 +29,7 @@ func TestPoliteness(t *testing.T) {
 		tick    = 100 * time.Millisecond
 	)
 	// The second way needs no crowd as large as the first; it is for the headers.
-	for name, segments := range map[string]int{"headers on 429 only": 200, "headers on every answer": 40} {
+	for name, segments := range map[string]int{"headers on 429 only": 80, "headers on every answer": 40} {
 		headers := segments == 40
 		t.Run(name, func(t *testing.T) {
 			second := func(calls int) sandbox.Limit { return sandbox.Limit{Calls: calls, Window: time.Second} }

@@ -19,7 +19,7 @@ import (
 	"audiences/splitclient"
 )
 
-var unprovenCount = flag.Int("unproven", 5_000, "tenants that never deliver in TestUnproven and TestUnprovenAfterRestart")
+var unprovenCount = flag.Int("unproven", 2_000, "tenants that never deliver in TestUnproven and TestUnprovenAfterRestart")
 
 // trouble is what a call of a tenant whose token begins with such a word comes to,
 // and after how long.
