@@ -42,6 +42,7 @@ var scenarios = []scenario{
 	{"restart", measureRestart, true},
 	{"resident", measureResident, false},
 	{"idle", measureIdle, true},
+	{"viewers", measureViewers, false},
 }
 
 func run(ctx context.Context, args []string) error {
