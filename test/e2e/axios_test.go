@@ -115,32 +115,49 @@ func (a lambdaAnswer) check(t *testing.T, p lambdaPost) {
 	}
 }
 
-// runLambda installs the client library into a temporary directory and runs
-// axios/lambda.js there.
-func runLambda(t *testing.T, input, answers any) {
+// nodeProgram copies a directory with a program for Node.js to a temporary one, and
+// installs there what it depends on.
+func nodeProgram(t *testing.T, from string) (dir string) {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("axios")); err != nil {
+	dir = t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		t.Fatal(err)
 	}
 	// What somebody installed beside the sources does not count.
 	if err := os.RemoveAll(filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), nodePatience)
 	defer cancel()
 	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	install.Dir = dir
 	if _, err := output(install); err != nil {
-		t.Fatalf("install axios: %v", err)
+		t.Fatalf("install what %s needs: %v", from, err)
 	}
-	text, err := json.Marshal(input)
+	return dir
+}
+
+const nodePatience = 5 * time.Minute
+
+// runNode runs a script of the program in dir, with what it is given as JSON on standard
+// input.
+func runNode(t *testing.T, dir, script string, given any) (printed string, err error) {
+	t.Helper()
+	text, err := json.Marshal(given)
 	if err != nil {
 		t.Fatal(err)
 	}
-	node := exec.CommandContext(ctx, "node", "lambda.js")
+	ctx, cancel := context.WithTimeout(t.Context(), nodePatience)
+	defer cancel()
+	node := exec.CommandContext(ctx, "node", script)
 	node.Dir, node.Stdin = dir, strings.NewReader(string(text))
-	printed, err := output(node)
+	return output(node)
+}
+
+// runLambda runs axios/lambda.js.
+func runLambda(t *testing.T, input, answers any) {
+	t.Helper()
+	printed, err := runNode(t, nodeProgram(t, "axios"), "lambda.js", input)
 	if err != nil {
 		t.Fatalf("run lambda.js: %v", err)
 	}

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"maps"
@@ -14,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
@@ -29,24 +26,7 @@ type browser struct{ dir string }
 
 func newBrowser(t *testing.T) browser {
 	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "stories.js", "tell.js"} {
-		text, err := os.ReadFile(filepath.Join("browser", name))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	install := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-	install.Dir = dir
-	if _, err := output(install); err != nil {
-		t.Fatalf("install playwright: %v", err)
-	}
-	return browser{dir}
+	return browser{nodeProgram(t, "browser")}
 }
 
 // tell tells one of the stories of browser/stories.js.
@@ -58,15 +38,7 @@ func (b browser) tell(t *testing.T, story, base string, given map[string]any) {
 	}
 	input := map[string]any{"story": story, "base": base, "chromium": chromium}
 	maps.Copy(input, given)
-	text, err := json.Marshal(input)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	node := exec.CommandContext(ctx, "node", "tell.js")
-	node.Dir, node.Stdin = b.dir, strings.NewReader(string(text))
-	if _, err := output(node); err != nil {
+	if _, err := runNode(t, b.dir, "tell.js", input); err != nil {
 		t.Errorf("%s: %v", story, err)
 	}
 }
