@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"testing"
+	"testing/synctest"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -19,30 +20,41 @@ func hold(j *Journal) (let func()) {
 	return func() { close(gate) }
 }
 
-// TestCountsComeLast: counts that were asked for before it do not delay a page, and
-// still tell of their own time.
+// TestCountsComeLast: while a page waits for a reader no count is made, and each still
+// tells of its own time.
 func TestCountsComeLast(t *testing.T) {
-	j, seg := open(t, inMemory()), segment(tenant("a"), "s")
-	n := 3 * countStep
-	add(t, j, seg, audience.Add, numbers(0, n)...)
-	park(t, j, seg, audience.Add, keys("refused")...)
-	let, order := hold(j), make(chan string, 3)
-	j.Load(journal.Load{Segment: seg, Limit: 1, Done: func(journal.Page) { order <- "page" }})
-	for range 2 {
-		j.Count(journal.Count{Segment: seg, Done: func(c journal.Counts) {
-			if c != (journal.Counts{Pending: n, Parked: 1}) {
-				t.Errorf("%+v", c)
-			}
-			order <- "count"
-		}})
+	synctest.Test(t, func(t *testing.T) {
+		j, seg := open(t, inMemory()), segment(tenant("a"), "s")
+		n := 3 * countStep
+		add(t, j, seg, audience.Add, numbers(0, n)...)
+		park(t, j, seg, audience.Add, keys("refused")...)
+		let, order := hold(j), make(chan string, 3)
+		j.Load(journal.Load{Segment: seg, Limit: 1, Done: func(journal.Page) { order <- "page" }})
+		for range 2 {
+			j.Count(journal.Count{Segment: seg, Done: func(c journal.Counts) {
+				if c != (journal.Counts{Pending: n, Parked: 1}) {
+					t.Errorf("%+v", c)
+				}
+				order <- "count"
+			}})
+		}
+		add(t, j, seg, audience.Add, keys("later")...)
+		expectHeld(t, order, let, 3)
+	})
+}
+
+// expectHeld: nothing comes until the readers are let go, and then everything.
+func expectHeld(t *testing.T, order <-chan string, let func(), all int) {
+	t.Helper()
+	synctest.Wait()
+	if len(order) > 0 {
+		t.Errorf("a %s came while a page waited for a reader", <-order)
 	}
-	add(t, j, seg, audience.Add, keys("later")...) // when it is done, a count could have begun
 	let()
-	if first := <-order; first != "page" {
-		t.Errorf("a %s came first", first)
+	synctest.Wait()
+	if len(order) != all {
+		t.Errorf("%d answers, want %d", len(order), all)
 	}
-	<-order
-	<-order
 }
 
 // TestCloseWaitsForNoCount: with millions of keys it would take seconds.

@@ -203,26 +203,25 @@ func TestFindIsBounded(t *testing.T) {
 	}
 }
 
-// TestFindComesLast: a search does not delay a page, and tells of its own time.
+// TestFindComesLast: while a page waits for a reader nothing is searched, and a search
+// tells of its own time.
 func TestFindComesLast(t *testing.T) {
-	j, seg := open(t, withReceipts()), segment(tenant("a"), "s")
-	let, order := hold(j), make(chan string, 2)
-	j.Load(journal.Load{Segment: seg, Limit: 1, Done: func(journal.Page) { order <- "page" }})
-	for range findStep + 1 { // as many receipts as it looks at before it makes way
-		j.Settle(journal.Settle{Segment: seg, Selection: selected(slices.Values(keys(1))), Receipt: delivery(audience.Add, 1)})
-	}
-	j.Find(journal.Find{Segment: seg, Key: keys(1)[0], Done: func(found journal.Found) {
-		if len(found.Sightings) != findStep+1 || found.Err != nil {
-			t.Errorf("%d sightings, %v", len(found.Sightings), found.Err)
+	synctest.Test(t, func(t *testing.T) {
+		j, seg := open(t, withReceipts()), segment(tenant("a"), "s")
+		let, order := hold(j), make(chan string, 2)
+		j.Load(journal.Load{Segment: seg, Limit: 1, Done: func(journal.Page) { order <- "page" }})
+		for range findStep + 1 { // as many receipts as it looks at before it makes way
+			j.Settle(journal.Settle{Segment: seg, Selection: selected(slices.Values(keys(1))), Receipt: delivery(audience.Add, 1)})
 		}
-		order <- "search"
-	}})
-	add(t, j, seg, audience.Add, keys(1)...) // when it is done, the search could have begun
-	let()
-	if first := <-order; first != "page" {
-		t.Errorf("a %s came first", first)
-	}
-	<-order
+		j.Find(journal.Find{Segment: seg, Key: keys(1)[0], Done: func(found journal.Found) {
+			if len(found.Sightings) != findStep+1 || found.Err != nil {
+				t.Errorf("%d sightings, %v", len(found.Sightings), found.Err)
+			}
+			order <- "search"
+		}})
+		add(t, j, seg, audience.Add, keys(1)...)
+		expectHeld(t, order, let, 2)
+	})
 }
 
 // history is what TestFindModel does with a journal.
