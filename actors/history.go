@@ -26,6 +26,7 @@ type history struct {
 
 // keyPlace is a key in a segment.
 type keyPlace struct {
+	hidden[keyPlace]
 	segment audience.Segment
 	key     audience.Key
 }
@@ -99,7 +100,7 @@ func (h *history) Receive(ctx actor.Context) {
 		m.give(nil)
 	case *superseded:
 		for _, key := range m.keys {
-			h.replaced.put(keyPlace{m.segment, key}, replacement{m.verb, m.at})
+			h.replaced.put(keyPlace{segment: m.segment, key: key}, replacement{m.verb, m.at})
 		}
 	case *replacementOf:
 		*m.found, _ = h.replaced.get(m.place)

@@ -53,9 +53,14 @@ func untaken(page journal.Page) journal.Page {
 // segments that read at once do not take more than there is. A chunk for a call
 // that may be made now is read in any case.
 func (s *segment) reserve(keys int, must bool) bool {
-	if s.inMemory.Add(int64(keys)) > int64(s.MaxKeysInMemory) && !must {
-		s.inMemory.Add(-int64(keys))
-		return false
+	for {
+		now := s.inMemory.Load()
+		if int(now)+keys > s.MaxKeysInMemory && !must {
+			return false
+		}
+		if s.inMemory.CompareAndSwap(now, now+int64(keys)) {
+			break
+		}
 	}
 	s.survivor.reserved = keys
 	return true
@@ -64,11 +69,14 @@ func (s *segment) reserve(keys int, must bool) bool {
 // claim counts up to n keys as in memory before they are, and returns how many there is
 // room for. What is counted too much is corrected by publish.
 func (s *segment) claim(n int) int {
-	room := s.MaxKeysInMemory - int(s.inMemory.Add(int64(n))) + n
-	claimed := min(n, max(0, room))
-	s.inMemory.Add(int64(claimed - n))
-	s.survivor.weight += claimed
-	return claimed
+	for {
+		now := s.inMemory.Load()
+		claimed := min(n, max(0, s.MaxKeysInMemory-int(now)))
+		if s.inMemory.CompareAndSwap(now, now+int64(claimed)) {
+			s.survivor.weight += claimed
+			return claimed
+		}
+	}
 }
 
 // release ends a reservation.
@@ -79,7 +87,9 @@ func (s *segment) release() {
 
 // drawn hands a page to the batch. The first one also tells the segment's state.
 func (s *segment) drawn(ctx actor.Context, page journal.Page) {
-	s.release()
+	// What was reserved stays counted until publish has counted what the batch took.
+	s.survivor.weight += s.survivor.reserved
+	s.survivor.reserved = 0
 	now, first := time.Now(), !s.standing.FirstPageIn()
 	switch {
 	case page.Err != nil:

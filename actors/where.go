@@ -156,7 +156,7 @@ func (r *Relay) addSuperseded(ctx context.Context, w *status.Whereabouts, places
 	for _, in := range places {
 		var found replacement
 		err := r.askOf(ctx, r.history, func(a answer) any {
-			return &replacementOf{answer: a, place: keyPlace{in, key}, found: &found}
+			return &replacementOf{answer: a, place: keyPlace{segment: in, key: key}, found: &found}
 		})
 		if err != nil {
 			return fmt.Errorf("look for a key: %w", err)

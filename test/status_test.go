@@ -34,7 +34,7 @@ func TestStatusCommands(t *testing.T) {
 		harness.Eventually(t, harness.Patience, "the refused segment is named", func() bool {
 			return refused.MatchString(told("segments", "--state", "parked"))
 		})
-		if out := told("segments", "--search", "refused"); !strings.Contains(out, "(forbidden): 2 keys are kept; one key is tried at ") || !strings.HasSuffix(out, "1 of 1 segments.\n") {
+		if out := told("segments", "--search", "refused"); !strings.Contains(out, ": 2 keys are kept; one key is tried at ") || !strings.HasSuffix(out, "1 of 1 segments.\n") {
 			t.Error(out)
 		}
 		// What is told may be a second old, and a key that was delivered just before the
