@@ -87,9 +87,7 @@ func (s *segment) release() {
 
 // drawn hands a page to the batch. The first one also tells the segment's state.
 func (s *segment) drawn(ctx actor.Context, page journal.Page) {
-	// What was reserved stays counted until publish has counted what the batch took.
-	s.survivor.weight += s.survivor.reserved
-	s.survivor.reserved = 0
+	s.release()
 	now, first := time.Now(), !s.standing.FirstPageIn()
 	switch {
 	case page.Err != nil:
