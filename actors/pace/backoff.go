@@ -7,8 +7,8 @@ import "time"
 // that failed together do not come back together. random is in [0,1).
 func Backoff(n int, first, most time.Duration, random func() float64) time.Duration {
 	d := most
-	if shift := n - 1; shift < 30 && first<<shift < most {
-		d = first << max(0, shift)
+	if shift := max(0, n-1); first <= most>>shift { // first<<shift may not fit into a Duration
+		d = first << shift
 	}
 	return d/2 + time.Duration(random()*float64(d/2))
 }

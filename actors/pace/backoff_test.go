@@ -19,3 +19,16 @@ func TestBackoffDoublesWithJitter(t *testing.T) {
 		}
 	}
 }
+
+// TestBackoffNeverOverflows: however often a call failed, and whatever the first wait is,
+// the next one is no shorter than half of it and no longer than the most.
+func TestBackoffNeverOverflows(t *testing.T) {
+	for _, first := range []time.Duration{time.Millisecond, time.Second, 30 * time.Second, time.Hour} {
+		for n := range 200 {
+			d := Backoff(n, first, 15*time.Minute, func() float64 { return 0 })
+			if d < min(first, 15*time.Minute)/2 || d > 15*time.Minute {
+				t.Errorf("attempt %d from %v: %v", n, first, d)
+			}
+		}
+	}
+}

@@ -145,14 +145,14 @@ func (k *keeper) makeBallast() {
 	if !k.j.opened.Load() || ballast.There() || room.ForChanges() < ballast.Size()+room.Unit() || time.Now().Before(k.ballastAfter) {
 		return
 	}
+	room.Wrote(ballast.Size()) // before it is: changes that are let in meanwhile must not count on that
 	if err := ballast.Make(); err != nil {
+		_ = room.Look() // where that fails, the next one tells
 		k.ballastAfter = time.Now().Add(ballastPause)
 		if k.j.quiet.allows() {
 			k.log.Warn().Err(err).Msg("the journal's ballast cannot be made")
 		}
-		return
 	}
-	room.Wrote(ballast.Size())
 }
 
 // found is nil while what was made durable is where the next start will look for it.

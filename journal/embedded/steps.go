@@ -22,13 +22,25 @@ func (j *Journal) Unpark(u journal.Unpark) {
 	}
 	j.submit(operation{
 		tenants: tenantOnly(u.Segment.Tenant),
-		step:    func(b *pebble.Batch) (bool, error) { return work.step(b) },
+		step:    countedStep(&work.n, work.step),
 		done: func(err error) {
 			if u.Done != nil {
 				u.Done(work.n, err)
 			}
 		},
 	})
+}
+
+// countedStep is a step that counts what it does: nothing, where it fails and is not written.
+func countedStep(n *int, step func(*pebble.Batch) (more bool, err error)) func(*pebble.Batch) (bool, error) {
+	return func(b *pebble.Batch) (bool, error) {
+		before := *n
+		more, err := step(b)
+		if err != nil {
+			*n = before
+		}
+		return more, err
+	}
 }
 
 // unparking is an Unpark under way.
@@ -118,7 +130,7 @@ func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []au
 	work := &moving{j: j, db: j.db, tally: j.tally, version: j.versions.give(), from: from, to: to}
 	j.submit(operation{
 		tenants: [2]audience.TenantID{from, to},
-		step:    work.step,
+		step:    countedStep(&work.keys, work.step),
 		done:    func(err error) { done(work.moved, work.keys, err) },
 	})
 }

@@ -26,7 +26,7 @@ type versions struct {
 	before   map[uint32]uint64 // reserves at the start; does not change
 
 	mu    sync.RWMutex
-	since []moment // oldest first
+	since []moment // oldest first, by version and by time
 }
 
 // moment is the first version that was written in a second, or that is known of a minute.
@@ -46,7 +46,8 @@ const thisNode = 0
 func (v *versions) give() journal.Version { return journal.MakeVersion(thisNode, v.next.Add(1)) }
 
 // readVersions goes on behind what was given before. Where the store cannot tell, it
-// takes a number that no counter has come to: 256 for each second since 1970.
+// takes a number that no counter has come to: 256 for each second since 1970. It is no
+// less than what can be read says: the clock may be wrong, or that was done before.
 func readVersions(db *pebble.DB) (*versions, error) {
 	v := &versions{reserves: map[uint32]uint64{}, doubtful: map[uint32]bool{}}
 	err := scan(db, []byte{prefixReserve}, journal.Cursor{}, func(node, value []byte) (bool, error) {
@@ -57,12 +58,13 @@ func readVersions(db *pebble.DB) (*versions, error) {
 		v.reserves[binary.BigEndian.Uint32(node)] = reserve
 		return true, nil
 	})
+	unknown := v.readMoments(db)
 	if err != nil {
-		v.reserves[thisNode] = uint64(time.Now().Unix()) << 8
+		v.reserves[thisNode] = max(v.reserves[thisNode], v.newest().version.Counter()+reserveStep, uint64(time.Now().Unix())<<8)
 	}
 	v.next.Store(v.reserves[thisNode])
 	v.before = maps.Clone(v.reserves)
-	return v, errorsOf("read versions of journal", err, v.readMoments(db))
+	return v, errorsOf("read versions of journal", err, unknown)
 }
 
 func errorsOf(what string, errs ...error) error {
@@ -77,8 +79,12 @@ func errorsOf(what string, errs ...error) error {
 // readMoments reads the times of versions: by the second, and by the minute those that an
 // earlier program wrote.
 func (v *versions) readMoments(db *pebble.DB) error {
+	var found []moment
 	defer func() {
-		slices.SortFunc(v.since, func(a, b moment) int { return cmp.Compare(a.version, b.version) })
+		slices.SortFunc(found, func(a, b moment) int { return cmp.Compare(a.version, b.version) })
+		for _, m := range found {
+			v.push(m, func(moment) {})
+		}
 	}()
 	for prefix, unit := range secondsIn {
 		err := scan(db, []byte{prefix}, journal.Cursor{}, func(at, value []byte) (bool, error) {
@@ -86,7 +92,7 @@ func (v *versions) readMoments(db *pebble.DB) error {
 			if len(at) != 8 || n != len(value) {
 				return false, errBadRecord
 			}
-			v.since = append(v.since, moment{at: unit * int64(binary.BigEndian.Uint64(at)), version: journal.Version(version), prefix: prefix})
+			found = append(found, moment{at: unit * int64(binary.BigEndian.Uint64(at)), version: journal.Version(version), prefix: prefix})
 			return true, nil
 		})
 		if err != nil {
@@ -108,11 +114,15 @@ func (v *versions) stamp(b *pebble.Batch, version journal.Version) {
 		delete(v.doubtful, node)
 		set(b, binary.BigEndian.AppendUint32([]byte{prefixReserve}, node), binary.AppendUvarint(nil, reserve))
 	}
-	// A long operation stamps a version that is older than others by then: its time is
-	// known. A clock that was set back begins moments, too: else all that comes until it is
-	// as late as before would be dated in the future.
-	now, last := time.Now().Unix(), v.newest()
-	if node == thisNode && now != last.at && version > last.version {
+	if node == thisNode {
+		v.note(b, version, time.Now().Unix())
+	}
+}
+
+// note begins the moment of a version that is written now, unless it is known. That of a
+// long operation is older than others by then: its time is.
+func (v *versions) note(b *pebble.Batch, version journal.Version, now int64) {
+	if last := v.newest(); now != last.at && version > last.version {
 		v.begin(b, moment{at: now, version: version, prefix: prefixSecond})
 	}
 }
@@ -168,8 +178,20 @@ func (v *versions) begin(b *pebble.Batch, now moment) {
 	if now.at/minuteLong != v.newest().at/minuteLong {
 		v.thin(b, now.at)
 	}
-	v.since = append(v.since, now)
-	set(b, now.key(), binary.AppendUvarint(nil, uint64(now.version)))
+	v.push(now, func(late moment) { del(b, late.key()) })
+	set(b, now.key(), binary.AppendUvarint(nil, uint64(v.newest().version)))
+}
+
+// push puts a moment behind all others, so that times rise with the versions. Where the
+// clock was set back, those that are not before it go: what they stand for came by this
+// one at the latest. Two moments of one second would also share a record.
+func (v *versions) push(m moment, gone func(moment)) {
+	n := len(v.since)
+	for ; n > 0 && v.since[n-1].at >= m.at; n-- {
+		m.version = v.since[n-1].version
+		gone(v.since[n-1])
+	}
+	v.since = append(v.since[:n], m)
 }
 
 // thin keeps the first moment of each second, minute or hour, as their age wants it.
@@ -194,7 +216,8 @@ func (m moment) key() []byte {
 // known was written. Moments are kept for each second of ten minutes, for each minute of a
 // day and for each hour of 60 days; it knows of no more.
 //
-// It is never in the future, also after the clock was set back.
+// It is never in the future nor, with a newer version, earlier: also after the clock was set
+// back.
 func (j *Journal) Since(version journal.Version) (time.Time, bool) {
 	v := j.versions
 	v.mu.RLock()

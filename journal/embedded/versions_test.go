@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"iter"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -246,6 +247,92 @@ func TestSinceAfterTheClockWasSetBack(t *testing.T) {
 			j = reopen(t, j, o)
 		}
 	})
+}
+
+// TestSinceRises with the versions, however the clock goes, and is never later than what the
+// clock has shown since. A restart knows the same.
+func TestSinceRises(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		o := inMemory()
+		j := open(t, o)
+		now := int64(1_000_000_000)
+		var latest []int64 // by version: the least that the clock has shown since
+		for n := range 200 {
+			switch now += random.Int64N(3); random.IntN(10) {
+			case 0:
+				now -= random.Int64N(2 * minuteLong)
+			case 1:
+				now += random.Int64N(3 * minuteLong)
+			}
+			b := j.db.NewBatch()
+			j.versions.note(b, journal.Version(n+1), now)
+			if err := b.Commit(pebble.Sync); err != nil {
+				t.Fatal(err)
+			}
+			for i := range latest {
+				latest[i] = min(latest[i], now)
+			}
+			latest = append(latest, now)
+		}
+		known := slices.Clone(j.versions.since)
+		for range 2 {
+			before := int64(0)
+			for i, most := range latest {
+				at, ok := j.Since(journal.Version(i + 1))
+				if second := at.Unix(); !ok || second < before || second > most {
+					t.Fatalf("version %d: %d, %v; the one before it %d, at most %d", i+1, second, ok, before, most)
+				}
+				before = at.Unix()
+			}
+			if !slices.Equal(j.versions.since, known) {
+				t.Fatal("a restart knows others")
+			}
+			j = reopen(t, j, o)
+		}
+	}
+}
+
+// TestSinceOfAnEarlierProgram: one that left moments out of order, since the clock was set
+// back under it.
+func TestSinceOfAnEarlierProgram(t *testing.T) {
+	o := inMemory()
+	j := open(t, o)
+	began := time.Now().Truncate(time.Hour).Unix() - 10*hourLong
+	for version, after := range map[journal.Version]int64{10: 0, 20: hourLong, 30: hourLong + 1, 40: 5, 50: 6} {
+		m := moment{at: began + after, version: version, prefix: prefixSecond}
+		if err := j.db.Set(m.key(), binary.AppendUvarint(nil, uint64(version)), pebble.Sync); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j = reopen(t, j, o)
+	for version, want := range map[journal.Version]int64{10: 0, 19: 0, 20: 5, 35: 5, 40: 5, 50: 6, 99: 6} {
+		if at, ok := j.Since(version); !ok || at.Unix()-began != want {
+			t.Errorf("version %d: %v, %d; want %d", version, ok, at.Unix()-began, want)
+		}
+	}
+}
+
+// TestDamagedReserve: where it cannot be read how far versions were given, they go on behind
+// all that can, though the clock says less.
+func TestDamagedReserve(t *testing.T) {
+	far := uint64(1) << 39
+	for name, keep := range map[string]struct{ key, value []byte }{
+		"the reserve of this node": {[]byte{prefixReserve, 0, 0, 0, thisNode}, binary.AppendUvarint(nil, far)},
+		"the moments":              {moment{at: 1_000_000_000, prefix: prefixSecond}.key(), binary.AppendUvarint(nil, far)},
+	} {
+		o := inMemory()
+		j := open(t, o)
+		for _, record := range []struct{ key, value []byte }{keep, {[]byte{prefixReserve, 0, 0, 0, 1}, []byte("damaged")}} {
+			if err := j.db.Set(record.key, record.value, pebble.Sync); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j = reopen(t, j, o)
+		if first := j.versions.give(); first.Counter() <= far {
+			t.Errorf("%s: version %d is given after %d", name, first, far)
+		}
+	}
 }
 
 func reopen(t testing.TB, j *Journal, o Options) *Journal {

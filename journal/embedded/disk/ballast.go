@@ -56,20 +56,28 @@ func (b *Ballast) Make() error {
 	if err != nil {
 		return err
 	}
-	switch err = file.Preallocate(0, b.size); {
-	case err == nil:
-		_, err = file.WriteAt([]byte{0}, b.size-1) // its length says that it is whole
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		// Less is free than the disk tells. To write until nothing is left would take from
-		// the journal's own writes what they need.
-	default:
-		err = fillRandom(file, b.size)
+	if err = b.fill(file); err == nil {
+		err = file.Sync() // not of what failed: the disk is full for everybody until it has gone
 	}
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err = errors.Join(err, file.Close()); err != nil {
 		return errors.Join(err, b.files.Remove(b.path))
 	}
 	b.there.Store(true)
 	return nil
+}
+
+func (b *Ballast) fill(file vfs.File) error {
+	err := file.Preallocate(0, b.size)
+	switch {
+	case err == nil:
+		_, err = file.WriteAt([]byte{0}, b.size-1) // its length says that it is whole
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		// Less is free than the disk tells. To write until nothing is left would take from
+		// the journal's own writes what they need.
+		return err
+	}
+	return fillRandom(file, b.size)
 }
 
 func fillRandom(file vfs.File, size int64) error {
