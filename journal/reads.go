@@ -31,6 +31,7 @@ type Page struct {
 	audience.Hidden[Page]
 
 	Entries []Entry
+	Newest  Version      // of this node: nothing that came in after it is in the page, or was by then
 	Next    Cursor       // After of the next page
 	More    bool         // there are keys after this page; with Limit 0: there may be
 	State   SegmentState // of the segment

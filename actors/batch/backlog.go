@@ -133,6 +133,7 @@ func (b *Batch) Drawn(page journal.Page, first bool, now time.Time) {
 	touched := l.touched
 	l.drawing, l.touched = false, audience.KeySet{}
 	drawn, passed := 0, 0
+	b.versions.show(page.Newest)
 	for _, entry := range page.Entries {
 		b.versions.show(entry.Version)
 		if touched.Has(entry.Key) || b.holds(entry.Key) || b.flight.has(entry.Key) || b.hunt.has(entry.Key) {

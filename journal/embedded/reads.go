@@ -25,7 +25,7 @@ func (j *Journal) Load(l journal.Load) {
 
 func (j *Journal) loadPage(s *pebble.Snapshot, l journal.Load) journal.Page {
 	id := idOf(l.Segment)
-	page := journal.Page{Next: l.After, Parked: j.parked.mayHave(id)}
+	page := journal.Page{Next: l.After, Newest: j.Newest(), Parked: j.parked.mayHave(id)}
 	page.Err = get(s, head(prefixSegmentState, id), &page.State)
 	if l.Limit == 0 {
 		page.More = true
