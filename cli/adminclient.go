@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,15 +51,16 @@ type adminClient struct {
 	json      bool   // print what the relay answers as it is
 	stdout    io.Writer
 
-	watch   time.Duration // 0: print once
-	follows bool          // what is printed next goes on with what was printed
-	own     *tls.Config   // of the relay of config; nil: there is none, or it has no TLS there
+	watch   interval     // 0: print once
+	follows bool         // what is printed next goes on with what was printed
+	own     *tls.Config  // of the relay of config; nil: there is none, or it has no TLS there
+	http    *http.Client // nil until the relay is asked for the first time
 }
 
 // bind gives a command the flags of all of these.
 func (a *adminClient) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&a.address, "address", "", "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; "+adminAddressVariable+", else "+usualAdminAddress)
+	flags.StringVar(&a.address, "address", "", "the relay's adminAddress, `host:port`, with https:// in front where adminTls is on; "+adminAddressVariable+", else that of --config, else "+usualAdminAddress)
 	flags.StringVar(&a.tokenFile, "token-file", os.Getenv(adminTokenFile), "a `file` with the token of a user; "+adminTokenFile+", or the token itself in "+adminTokenVariable)
 	flags.StringVar(&a.authority, "ca", os.Getenv(adminCAVariable), "a PEM `file` with the certificates to trust over https; "+adminCAVariable)
 	flags.StringVar(&a.config, "config", "", "the relay's configuration, a `file` that says where its adminAddress is and which certificate it serves")
@@ -81,47 +83,78 @@ func (a *adminClient) post(ctx context.Context, path string, body, into any) (do
 }
 
 func (a *adminClient) ask(ctx context.Context, method, path string, body []byte, into any) (done bool, err error) {
+	if !a.json {
+		return false, a.exchange(ctx, method, path, body, decoding(into))
+	}
+	return true, a.exchange(ctx, method, path, body, func(answer io.Reader) error {
+		_, err := io.Copy(a.stdout, answer)
+		return err
+	})
+}
+
+// decoding reads an answer that is JSON.
+func decoding(into any) func(io.Reader) error {
+	return func(answer io.Reader) error {
+		if err := json.NewDecoder(answer).Decode(into); err != nil {
+			return fmt.Errorf("read the relay's answer: %w", err)
+		}
+		return nil
+	}
+}
+
+// exchange asks the relay once and has its answer read.
+func (a *adminClient) exchange(ctx context.Context, method, path string, body []byte, read func(io.Reader) error) error {
 	ctx, cancel := context.WithTimeout(ctx, adminPatience)
 	defer cancel()
-	if err := a.configure(); err != nil {
-		return false, err
+	if err := a.prepare(); err != nil {
+		return err
 	}
 	request, err := a.request(ctx, method, path, body)
 	if err != nil {
-		return false, fmt.Errorf("ask the relay: %w", err)
+		return fmt.Errorf("ask the relay: %w", err)
 	}
-	client, err := a.client()
-	if err != nil {
-		return false, err
-	}
-	end := waiting()
-	response, err := client.Do(request)
+	end := waiting("The relay is at it")
+	response, err := a.http.Do(request)
 	end()
 	if err != nil {
-		return false, fmt.Errorf("ask the relay: %w", err)
+		return fmt.Errorf("ask the relay: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return false, a.refused(response)
+		return a.refused(response)
 	}
-	if a.json {
-		_, err := io.Copy(a.stdout, response.Body)
-		return true, err
+	return read(response.Body)
+}
+
+// prepare finds out where the relay is and whom to trust, before it is asked for the first
+// time. A command that asks again and again goes on with the connection that it has.
+func (a *adminClient) prepare() error {
+	if a.http != nil {
+		return nil
 	}
-	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		return false, fmt.Errorf("read the relay's answer: %w", err)
+	if err := a.configure(); err != nil {
+		return err
 	}
-	return false, nil
+	client, err := a.client()
+	a.http = client
+	return err
 }
 
 // configure takes the address from the flag, the environment or the configuration, in this
 // order, and from the latter the certificate to trust.
 func (a *adminClient) configure() error {
+	environ := os.Environ()
+	if set := os.Getenv(adminAddressVariable); strings.Contains(set, "://") {
+		// Commands take more than the relay, for which the variable stands in place of
+		// adminAddress.
+		a.address = cmp.Or(a.address, set)
+		environ = slices.DeleteFunc(environ, func(pair string) bool { return strings.HasPrefix(pair, adminAddressVariable+"=") })
+	}
 	if a.config == "" {
 		a.address = cmp.Or(a.address, os.Getenv(adminAddressVariable), usualAdminAddress)
 		return nil
 	}
-	cfg, err := config.Load(a.config, os.Environ())
+	cfg, err := config.Load(a.config, environ)
 	if err != nil {
 		return err
 	}
@@ -141,9 +174,9 @@ func (a *adminClient) configure() error {
 }
 
 func (a *adminClient) request(ctx context.Context, method, path string, body []byte) (*http.Request, error) {
-	base := "http://" + reachable(a.address)
-	if strings.HasPrefix(a.address, "https://") {
-		base = a.address
+	base := strings.TrimSuffix(a.address, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + reachable(base)
 	}
 	request, err := http.NewRequestWithContext(ctx, method, base+"/admin/api/v1/"+path, bytes.NewReader(body))
 	if err != nil {

@@ -10,16 +10,16 @@ import (
 // progressAfter is how long somebody waits without a word.
 const progressAfter = time.Second
 
-// waiting tells whoever looks at a terminal that a command still waits for the relay, and
-// for how long, until it is ended: then the line is gone.
-func waiting() (end func()) {
+// waiting tells whoever looks at a terminal what a command still waits for, and for how
+// long, until it is ended: then the line is gone.
+func waiting(what string) (end func()) {
 	if !isTerminal(output{file: os.Stderr}) {
 		return func() {}
 	}
 	ended, gone := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
-		progress(os.Stderr, ended)
+		progress(os.Stderr, what, ended)
 	}()
 	return func() {
 		close(ended)
@@ -27,7 +27,7 @@ func waiting() (end func()) {
 	}
 }
 
-func progress(out io.Writer, ended <-chan struct{}) {
+func progress(out io.Writer, what string, ended <-chan struct{}) {
 	began, said := time.Now(), false
 	ticker := time.NewTicker(progressAfter)
 	defer ticker.Stop()
@@ -35,7 +35,7 @@ func progress(out io.Writer, ended <-chan struct{}) {
 		select {
 		case <-ticker.C:
 			said = true
-			_, _ = fmt.Fprintf(out, "\rThe relay is at it for %d s. ", int(time.Since(began).Seconds()))
+			_, _ = fmt.Fprintf(out, "\r%s for %d s. ", what, int(time.Since(began).Seconds()))
 		case <-ended:
 			if said {
 				_, _ = io.WriteString(out, "\r\x1b[K")

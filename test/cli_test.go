@@ -26,6 +26,8 @@ const (
 	exitDone   = 0
 	exitFailed = 1
 	exitWrong  = 2
+
+	exitNothing = 3
 )
 
 // TestExitCodes covers the command lines that start nothing.

@@ -87,7 +87,6 @@ func TestStatusNamesTenants(t *testing.T) {
 // key and no token is in what they print, but for a key that is revealed (I7).
 func TestOperatorsCommands(t *testing.T) {
 	t.Parallel()
-	const exitNothing = 3
 	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"}})
 	s.Split.Fault(sandbox.Rule{Kind: sandbox.Poison, Key: "8735621876002"})
 	p := s.Start()
