@@ -258,7 +258,7 @@ export const stories = {
     await says(page, "#detail-title", /buyers/);
     assert.match((await focused()).name, /buyers/, "the focus is on the details");
     for (const [name, paused] of [["pause", true], ["resume", false]]) {
-      await tab(name, (at) => at.tag === "BUTTON" && at.name === name);
+      await tab(name, (at) => at.tag === "BUTTON" && at.name === name && at.within === ""); // of the details, not of a tenant
       await page.keyboard.press("Enter");
       await page.locator("#dialog[open]").waitFor();
       await page.keyboard.press("Escape");
@@ -267,7 +267,7 @@ export const stories = {
       assert.equal((await state(browser, "buyers")).state === "paused", !paused, "Escape did something");
       await page.keyboard.press("Enter");
       await page.locator("#dialog[open]").waitFor();
-      await tab("the button that does it", (at) => at.tag === "BUTTON" && at.name.toLowerCase().startsWith(name));
+      await tab("the button that does it", (at) => at.tag === "BUTTON" && at.within === "dialog" && at.name.toLowerCase().startsWith(name));
       await page.keyboard.press("Enter");
       await says(page, "#dialog-title", /^Done$/);
       await page.keyboard.press("Enter"); // the focus is on Close
