@@ -94,3 +94,13 @@ func TestWeightedIsBounded(t *testing.T) {
 		t.Errorf("%d in the buckets of %d", sum, got.GetSampleCount())
 	}
 }
+
+// TestWeightedSumNeverFalls, also where a clock that was set back makes a time negative.
+func TestWeightedSumNeverFalls(t *testing.T) {
+	h := NewWeighted("x", "help", []float64{1})
+	h.Observe(5, 1)
+	h.Observe(-1, 2)
+	if got := written(t, h); got.GetSampleSum() != 5 || got.GetSampleCount() != 3 || got.GetZeroCount() != 2 || got.GetBucket()[0].GetCumulativeCount() != 2 {
+		t.Errorf("%v", got)
+	}
+}

@@ -43,7 +43,7 @@ func NewWeighted(name, help string, bounds []float64) *Weighted {
 func (h *Weighted) Observe(value float64, times int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	n := uint64(max(0, times))
+	n, value := uint64(max(0, times)), max(0, value) // a sum that falls looks like a restart
 	at, _ := slices.BinarySearch(h.bounds, value)
 	h.classic[at] += n
 	h.all += n

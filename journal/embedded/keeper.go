@@ -188,7 +188,7 @@ type tidy struct {
 	j       *Journal
 	written atomic.Int64 // bytes of records handed to the store since the last one began
 	busy    atomic.Bool
-	after   atomic.Int64 // not before this time, unless settles wait for it
+	after   atomic.Pointer[time.Time] // not before, unless settles wait for it; nil: at any time
 }
 
 // tidyParts is into how many parts of the range of segments the work is cut: what a part
@@ -198,14 +198,15 @@ const tidyParts = 16
 // begin starts it, where anything was written since, and returns at once. Unless settles
 // wait for it (urgent), it takes a sixth of the time at most.
 func (t *tidy) begin(ctx context.Context, urgent bool) {
-	if t.written.Load() == 0 || !urgent && time.Now().UnixNano() < t.after.Load() || t.busy.Swap(true) {
+	after := t.after.Load()
+	if t.written.Load() == 0 || !urgent && after != nil && time.Now().Before(*after) || t.busy.Swap(true) {
 		return
 	}
 	t.written.Store(0)
 	t.j.running.Go(func() { // ends with ctx, which Close ends
 		began := time.Now()
 		t.run(ctx)
-		t.after.Store(time.Now().Add(5 * time.Since(began)).UnixNano())
+		t.after.Store(new(time.Now().Add(5 * time.Since(began))))
 		t.busy.Store(false)
 		t.j.room.Signal()
 	})

@@ -127,11 +127,11 @@ func (k hiddenKey) Format(s fmt.State, _ rune) {
 }
 
 // quiet lets one line a minute through: what is wrong with a disk repeats itself.
-type quiet struct{ last atomic.Int64 }
+type quiet struct{ last atomic.Pointer[time.Time] }
 
 func (q *quiet) allows() bool {
-	now, last := time.Now().UnixNano(), q.last.Load()
-	return now-last >= int64(time.Minute) && q.last.CompareAndSwap(last, now)
+	now, last := time.Now(), q.last.Load()
+	return (last == nil || now.Sub(*last) >= time.Minute) && q.last.CompareAndSwap(last, &now)
 }
 
 // compactions gives the store leave for its compactions, one at a time, and for

@@ -282,3 +282,21 @@ func TestBallastDoesNotFillTheDisk(t *testing.T) {
 		})
 	}
 }
+
+// TestPausesDoNotFollowTheWallClock: one that is set back by an hour would have nothing
+// compacted on a full disk, and nothing of the store's faults in the log, for that hour.
+func TestPausesDoNotFollowTheWallClock(t *testing.T) { // a bubble has no monotonic clock
+	j := open(t, inMemory())
+	j.quiet.allows()
+	tidy := &j.keeper.tidy
+	tidy.written.Add(1)
+	tidy.begin(t.Context(), true)
+	for deadline := time.Now().Add(time.Minute); tidy.after.Load() == nil && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	for name, at := range map[string]*time.Time{"tidy": tidy.after.Load(), "log": j.quiet.last.Load()} {
+		if at == nil || *at == at.Round(0) {
+			t.Errorf("%s: %v has no monotonic clock", name, at)
+		}
+	}
+}
