@@ -36,6 +36,8 @@ starts nothing and changes nothing, and may be used while the relay runs.
 One line for each thing looked at: ok, note, WARNING (it would start, but look at
 this), FAULT (it would not start).
 
+  audiences check audiences.config
+
 Exit codes: 0 without a FAULT, 2 with one.
 `,
 		Args: configuration,

@@ -29,6 +29,9 @@ prints its bcrypt hash, which is what adminUsers take as passwordHash. A termina
 shows what is typed; where somebody looks on, in bash:
 
   read -rs P && printf '%s\n' "$P" | audiences hash-password
+
+Exit codes: 0 the hash was printed, 1 standard input cannot be read, 2 the command line
+or the password is wrong.
 `,
 		Args: noSecrets,
 		RunE: func(*cobra.Command, []string) error { return hashPassword(p.stdin, p.stdout) },

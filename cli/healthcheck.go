@@ -29,6 +29,8 @@ func healthcheckCommand(p process) *cobra.Command {
 		Long: `Asks the relay of that configuration, on this machine, for /ping. It trusts the
 certificate that the relay says it serves and the key file's, and no other.
 
+  audiences healthcheck audiences.config
+
 Exit codes: 0 it answered, 1 it did not, 2 the configuration is wrong.
 `,
 		Args: configuration,

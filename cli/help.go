@@ -23,7 +23,13 @@ func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "tell what a command is for",
-		Long:  "Tells what a command is for, with its arguments and flags. Each command does so itself\nwith -h.\n",
+		Long: `Tells what a command is for, with its arguments and flags. Each command does so itself
+with -h.
+
+  audiences help status
+
+Exit codes: 0 it was told, 2 there is no such command.
+`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err != nil || len(args) == 1 && len(rest) == 1 { // with more words, help for those that are commands
@@ -40,6 +46,18 @@ func addCompletion(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"}) // it is there
 	completion.Use, completion.Short = "completion SHELL", "print what has a shell complete these commands and their flags"
+	completion.Long = `Prints what has a shell complete these commands and their flags. Each shell's own
+command says with -h where it belongs.
+
+  audiences completion bash
+  source <(audiences completion bash)
+
+Exit codes: 0 it was printed, 2 the command line is wrong.
+`
+	completion.Args = cobra.ArbitraryArgs
+	completion.RunE = func(cmd *cobra.Command, _ []string) error {
+		return wrong(cmd, "it takes one of these shells")
+	}
 	for _, shell := range completion.Commands() {
 		shell.Args = noArguments
 	}

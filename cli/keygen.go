@@ -18,6 +18,12 @@ func keygenCommand(p process) *cobra.Command {
 		Short: "write a self-signed key file",
 		Long: `Writes a new P-256 key with a self-signed certificate. The password is that in
 AUDIENCES_KEY_PASSWORD, or "password". A file that exists is left alone.
+
+  audiences keygen
+  audiences keygen --out relay.pem --hosts relay.example.com,10.0.0.7 --days 365
+
+Exit codes: 0 the file was written, 1 it was not, 2 the command line or the password
+is wrong.
 `,
 		Args: noArguments,
 	}

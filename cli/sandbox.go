@@ -52,9 +52,14 @@ through in its order.
 
 With --scenario it also plays traffic, and has Split misbehave:
 
-` + scenarioHelp(),
-		Example: "  audiences sandbox --scenario outage\n  audiences sandbox --traffic 200 --port 5010 --admin-port 3010",
-		Args:    noArguments,
+` + scenarioHelp() + `
+  audiences sandbox --scenario outage
+  audiences sandbox --traffic 200 --port 5010 --admin-port 3010
+
+Exit codes: 0 ended as told, 1 something failed or did not come through, 2 the command
+line is wrong.
+`,
+		Args: noArguments,
 	}
 	t, name := trial{}, ""
 	flags := cmd.Flags()

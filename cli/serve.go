@@ -24,6 +24,9 @@ to standard error.
 All keys of the file, and the environment variables that beat them, are in
 docs/configuration.md; authToken and keyFile are required.
 
+  audiences serve audiences.config
+  AUDIENCES_LOG_LEVEL=debug audiences serve /etc/audiences/audiences.config
+
 Exit codes: 0 stopped as asked; 1 something failed; 2 the configuration or the
 command line is wrong, or the program crashed; 128 and a signal's number: ended by
 that signal.

@@ -261,6 +261,9 @@ the tenant is known in the log, the metrics and here. It is the beginning of a S
 the token, see docs/configuration.md. The relay is not asked.
 
   read -rs T && printf '%s\n' "$T" | audiences fingerprint
+
+Exit codes: 0 it was printed, 1 standard input cannot be read, 2 the command line or the
+apiToken is wrong.
 `,
 		Args: noSecrets,
 		RunE: func(*cobra.Command, []string) error {

@@ -16,9 +16,14 @@ func versionCommand(p process) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "print the version",
-		Long:  "Prints the version, the commit and the Go release that this program was built from.\n",
-		Args:  noArguments,
-		RunE:  func(*cobra.Command, []string) error { return p.build.show(p.stdout) },
+		Long: `Prints the version, the commit and the Go release that this program was built from.
+
+  audiences version
+
+Exit codes: 0 they were printed, 2 the command line is wrong.
+`,
+		Args: noArguments,
+		RunE: func(*cobra.Command, []string) error { return p.build.show(p.stdout) },
 	}
 }
 
