@@ -20,6 +20,7 @@ type cell struct {
 	phase   cellPhase
 	kept    *dormantSegment // of the one before, until this one is awake; nil: it did not doze
 	segment *segment        // awake or dozing; else nil
+	leaves  int             // what the keys weigh that dozing hands on
 }
 
 // cellPhase is how much of the segment is there:

@@ -27,8 +27,9 @@ func (c *cell) doze(ctx actor.Context) {
 		return
 	}
 	s.alarm.cancel()
-	c.phase = cellDozing
-	ctx.Send(c.pid, &segmentIdle{segment: s.name, generation: c.generation, seen: c.seen, keep: s.remains(time.Now())})
+	keep := s.remains(time.Now())
+	c.phase, c.leaves = cellDozing, keep.repeat.Weight()
+	ctx.Send(c.pid, &segmentIdle{segment: s.name, generation: c.generation, seen: c.seen, keep: keep})
 }
 
 // mayDoze: no answer is to come, and nobody waits for one.
@@ -81,11 +82,10 @@ func (s *survivor) inherit(d *dormantSegment) {
 	s.weight = d.repeat.Weight()
 }
 
-// forsake takes the keys off the count of those in memory that go with the segment.
+// forsake takes the keys off the count of those in memory that go with the segment. It
+// must not look at what remains: that may be in the hands of the next cell already.
 func (c *cell) forsake() {
-	if c.phase != cellDozing {
-		return
+	if c.phase == cellDozing {
+		c.inMemory.Add(int64(c.leaves - c.survivor.weight))
 	}
-	kept := c.segment.remains(time.Now()).repeat.Weight()
-	c.inMemory.Add(int64(kept - c.survivor.weight))
 }
