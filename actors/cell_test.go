@@ -1,12 +1,14 @@
 package actors
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"audiences/audience"
 	"audiences/sandbox"
 	"audiences/splitclient"
+	"audiences/status"
 )
 
 // TestAsleepKnowsItsNameIsNew covers I3: a segment that was only looked at has no
@@ -76,4 +78,41 @@ func TestCrashedBeginsByItself(t *testing.T) {
 		s.expectCalls("10.5s add 2: 200")
 		s.expectRest()
 	})
+}
+
+// TestNothingLeftToCallFor: a segment that waits for a call, of a tenant that may not make
+// one, and loses its keys to an operator, wants none any more: it is idle, and let go.
+func TestNothingLeftToCallFor(t *testing.T) {
+	for name, lose := range map[string]func(*scene){
+		"discarded": func(s *scene) { s.operate(status.Discard) },
+		"moved":     func(s *scene) { s.move("token", "heir") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, sandbox.Options{}, Options{ProbeInterval: time.Minute}, func(s *scene) {
+				s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Code: 403, Count: 1})
+				s.add("1-3")
+				s.at(12 * time.Second)
+				s.accept("heir", "other", audience.Add, "9")
+				s.operateOn("token", "", status.Pause, time.Time{})
+				s.at(2 * time.Minute) // the parked segment is to be tried
+				if detail := s.inspect("token", "s"); detail.Phase != "waiting for a permit" {
+					s.Fatalf("the segment is %s", detail.Phase)
+				}
+				lose(s)
+				s.at(3 * time.Minute)
+				if detail := s.inspect("token", "s"); detail.Phase != "gathering" || detail.SegmentView.Phase.State != status.Idle {
+					s.Errorf("the segment is %s, and shown as %+v", detail.Phase, detail.SegmentView.Phase)
+				}
+				s.add("4")
+				s.at(4 * time.Minute) // it waits again
+				s.operateOn("token", "", status.Resume, time.Time{})
+				s.at(5 * time.Minute)
+				s.expectMembers("4")
+				s.at(2 * time.Hour)
+				if views, err := s.relay.Segments(context.Background()); err != nil || len(views) != 0 {
+					s.Errorf("still shown: %v %v", views, err)
+				}
+			})
+		})
+	}
 }

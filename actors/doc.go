@@ -39,7 +39,8 @@
 //	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
 //	          fed by           registry: accept, activate, slot, operate, inspect, seek, rested, surrender, regain, rest, doze, drain,
 //	                           listTenant, end;
-//	                           segments: wantPermit, segmentIdle, segmentDrained, callEnded (permit not used);
+//	                           segments: wantPermit, wantNoPermit, segmentIdle, segmentDrained, callEnded (permit
+//	                           not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
 //	          fed by           tenant: accepted, activate, permit, recall, operate, inspect, seek, surrenderSegment, regain, rest,

@@ -33,7 +33,7 @@ import (
 var ours = []any{
 	accept{}, accepted{}, activate{}, operate{}, task{}, recall{}, recalls{}, plan{}, subject{}, inspect{}, surrender{}, surrenderSegment{}, regain{}, list{}, listTenant{}, found{}, foundResting{}, rested{}, restingTenant{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
 	surrendering{}, listing{}, dormantSegments{}, report{}, answer{}, down{}, lateRefusal{},
-	wantPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
+	wantPermit{}, wantNoPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
 	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{}, settled{},
 	registry{}, unproven{}, registryDrain{}, alarm{}, tenant{}, tenantDrain{}, cell{}, owner{}, segment{}, &survivor{}, roster[int]{}, child{}, counting{},
 	localName{}, whereabouts{},

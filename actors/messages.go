@@ -222,6 +222,8 @@ type (
 		segment audience.Segment
 		since   time.Time
 	}
+	// wantNoPermit takes that back: there is nothing left to call for.
+	wantNoPermit struct{ segment audience.Segment }
 	// callEnded gives a permit back, used or not.
 	callEnded struct {
 		hidden[callEnded]

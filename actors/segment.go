@@ -163,6 +163,12 @@ func (s *segment) step(ctx actor.Context) {
 	}
 	s.batch.DeletesOnly(s.standing.DeletesOnly())
 	s.batch.Follow(now, s.FlushInterval)
+	if s.standing.Waiting() && s.batch.Pending() == 0 && !s.batch.HasStored() {
+		// An operator took the keys, and the tenant may not call for long. A permit that
+		// is on its way is given back.
+		s.standing.Withdraw()
+		ctx.Send(s.pid, &wantNoPermit{segment: s.name})
+	}
 	s.alarm.set(ctx, earlierOf(s.standing.PausedUntil(), s.drawIfDue(ctx, now), s.askIfDue(ctx, now)), &tick{})
 	if s.standing.Hurries() && s.standing.Gathering() && s.callAt(now).IsZero() && !s.batch.Drawing() {
 		s.reportDrained()

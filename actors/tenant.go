@@ -92,6 +92,8 @@ func (t *tenant) receive(ctx actor.Context) {
 		t.activate(ctx, m)
 	case *wantPermit:
 		t.want(ctx, m)
+	case *wantNoPermit:
+		t.wantNot(m)
 	case *slot:
 		t.permit(ctx, m)
 	case *callEnded:
@@ -239,6 +241,13 @@ func (t *tenant) want(ctx actor.Context, m *wantPermit) {
 	}
 	t.calls.Want(m.segment, m.since)
 	t.ask(ctx)
+}
+
+// wantNot takes a segment that has nothing left to call for out of the queue.
+func (t *tenant) wantNot(m *wantNoPermit) {
+	if t.calls.Withdraw(m.segment); !t.calls.Wanted() {
+		t.waiting.end(time.Now(), t.metrics.waited)
+	}
 }
 
 // ask asks the registry for a slot, when the tenant may call and a segment waits.

@@ -93,6 +93,15 @@ func (c *Calls) Want(segment audience.Segment, since time.Time) {
 	c.requeue[segment] = since
 }
 
+// Withdraw takes back that a segment wants a call. One that may make it already stays so.
+func (c *Calls) Withdraw(segment audience.Segment) {
+	c.waiting.Remove(segment)
+	delete(c.requeue, segment)
+}
+
+// Wanted reports whether a segment waits for a call, or a slot for one was asked for.
+func (c *Calls) Wanted() bool { return c.asked || c.waiting.Len() > 0 }
+
 // Wait is how long until this tenant may call; 0: now, MaxInt64: time alone does
 // not help.
 func (c *Calls) Wait(now time.Time) time.Duration {

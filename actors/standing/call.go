@@ -27,6 +27,9 @@ func (s *Standing) Calling() bool { return s.in(calling) }
 // Ask notes that a permit was asked for.
 func (s *Standing) Ask() { s.happen(permitAsked) }
 
+// Withdraw notes that none is wanted any more.
+func (s *Standing) Withdraw() { s.happen(permitWithdrawn) }
+
 // Fetch notes that a permit came and that its keys have to be read first.
 func (s *Standing) Fetch() { s.happen(keysFetched) }
 

@@ -57,11 +57,12 @@ const (
 type event string
 
 const (
-	permitAsked  event = "permit asked for"
-	keysFetched  event = "no key in memory"
-	callMade     event = "call made"
-	permitUnused event = "permit given back"
-	outcomeIn    event = "outcome"
+	permitAsked     event = "permit asked for"
+	keysFetched     event = "no key in memory"
+	callMade        event = "call made"
+	permitUnused    event = "permit given back"
+	permitWithdrawn event = "nothing to call for"
+	outcomeIn       event = "outcome"
 
 	nothingStored event = "nothing is in the journal"
 	pageRead      event = "first page"
@@ -104,11 +105,12 @@ type transition struct {
 // test compares the two.
 var transitions = []transition{
 	{gathering, permitAsked, waiting},
-	{gathering, keysFetched, fetching}, // a permit that was asked for before a crash
+	{gathering, keysFetched, fetching}, // a permit that was asked for before a crash, or withdrawn too late
 	{gathering, callMade, calling},     // the same
 	{waiting, keysFetched, fetching},
 	{waiting, callMade, calling},
 	{waiting, permitUnused, gathering},
+	{waiting, permitWithdrawn, gathering},
 	{fetching, callMade, calling},
 	{fetching, permitUnused, gathering},
 	{calling, outcomeIn, gathering},
