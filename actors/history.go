@@ -174,7 +174,7 @@ func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
 	if err := r.askOf(ctx, r.history, func(a answer) any { return &limitsOf{answer: a, address: &address, tenants: &tenants} }); err != nil {
 		return nil, err
 	}
-	asked, err := r.list(ctx, audience.Segment{})
+	asked, err := r.gates(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -101,6 +101,7 @@ type (
 	list struct {
 		answer
 		of    audience.Segment // only this one; with a Tenant alone: all of that tenant; zero: everything
+		gates bool             // only what keeps tenants with an actor from calling, and no segment
 		asked *listing         // is put here
 	}
 	// listTenant is list to one tenant.
@@ -108,6 +109,7 @@ type (
 		down
 		answer
 		of     audience.Segment // only this one; without a name: all of them
+		gates  bool             // none
 		listed *listedTenant    // is put here
 	}
 	// found tells the registry, at the start, that the journal has keys of a segment

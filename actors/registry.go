@@ -261,11 +261,13 @@ func (r *registry) list(ctx actor.Context, m *list) {
 	done := make(chan error, len(asked)) // room for all: no tenant ever blocks on it
 	tenants := make([]listedTenant, len(asked))
 	for i, c := range asked {
-		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, of: m.of, listed: &tenants[i]})
+		r.tenants.tell(ctx, c, &listTenant{answer: answer{done}, of: m.of, gates: m.gates, listed: &tenants[i]})
 	}
-	now := time.Now()
-	*m.asked = listing{tenants: tenants, done: done, dormant: r.withoutActor(m.of, now), resting: r.listResting(m.of, now),
+	*m.asked = listing{tenants: tenants, done: done,
 		address: status.AddressGate{Blocked: r.egress.BlockedUntil(), Waiting: r.turns.Waiting()}}
+	if now := time.Now(); !m.gates {
+		m.asked.dormant, m.asked.resting = r.withoutActor(m.of, now), r.listResting(m.of, now)
+	}
 	m.give(nil)
 }
 

@@ -53,8 +53,22 @@ func describe(id audience.TenantID, gate status.TenantGate, address status.Addre
 
 // list asks the registry and all tenants, or one of them, or that for one segment.
 func (r *Relay) list(ctx context.Context, of audience.Segment) (*listing, error) {
+	return r.listOf(ctx, list{of: of})
+}
+
+// gates asks all tenants with an actor what keeps them from calling. It costs little,
+// however many segments there are.
+func (r *Relay) gates(ctx context.Context) (*listing, error) {
+	return r.listOf(ctx, list{gates: true})
+}
+
+func (r *Relay) listOf(ctx context.Context, what list) (*listing, error) {
 	var asked listing
-	if err := r.ask(ctx, func(a answer) any { return &list{answer: a, of: of, asked: &asked} }); err != nil {
+	err := r.ask(ctx, func(a answer) any {
+		what.answer, what.asked = a, &asked
+		return &what
+	})
+	if err != nil {
 		return nil, err
 	}
 	for range asked.tenants {

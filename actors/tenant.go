@@ -130,7 +130,10 @@ func (t *tenant) receive(ctx actor.Context) {
 			endIfAlone(ctx)
 		}
 	case *listTenant:
-		*m.listed = listedTenant{id: t.id, gate: t.gate(time.Now()), views: t.list(m.of)}
+		*m.listed = listedTenant{id: t.id, gate: t.gate(time.Now())}
+		if !m.gates {
+			m.listed.views = t.list(m.of)
+		}
 		m.give(nil)
 	case *drain:
 		t.drain(ctx, m)

@@ -22,6 +22,7 @@ type fakeRelay struct {
 	mu       sync.Mutex
 	tenants  []status.Tenant
 	asked    int           // times that Status was asked
+	budgets  int           // times that Budgets was
 	takes    time.Duration // what an answer to it takes
 	wishes   []status.Wish
 	notes    []status.Event
@@ -89,6 +90,9 @@ func (f *fakeRelay) Status(context.Context) ([]status.Tenant, error) {
 }
 
 func (f *fakeRelay) Budgets(context.Context) ([]status.Budget, error) {
+	f.mu.Lock()
+	f.budgets++
+	f.mu.Unlock()
 	return []status.Budget{{Limit: status.Limit{Known: true, Remaining: 3, Reset: time.Now()}}, {Tenant: printA, Waiting: 2}}, f.answer()
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"audiences/status"
@@ -177,8 +176,7 @@ type table[T any] struct {
 	rows    []T
 	place   func(*T) place
 	matches func(Filter, *T) bool
-	mu      sync.Mutex
-	pages   map[pageKey]page[T]
+	pages   kept[pageKey, page[T]]
 }
 
 // page is what a window shows of the rows that match.
@@ -194,29 +192,13 @@ type pageKey struct {
 	after place
 }
 
-// keptPages is how many pages a table keeps.
-const keptPages = 64
-
-// page is made once. The table has its lock meanwhile: who looks at the same waits for it.
 func (t *table[T]) page(w window) page[T] {
 	key := pageKey{window: w}
 	if key.After = nil; w.After != nil {
 		key.after = *w.After
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	made, kept := t.pages[key]
-	if kept {
-		return made
-	}
-	made = t.make(w)
-	if t.pages == nil {
-		t.pages = map[pageKey]page[T]{}
-	}
-	if len(t.pages) < keptPages {
-		t.pages[key] = made
-	}
-	return made
+	shown, _ := t.pages.get(key, func() (page[T], error) { return t.make(w), nil })
+	return shown
 }
 
 // placed is a row with its place.

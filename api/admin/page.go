@@ -31,9 +31,9 @@ func (s *Server) mountPage(mux *http.ServeMux) {
 	at("GET", "", access.Viewer, s.showPage)
 	at("GET", "/stream", access.Viewer, s.stream)
 	at("GET", "/files/{name}", access.Viewer, dashboard.ServeFile)
-	at("GET", "/tenants", access.Viewer, part(s, "tenants", s.pageTenants))
-	at("GET", "/segments", access.Viewer, part(s, "segments", s.pageSegments))
-	at("GET", "/parked", access.Viewer, part(s, "parked", s.pageParked))
+	at("GET", "/tenants", access.Viewer, sharedPart(s, "tenants", s.pageTenants))
+	at("GET", "/segments", access.Viewer, sharedPart(s, "segments", s.pageSegments))
+	at("GET", "/parked", access.Viewer, sharedPart(s, "parked", s.pageParked))
 	at("GET", "/events", access.Viewer, part(s, "events", s.pageEvents))
 	at("GET", "/segment", access.Viewer, s.showSegment)
 	at("POST", "/where", access.Viewer, s.showWhere)
@@ -82,6 +82,29 @@ func part[T any](s *Server, name string, gather func(pageRequest) (T, error)) ht
 			return
 		}
 		dashboard.Write(w, http.StatusOK, name, view)
+	}
+}
+
+// sharedPart answers with a part of the page that all see alike who may do the same. It is
+// made once for each snapshot: many look at the same.
+func sharedPart[T any](s *Server, name string, gather func(pageRequest) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var text []byte
+		a, err := s.pageRequest(r)
+		if err == nil {
+			text, err = a.now.parts.get(partKey{name, url.Values(a.query).Encode(), a.canAct()}, func() ([]byte, error) {
+				view, err := gather(a)
+				if err != nil {
+					return nil, err
+				}
+				return dashboard.Make(name, view)
+			})
+		}
+		if err != nil {
+			refuse(w, r, statusOf(err), err.Error())
+			return
+		}
+		dashboard.WriteHTML(w, http.StatusOK, text)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"audiences/api/admin/access"
@@ -288,6 +289,61 @@ func TestWhoSeesWhatOfThePage(t *testing.T) {
 	if browser.Code != 303 || browser.Header().Get("Location") != "/login" {
 		t.Errorf("%d %v", browser.Code, browser.Header())
 	}
+}
+
+// TestSharedParts: what was made of a snapshot for one is shown to others, but no button
+// to a viewer, nor another part of a list; and it is made anew of the next snapshot.
+func TestSharedParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := busy()
+		relay.takes = 200 * time.Millisecond
+		handler := New(Options{Relay: relay, Access: access.Options{Users: users()}}).http.Handler
+		open := func(path, token string) string {
+			t.Helper()
+			return shows(t, opened(t, handler, "GET", path, "", "Authorization", "Bearer "+token))
+		}
+		for _, path := range []string{"/tenants", "/segments", "/parked"} {
+			acts, looks := open(path, actToken), open(path, lookToken)
+			if path != "/segments" && !strings.Contains(acts, "/remedies/") || strings.Contains(looks, "/remedies/") {
+				t.Errorf("%s: who may act and who may not see the same", path)
+			}
+			if open(path, actToken) != acts || open(path, lookToken) != looks {
+				t.Errorf("%s changed, though the snapshot did not", path)
+			}
+		}
+		if all, some := open("/segments", lookToken), open("/segments?search=a1", lookToken); all == some {
+			t.Error("a search finds all")
+		}
+		before := open("/segments", lookToken)
+		relay.mu.Lock()
+		relay.tenants = relay.tenants[:1]
+		relay.mu.Unlock()
+		time.Sleep(time.Minute)
+		if after := open("/segments", lookToken); after == before || strings.Contains(after, "b1") {
+			t.Errorf("still shown: %s", after)
+		}
+	})
+}
+
+// TestLiveMoves: what the page says of the last seconds changes each second, also where
+// the state of all segments costs too much for that.
+func TestLiveMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := busy()
+		relay.takes = 200 * time.Millisecond
+		server := New(Options{Relay: relay, Access: access.Options{Local: true}})
+		for i, wait := range []time.Duration{0, time.Second / 2, time.Second / 2, time.Second} {
+			time.Sleep(wait)
+			for range 3 { // streams
+				if _, err := server.liveHTML(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if made := []int{1, 1, 2, 3}[i]; relay.budgets != made || relay.asked != 1 {
+				t.Errorf("at %d: made %d times, want %d; the relay was asked %d times", i, relay.budgets, made, relay.asked)
+			}
+		}
+	})
 }
 
 // TestPageShowsNothingSecret covers I7: no part of the page has a token, or a key that

@@ -11,7 +11,7 @@ import (
 // A snapshot costs the relay the more the more segments there are: it is shown for the
 // longer, so that all who look together take no more than a small part of a core.
 const (
-	snapshotTimes    = 40                    // so many times what it cost, it is shown
+	snapshotTimes    = 100                   // so many times what it cost, it is shown
 	snapshotShortest = 20 * time.Millisecond // or so long, if that is longer
 	snapshotLongest  = 10 * time.Second      // but no longer
 	snapshotDear     = 50 * time.Millisecond // one that costs more is shown while the next one is made
@@ -27,14 +27,47 @@ type snapshot struct {
 	list     []status.Tenant // with their segments
 	tenants  table[status.Tenant]
 	segments table[segmentRow]
-	waits    map[status.Wait]int // segments that wait, by what for
-	oldest   time.Time           // when the oldest pending key that is known of was accepted; zero: none is
+	parts    kept[partKey, []byte] // of the page, as HTML
+	waits    map[status.Wait]int   // segments that wait, by what for
+	oldest   time.Time             // when the oldest pending key that is known of was accepted; zero: none is
 }
 
 // segmentRow is a segment of a snapshot, with its tenant.
 type segmentRow struct {
 	*status.Segment
 	of *status.Tenant
+}
+
+// partKey is what a part of the page depends on beside the snapshot.
+type partKey struct {
+	name, query string
+	canAct      bool
+}
+
+// kept keeps what was made of a snapshot, by what was asked for. Its zero value is empty.
+type kept[K comparable, V any] struct {
+	mu   sync.Mutex
+	made map[K]V
+}
+
+// mostKept is how many of each kind: anybody who may look can ask for much.
+const mostKept = 64
+
+// get makes what is not there yet. Others wait meanwhile, also for what they ask for.
+func (k *kept[K, V]) get(key K, create func() (V, error)) (V, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if made, ok := k.made[key]; ok {
+		return made, nil
+	}
+	made, err := create()
+	if err == nil && len(k.made) < mostKept {
+		if k.made == nil {
+			k.made = map[K]V{}
+		}
+		k.made[key] = made
+	}
+	return made, err
 }
 
 // young reports whether a snapshot is still shown.

@@ -306,9 +306,9 @@ func TestDearSnapshots(t *testing.T) {
 		look(1, 0, relay.takes)
 		time.Sleep(4 * time.Second)
 		look(1, 4200*time.Millisecond, 0)
-		time.Sleep(5 * time.Second)
-		look(2, 9200*time.Millisecond, 0)
-		look(2, 9200*time.Millisecond, 0)
+		time.Sleep(7 * time.Second)
+		look(2, 11200*time.Millisecond, 0)
+		look(2, 11200*time.Millisecond, 0)
 		time.Sleep(time.Second)
 		look(2, time.Second, 0)
 

@@ -18,14 +18,19 @@ import (
 // browser comes back by itself.
 const streamWrite = 10 * time.Second
 
-// liveText is the HTML of the live part of one snapshot, which all streams share.
+// liveText is the HTML of the live part, which all streams share.
 type liveText struct {
 	mu   sync.Mutex
 	of   *snapshot
+	at   time.Time // when it was made
 	text []byte
 }
 
-// liveHTML is made once for each snapshot.
+// liveShown is how long the live part of a snapshot is shown: what it says of the last
+// seconds moves, however long the snapshot stays.
+const liveShown = 900 * time.Millisecond
+
+// liveHTML is made once a second, or for each new snapshot.
 func (s *Server) liveHTML(ctx context.Context) ([]byte, error) {
 	now, err := s.current(ctx)
 	if err != nil {
@@ -33,7 +38,7 @@ func (s *Server) liveHTML(ctx context.Context) ([]byte, error) {
 	}
 	s.liveText.mu.Lock()
 	defer s.liveText.mu.Unlock()
-	if s.liveText.of == now {
+	if s.liveText.of == now && time.Since(s.liveText.at) < liveShown {
 		return s.liveText.text, nil
 	}
 	view, err := s.live(ctx, now)
@@ -44,7 +49,7 @@ func (s *Server) liveHTML(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.liveText.of, s.liveText.text = now, text
+	s.liveText.of, s.liveText.at, s.liveText.text = now, time.Now(), text
 	return text, nil
 }
 

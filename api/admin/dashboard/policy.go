@@ -39,6 +39,11 @@ func Write(w http.ResponseWriter, code int, name string, view any) {
 		http.Error(w, "the page cannot be made", http.StatusInternalServerError)
 		return
 	}
+	WriteHTML(w, code, text)
+}
+
+// WriteHTML answers with what Make has made.
+func WriteHTML(w http.ResponseWriter, code int, text []byte) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", Policy)
