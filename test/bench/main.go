@@ -43,6 +43,7 @@ var scenarios = []scenario{
 	{"resident", measureResident, false},
 	{"idle", measureIdle, true},
 	{"viewers", measureViewers, false},
+	{"receipts", measureReceipts, false},
 }
 
 func run(ctx context.Context, args []string) error {
