@@ -189,7 +189,7 @@ func (r *remedy) carryOut(ctx context.Context, asked admin.RemedyRequest) error 
 		_, _ = fmt.Fprintf(r.p.stderr, "%s %s/%s: %s\n", f.Tenant, f.Environment, f.Segment, f.Error)
 	}
 	if did.Failures > 0 {
-		return fmt.Errorf("it failed with %s segments", status.Number(did.Failures))
+		return fmt.Errorf("it failed with %s", status.Count(did.Failures, "segment"))
 	}
 	return err
 }

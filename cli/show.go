@@ -245,7 +245,7 @@ func (a *adminClient) parkedKeys(cmd *cobra.Command, t admin.Target, reveal bool
 	for _, k := range page.Keys {
 		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\n", k.Shown, k.Verb, clock(k.At), status.Answer(k.Reason, k.Status, k.Transaction), k.Message)
 	}
-	_, _ = fmt.Fprintf(out, "%s keys.\n", status.Number(len(page.Keys)))
+	_, _ = fmt.Fprintf(out, "%s.\n", status.Count(len(page.Keys), "key"))
 	if page.Next != "" {
 		_, _ = fmt.Fprintf(out, "There are more: --cursor %s\n", page.Next)
 	}

@@ -107,7 +107,7 @@ func BudgetSentence(b Budget, now time.Time) string {
 		if b.Tenant == "" {
 			what = "tenant"
 		}
-		said += "; " + count(b.Waiting, what) + " waiting"
+		said += "; " + Count(b.Waiting, what) + " waiting"
 	}
 	return capital(said) + "."
 }

@@ -14,9 +14,9 @@ func SumSentence(r Remedy, e Effect, failures int) string {
 	if e.More {
 		about = "at least "
 	}
-	said := []string{fmt.Sprintf("%s of %s, with %s.", capital(string(r)), count(e.Segments, "segment"), about+keys(e.Keys))}
+	said := []string{fmt.Sprintf("%s of %s, with %s.", capital(string(r)), Count(e.Segments, "segment"), about+keys(e.Keys))}
 	if failures > 0 {
-		said = append(said, fmt.Sprintf("It failed with %s.", count(failures, "segment")))
+		said = append(said, fmt.Sprintf("It failed with %s.", Count(failures, "segment")))
 	}
 	if e.DryRun {
 		said = append(said, "This is a dry run: nothing was changed.")

@@ -116,7 +116,7 @@ func concerned(w Wish, e Effect) string {
 	if e.More {
 		about = "at least " + about
 	}
-	segments := count(e.Segments, "segment")
+	segments := Count(e.Segments, "segment")
 	switch {
 	case w.Remedy == Discard:
 		return about + " of " + segments

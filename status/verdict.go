@@ -46,7 +46,7 @@ func Verdict(tenants []Tenant, fresh Freshness) string {
 		if last == "" {
 			last = pending(all) + " pending"
 		}
-		return fmt.Sprintf("Healthy. %s, %s, %s.", count(len(tenants), "tenant"), count(segments, "segment"), last)
+		return fmt.Sprintf("Healthy. %s, %s, %s.", Count(len(tenants), "tenant"), Count(segments, "segment"), last)
 	}
 	return strings.Join(said, " ")
 }
@@ -58,7 +58,8 @@ func sum(tenants []Tenant) (all Counts) {
 	return all
 }
 
-func count(n int, what string) string {
+// Count is a number of something, which ends in s where it is not one.
+func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

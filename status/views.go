@@ -32,6 +32,7 @@ type Tenant struct {
 	Name   string `json:"name,omitempty"` // what people call it, see tenantNames; "": nothing
 	Condition
 	Counts
+	Paused   bool          `json:"paused"` // all of it is; State says that, too, where only a segment is
 	Sentence string        `json:"sentence"`
 	States   map[State]int `json:"states"` // how many segments are in each state
 	Segments []Segment     `json:"segments,omitempty"`
@@ -41,7 +42,7 @@ type Tenant struct {
 
 // NewTenant sums up what its segments say.
 func NewTenant(fingerprint string, gate TenantGate, segments []Segment, now time.Time) Tenant {
-	t := Tenant{Tenant: fingerprint, States: map[State]int{}, Segments: segments}
+	t := Tenant{Tenant: fingerprint, Paused: gate.Paused, States: map[State]int{}, Segments: segments}
 	worst := Condition{State: Idle}
 	for _, s := range segments {
 		t.States[s.State]++

@@ -141,6 +141,21 @@ func TestRemediesAreOffered(t *testing.T) {
 	}
 }
 
+// TestRemediesOfATenant: where only a segment is paused, the tenant is not offered to go on.
+func TestRemediesOfATenant(t *testing.T) {
+	paused := []status.Segment{{Segment: "s", Condition: status.Condition{State: status.Paused}}}
+	for want, gate := range map[string]status.TenantGate{"flush pause move": {}, "resume move": {Paused: true}} {
+		tenant := status.NewTenant("aa", gate, paused, time.Now())
+		var names []string
+		for _, r := range (Tenants{}).Remedies(tenant).Remedies {
+			names = append(names, string(r))
+		}
+		if got := strings.Join(names, " "); got != want || tenant.State != status.Paused {
+			t.Errorf("%+v: %s, want %s", gate, got, want)
+		}
+	}
+}
+
 // TestFigures are short.
 func TestFigures(t *testing.T) {
 	for _, c := range []struct{ got, want string }{

@@ -25,6 +25,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"date":    func(at time.Time) string { return at.UTC().Format(time.RFC3339) },
 	"title":   status.Title,
 	"words":   words,
+	"plural":  plural,
 	"answer": func(reason string, code int, transaction string) string {
 		return status.Answer(words(reason), code, transaction)
 	},

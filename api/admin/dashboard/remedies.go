@@ -14,12 +14,11 @@ type Remedies struct {
 
 // Remedies are those of one tenant.
 func (t Tenants) Remedies(of status.Tenant) Remedies {
-	offered := offered(of.Condition, of.Counts)
-	// A segment that is paused singly does not keep its tenant from being paused.
-	if of.State == status.Paused {
-		offered = append(offered, status.Pause)
+	whole := of.Condition
+	if whole.State == status.Paused && !of.Paused {
+		whole.State = status.Idle // a segment is, which goes on by itself alone
 	}
-	return Remedies{url.Values{"tenant": {of.Tenant}}.Encode(), append(offered, status.Move)}
+	return Remedies{url.Values{"tenant": {of.Tenant}}.Encode(), append(offered(whole, of.Counts), status.Move)}
 }
 
 // Remedies are those of all segments that the filter lets through.

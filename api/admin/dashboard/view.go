@@ -306,5 +306,13 @@ func clock(at, now time.Time) string {
 	return status.Clock(at, now)
 }
 
+// plural ends a word that stands behind a number.
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
 // words has a state or a kind of event without underscores.
 func words(text any) string { return strings.ReplaceAll(fmt.Sprint(text), "_", " ") }
