@@ -17,7 +17,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=
 ARG REVISION=
-RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /out/audiences . \
+RUN CGO_ENABLED=0 go build -trimpath -pgo=audiences.pgo -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /out/audiences . \
  && mkdir -m 0700 /out/journal
 
 FROM scratch

@@ -33,7 +33,7 @@ run: ## try it: relay, Split look-alike and traffic in one process
 
 .PHONY: build
 build: ## the binary, as it is in the image: ./audiences
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o audiences .
+	CGO_ENABLED=0 go build -trimpath -pgo=audiences.pgo -ldflags "$(LDFLAGS)" -o audiences .
 
 .PHONY: image
 image: ## the container image, with its version: audiences:latest
@@ -82,6 +82,11 @@ bench-quick: ## a short form of it, which fails only on what no busy machine exp
 .PHONY: bench-parts
 bench-parts: ## the benchmarks of single packages, with memory: minutes
 	go test ./... -run '^$$' -bench . -benchmem
+
+.PHONY: profile
+profile: ## take the profile anew by which the binary is optimised, audiences.pgo: minutes, on a quiet machine
+	profiles=$$(mktemp -d) && BENCH_PROFILES=$$profiles go run ./test/bench -only stages -each 8s && \
+	go tool pprof -proto $$profiles/*.pb.gz > audiences.pgo && rm -r $$profiles
 
 .PHONY: soak
 soak: ## 5,000 posts a second while Split misbehaves now and then: FOR=30m

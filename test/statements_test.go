@@ -63,8 +63,8 @@ func TestVersion(t *testing.T) {
 		t.Errorf("no audiences_build_info, %v", err)
 	}
 	for file, says := range map[string][]string{
-		"Makefile":   {"-X main.version=$(VERSION)", "-X main.revision=$(REVISION)", "--build-arg VERSION=$(VERSION)"},
-		"Dockerfile": {"-X main.version=$VERSION", "-X main.revision=$REVISION", `org.opencontainers.image.version="$VERSION"`},
+		"Makefile":   {"-pgo=audiences.pgo", "-X main.version=$(VERSION)", "-X main.revision=$(REVISION)", "--build-arg VERSION=$(VERSION)"},
+		"Dockerfile": {"-pgo=audiences.pgo", "-X main.version=$VERSION", "-X main.revision=$REVISION", `org.opencontainers.image.version="$VERSION"`},
 	} {
 		text := document(t, file)
 		for _, words := range says {

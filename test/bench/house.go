@@ -17,7 +17,7 @@ import (
 )
 
 // smaller are the flags of a build as it is in the image.
-var smaller = []string{"-trimpath", "-ldflags", "-s -w"}
+var smaller = []string{"-trimpath", "-pgo=audiences.pgo", "-ldflags", "-s -w"}
 
 // house is where all processes of a run live: a directory, the built binaries and
 // the keys.
