@@ -156,7 +156,7 @@ func (a *adminClient) showSegments(list admin.SegmentList) error {
 		_, _ = fmt.Fprint(out, "TENANT\tENVIRONMENT/SEGMENT\tSTATE\tPENDING\tPARKED\t\n")
 	}
 	for _, s := range list.Segments {
-		_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\t%s\t%s\t%s\n", s.Tenant, s.Environment, s.Segment.Segment, s.State, pendingText(s.Counts), status.Number(s.Parked), s.Sentence)
+		_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\t%s\t%s\t%s\n", status.Title(s.Tenant, s.Name), s.Environment, s.Segment.Segment, s.State, pendingText(s.Counts), status.Number(s.Parked), s.Sentence)
 	}
 	_, _ = fmt.Fprintf(out, "%s of %s segments.\n", status.Number(len(list.Segments)), status.Number(list.Matching))
 	if list.Next != "" {

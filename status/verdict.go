@@ -33,9 +33,9 @@ func Verdict(tenants []Tenant, fresh Freshness) string {
 		switch some := by[trouble.state]; len(some) {
 		case 0:
 		case 1:
-			said = append(said, fmt.Sprintf("Tenant %s: %s, %s kept.", Title(some[0].Tenant, some[0].Name), trouble.one, pending(some[0].Counts)))
+			said = append(said, fmt.Sprintf("Tenant %s: %s, %s kept.", Title(some[0].Tenant, some[0].Name), trouble.one, pending(some[0].kept[trouble.state])))
 		default:
-			said = append(said, fmt.Sprintf("%s tenants: %s, %s kept.", Number(len(some)), trouble.several, pending(sum(some))))
+			said = append(said, fmt.Sprintf("%s tenants: %s, %s kept.", Number(len(some)), trouble.several, pending(sum(some, trouble.state))))
 		}
 	}
 	if all.Parked > 0 {
@@ -51,9 +51,10 @@ func Verdict(tenants []Tenant, fresh Freshness) string {
 	return strings.Join(said, " ")
 }
 
-func sum(tenants []Tenant) (all Counts) {
+// sum is what their segments in one state have.
+func sum(tenants []Tenant, state State) (all Counts) {
 	for _, t := range tenants {
-		all = all.Plus(t.Counts)
+		all = all.Plus(t.kept[state])
 	}
 	return all
 }

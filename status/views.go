@@ -37,26 +37,46 @@ type Tenant struct {
 	States   map[State]int `json:"states"` // how many segments are in each state
 	Segments []Segment     `json:"segments,omitempty"`
 	// ID is the tenant's own; people and programs are shown the fingerprint.
-	ID audience.TenantID `json:"-"`
+	ID   audience.TenantID `json:"-"`
+	kept map[State]Counts  // of the segments in each state
 }
 
 // NewTenant sums up what its segments say.
 func NewTenant(fingerprint string, gate TenantGate, segments []Segment, now time.Time) Tenant {
-	t := Tenant{Tenant: fingerprint, Paused: gate.Paused, States: map[State]int{}, Segments: segments}
-	worst := Condition{State: Idle}
-	for _, s := range segments {
+	t := Tenant{Tenant: fingerprint, Paused: gate.Paused, States: map[State]int{}, Segments: segments, kept: map[State]Counts{}}
+	worst := &Segment{Condition: Condition{State: Idle}}
+	for i := range segments {
+		s := &segments[i]
 		t.States[s.State]++
-		t.Counts = t.Plus(s.Counts)
+		t.Counts, t.kept[s.State] = t.Plus(s.Counts), t.kept[s.State].Plus(s.Counts)
 		if s.State.Rank() < worst.State.Rank() {
-			worst = s.Condition
+			worst = s
 		}
 	}
+	t.Condition = worst.Condition
 	if whole := Resolve(Phase{Condition: Condition{State: Idle}}, gate, AddressGate{}, t.Pending, now); whole.State != Idle {
-		worst = whole
+		t.Condition = whole
+	} else if t.troubled() {
+		t.Sentence = t.of(worst, now)
+		return t
 	}
-	t.Condition = worst
 	t.Sentence = Sentence(t.Condition, t.Counts, now)
 	return t
+}
+
+// troubled: a single segment of it is what has to be said.
+func (t *Tenant) troubled() bool {
+	return t.State == Parked || t.State == Repeating || t.State == Paused
+}
+
+// of is the sentence of the tenant's worst segment, with its name, and how many others
+// are in the same state.
+func (t *Tenant) of(worst *Segment, now time.Time) string {
+	said := worst.Environment + "/" + worst.Segment + ": " + Sentence(worst.Condition, worst.Counts, now)
+	if others := t.States[t.State] - 1; others > 0 {
+		said += " So it is with " + Count(others, "more segment") + "."
+	}
+	return said
 }
 
 // Rank is the place of a state among States: the one that needs an operator most is 0.

@@ -34,9 +34,36 @@ func TestTenantShowsTheWorst(t *testing.T) {
 		for _, of := range got.States {
 			n += of
 		}
-		if n != len(c.segments) || got.Sentence != Sentence(got.Condition, got.Counts, now) {
-			t.Errorf("%s: %d of %d segments are counted; %s", what, n, len(c.segments), got.Sentence)
+		if n != len(c.segments) {
+			t.Errorf("%s: %d of %d segments are counted", what, n, len(c.segments))
 		}
+	}
+}
+
+// TestTenantSaysWhichSegment needs an operator, with the keys of that one alone; what
+// concerns all of them is said of all.
+func TestTenantSaysWhichSegment(t *testing.T) {
+	named := func(name string, s Segment) Segment {
+		s.Environment, s.Segment = "e", name
+		return s
+	}
+	well, parked, failing, paused := named("well", segmentIn(Gathering, 5, 0)), named("bad", segmentIn(Parked, 3, 1)), named("slow", segmentIn(Repeating, 2, 0)), named("held", segmentIn(Paused, 7, 0))
+	alone := named("s", segmentIn(Parked, 2, 0))
+	for want, segments := range map[string][]Segment{
+		Sentence(well.Condition, Counts{Pending: 10}, now):                                            {well, well},
+		"e/bad: " + Sentence(parked.Condition, parked.Counts, now):                                    {well, parked, failing},
+		"e/bad: " + Sentence(parked.Condition, parked.Counts, now) + " So it is with 1 more segment.": {parked, parked, well},
+		"e/slow: " + Sentence(failing.Condition, failing.Counts, now):                                 {well, failing},
+		"e/held: " + Sentence(paused.Condition, paused.Counts, now):                                   {paused, well},
+		"e/s: " + Sentence(alone.Condition, alone.Counts, now):                                        {alone},
+	} {
+		if got := NewTenant("f", TenantGate{}, segments, now).Sentence; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	whole := NewTenant("f", TenantGate{Refused: true}, []Segment{named("a", segmentIn(TokenRefused, 2, 0)), parked}, now)
+	if want := Sentence(whole.Condition, Counts{Pending: 5, Parked: 1}, now); whole.Sentence != want {
+		t.Errorf("got  %s\nwant %s", whole.Sentence, want)
 	}
 }
 
@@ -51,13 +78,13 @@ func TestVerdict(t *testing.T) {
 	named := refused
 	named.Name = "acme-prod"
 	for want, tenants := range map[string][]Tenant{
-		"Healthy. 0 tenants, 0 segments, 0 keys are pending.":                                                                   nil,
-		"Healthy. 1 tenant, 2 segments, 1,200 keys are pending.":                                                                {well},
-		"Tenant bb: its token is refused, 8,120 keys are kept.":                                                                 {well, refused},
-		"Tenant acme-prod (bb): its token is refused, 8,120 keys are kept.":                                                     {well, named},
-		"2 tenants: their tokens are refused, 16,240 keys are kept. Tenant cc: Split refuses a segment of it, 2 keys are kept.": {parked, refused, well, refused},
-		"Tenant dd: it is paused, or a segment of it, 0 keys are kept.":                                                         {tenant("dd", TenantGate{Paused: true}), well},
-		"Tenant ee: calls for it fail and are repeated, 1 key is kept. 3 keys are parked.":                                      {tenant("ee", TenantGate{}, segmentIn(Repeating, 1, 3))},
+		"Healthy. 0 tenants, 0 segments, 0 keys are pending.":                                                                 nil,
+		"Healthy. 1 tenant, 2 segments, 1,200 keys are pending.":                                                              {well},
+		"Tenant bb: its token is refused, 8,120 keys are kept.":                                                               {well, refused},
+		"Tenant acme-prod (bb): its token is refused, 8,120 keys are kept.":                                                   {well, named},
+		"2 tenants: their tokens are refused, 16,240 keys are kept. Tenant cc: Split refuses a segment of it, 1 key is kept.": {parked, refused, well, refused},
+		"Tenant dd: it is paused, or a segment of it, 0 keys are kept.":                                                       {tenant("dd", TenantGate{Paused: true}), well},
+		"Tenant ee: calls for it fail and are repeated, 1 key is kept. 3 keys are parked.":                                    {tenant("ee", TenantGate{}, segmentIn(Repeating, 1, 3))},
 	} {
 		if got := Verdict(tenants, Freshness{}); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -70,6 +70,17 @@ func busy() *fakeRelay {
 	return f
 }
 
+// crowded is a busy relay with so many segments that its state is dear.
+func crowded() *fakeRelay {
+	f := busy()
+	idle := make([]status.Segment, snapshotSmall)
+	for i := range idle {
+		idle[i] = segmentIn(fmt.Sprint("idle-", i), status.Idle, 0, 0)
+	}
+	f.tenants, f.takes = append(f.tenants, tenantOf(id(0xcc, 3), idle...)), 200*time.Millisecond
+	return f
+}
+
 const secretKey = 8512839471928374650
 
 func (f *fakeRelay) answer() error {

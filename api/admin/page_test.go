@@ -295,8 +295,7 @@ func TestWhoSeesWhatOfThePage(t *testing.T) {
 // to a viewer, nor another part of a list; and it is made anew of the next snapshot.
 func TestSharedParts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		relay := busy()
-		relay.takes = 200 * time.Millisecond
+		relay := crowded()
 		handler := New(Options{Relay: relay, Access: access.Options{Users: users()}}).http.Handler
 		open := func(path, token string) string {
 			t.Helper()
@@ -329,8 +328,7 @@ func TestSharedParts(t *testing.T) {
 // the state of all segments costs too much for that.
 func TestLiveMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		relay := busy()
-		relay.takes = 200 * time.Millisecond
+		relay := crowded()
 		server := New(Options{Relay: relay, Access: access.Options{Local: true}})
 		for i, wait := range []time.Duration{0, time.Second / 2, time.Second / 2, time.Second} {
 			time.Sleep(wait)

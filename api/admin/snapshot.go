@@ -11,7 +11,8 @@ import (
 // A snapshot costs the relay the more the more segments there are: it is shown for the
 // longer, so that all who look together take no more than a small part of a core.
 const (
-	snapshotTimes    = 100                   // so many times what it cost, it is shown
+	snapshotSmall    = 1000                  // rows: a snapshot of no more is shown for the shortest time, whatever it took
+	snapshotTimes    = 100                   // so many times what it cost, another one is shown
 	snapshotShortest = 20 * time.Millisecond // or so long, if that is longer
 	snapshotLongest  = 10 * time.Second      // but no longer
 	snapshotDear     = 50 * time.Millisecond // one that costs more is shown while the next one is made
@@ -70,14 +71,21 @@ func (k *kept[K, V]) get(key K, create func() (V, error)) (V, error) {
 	return made, err
 }
 
+// small: what it took says more of what else the machine does.
+func (s *snapshot) small() bool { return len(s.tenants.rows)+len(s.segments.rows) <= snapshotSmall }
+
 // young reports whether a snapshot is still shown.
 func (s *snapshot) young() bool {
-	return time.Since(s.at) < s.cost+min(max(snapshotTimes*s.cost, snapshotShortest), snapshotLongest)
+	shown := snapshotShortest
+	if !s.small() {
+		shown = min(max(snapshotTimes*s.cost, snapshotShortest), snapshotLongest)
+	}
+	return time.Since(s.at) < s.cost+shown
 }
 
 // handy reports whether a snapshot is shown while the next one is made.
 func (s *snapshot) handy() bool {
-	return s.cost > snapshotDear && time.Since(s.at) < snapshotStale
+	return !s.small() && s.cost > snapshotDear && time.Since(s.at) < snapshotStale
 }
 
 // snapshots keeps the last one. Its zero value has none.

@@ -24,7 +24,7 @@ func TestSummaryAndTenants(t *testing.T) {
 	if sum.Pending != 22 || sum.Parked != 8 || sum.Ready != "ready" || sum.Tenants[status.Parked] != 1 || sum.Segments[status.Gathering] != 3 {
 		t.Errorf("%+v", sum)
 	}
-	if want := "Tenant acme-prod (" + printB + "): Split refuses a segment of it, 8 keys are kept. 8 keys are parked."; sum.Verdict != want {
+	if want := "Tenant acme-prod (" + printB + "): Split refuses a segment of it, 2 keys are kept. 8 keys are parked."; sum.Verdict != want {
 		t.Errorf("got  %s\nwant %s", sum.Verdict, want)
 	}
 	notReady = errors.New("the disk is full")
@@ -288,8 +288,7 @@ func TestRelayThatFails(t *testing.T) {
 // but the first.
 func TestDearSnapshots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		relay := busy()
-		relay.takes = 200 * time.Millisecond
+		relay := crowded()
 		handler, began := local(relay), time.Now()
 		look := func(asked int, age, within time.Duration) {
 			t.Helper()
@@ -322,6 +321,22 @@ func TestDearSnapshots(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if code, text := call(t, handler, http.MethodGet, apiPath+"/segments", "", ""); code != http.StatusServiceUnavailable {
 			t.Errorf("%d %s", code, text)
+		}
+	})
+}
+
+// TestSmallSnapshotsAreNew, though the machine was slow for a moment.
+func TestSmallSnapshotsAreNew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := busy()
+		relay.takes = 200 * time.Millisecond
+		handler := local(relay)
+		for looks := range 3 {
+			list := got[SegmentList](t, handler, "segments")
+			if age := time.Since(list.At); age != relay.takes || relay.asked != looks+1 {
+				t.Errorf("%v old, after the relay was asked %d times", age, relay.asked)
+			}
+			time.Sleep(2 * snapshotShortest)
 		}
 	})
 }
