@@ -112,7 +112,9 @@ func TestOldestPendingIsTold(t *testing.T) {
 		s.at(14 * time.Second)
 		oldest(13 * time.Second)
 		s.at(15 * time.Second)
+		hang = s.split.Fault(sandbox.Rule{Kind: sandbox.Hang}) // or the stop may deliver it
 		s.restart()
+		hang()
 		s.at(16 * time.Second)
 		oldest(13 * time.Second)
 		s.at(time.Minute)
