@@ -75,9 +75,10 @@ func TestStatusNamesTenants(t *testing.T) {
 	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]string{fingerprint: "acme-test"}})
 	p := s.Start()
 	p.MustPost(harness.Change{Segment: "s", Keys: []string{"1"}})
-	if code, out, _ := harness.Run(t, nil, "status", "--address", p.Admin); code != exitDone || !strings.Contains(out, fingerprint) {
-		t.Errorf("exit code %d, %s", code, out)
-	}
+	harness.Eventually(t, harness.Patience, "the tenant is listed", func() bool {
+		code, out, _ := harness.Run(t, nil, "status", "--address", p.Admin)
+		return code == exitDone && strings.Contains(out, fingerprint)
+	})
 	harness.Eventually(t, harness.Patience, "the tenant is found by its name", func() bool {
 		_, out, _ := harness.Run(t, nil, "segments", "--tenant", "acme-test", "--address", p.Admin)
 		return strings.Contains(out, fingerprint) && strings.HasSuffix(out, "1 of 1 segments.\n")
