@@ -19,12 +19,12 @@
 // What a segment has to do is in package batch, what it may do in package standing,
 // and whose turn it is and when in package pace; none of them knows actors, and
 // docs/segment-states.md draws the states. Keys that the journal alone has are read and
-// counted in reads.go, an operator's wishes are carried out in operator_segment.go, and
-// what a segment leaves behind when it sleeps is in survivor.go; what an operator is
-// shown of one that is gone is in resting.go. Three actors stand beside the way of a key:
-// the newsdesk writes the log of what changes (news.go), the history keeps the last calls
-// (history.go), the chronicle the last events (events.go). Where a key is now is found out
-// in where.go. All messages are in
+// counted in reads.go, an operator's wishes are carried out in operator_tenant.go and
+// operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go;
+// what an operator is shown of one that is gone is in resting.go. Three actors stand
+// beside the way of a key: the newsdesk writes the log of what changes (news.go), the
+// history keeps the last calls (history.go), the chronicle the last events (events.go).
+// Where a key is now is found out in where.go. All messages are in
 // messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
 //
 // Who runs, what it alone may touch, and what feeds it:

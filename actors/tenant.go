@@ -1,14 +1,12 @@
 package actors
 
 import (
-	"slices"
 	"time"
 
 	"audiences/actors/pace"
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/splitclient"
-	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
@@ -303,86 +301,4 @@ func (t *tenant) report(o splitclient.Outcome, token pace.TokenNews) {
 	case o.Reason == splitclient.ThrottledOrg, o.Reason == splitclient.ThrottledUnsaid:
 		t.tell(newsOf(tenantLimited, all, o, gate.Blocked))
 	}
-}
-
-// operate pauses or resumes the whole tenant, or passes on what concerns a segment.
-func (t *tenant) operate(ctx actor.Context, m *operate) {
-	if m.segment != (audience.Segment{}) {
-		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
-		return
-	}
-	switch m.remedy {
-	case status.Pause:
-		t.calls.Pause(m.pause.PausedUntil, m.pause.PausedSince, m.pause.PausedBy)
-		*m.recalls = t.recall(ctx)
-		t.keepState(m, m.pause)
-	case status.Resume:
-		t.calls.Resume()
-		t.keepState(m, journal.TenantState{})
-	}
-	t.ask(ctx)
-}
-
-// recall asks all segments for their permits that are not used yet, so that no call begins
-// in a pause.
-func (t *tenant) recall(ctx actor.Context) recalls {
-	names := t.calls.Permitted()
-	done := make(chan error, len(names))
-	for _, name := range names {
-		t.segments.tell(ctx, t.segment(ctx, name), &recall{answer: answer{done}})
-	}
-	return recalls{segments: len(names), done: done}
-}
-
-// keepState keeps the state that an operator wants; the journal answers.
-func (t *tenant) keepState(m *operate, state journal.TenantState) {
-	t.Journal.SetTenantState(t.id, state, through(m.to))
-	m.handed()
-}
-
-// surrender has all segments give up their keys.
-func (t *tenant) surrender(ctx actor.Context, m *surrender) {
-	t.wakeAll(ctx)
-	for name := range t.resting {
-		t.begin(ctx, name, true)
-	}
-	t.moves++
-	done := make(chan error, t.segments.len())
-	for _, c := range t.segments.children.All() {
-		t.segments.tell(ctx, c, &surrenderSegment{answer: answer{done}})
-	}
-	*m.told = surrendering{segments: t.segments.len(), done: done}
-	m.give(nil)
-}
-
-// regain has the segments look at what the move left them.
-func (t *tenant) regain(ctx actor.Context, m *regain) {
-	if t.moves = max(0, t.moves-1); t.moves == 0 {
-		for _, c := range t.segments.children.All() {
-			c.described = false // the move took its name away, if it came about
-			t.segments.tell(ctx, c, &regain{})
-		}
-	}
-	m.give(nil)
-}
-
-// list is what the segments show of themselves: all of them, or the one that is named.
-func (t *tenant) list(of audience.Segment) []SegmentView {
-	only, all := localNameOf(of), of.Name == ""
-	if c := t.segments.find(only); !all && c != nil {
-		return []SegmentView{c.survivor.view(of)}
-	}
-	views := t.resting.views(of, t.id, time.Now())
-	for _, d := range t.dormant {
-		if all || d.name == only {
-			views = append(views, d.view(t.id))
-		}
-	}
-	if all {
-		views = slices.Grow(views, t.segments.len())
-		for name, c := range t.segments.children.All() {
-			views = append(views, c.survivor.view(name.of(t.id)))
-		}
-	}
-	return views
 }
