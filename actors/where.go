@@ -41,13 +41,8 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 	if err != nil {
 		return d, err
 	}
-	now, gate := time.Now(), status.TenantGate{}
-	for _, l := range asked.all() {
-		gate = l.gate
-	}
-	tenant := describe(segment.Tenant, gate, asked.address, []SegmentView{inner.SegmentView}, now)
 	d = status.Detail{
-		Tenant: tenant.Tenant, Segment: tenant.Segments[0].WithSentence(now),
+		Tenant: segment.Tenant.String(), Segment: asked.describeOne(inner.SegmentView, time.Now()),
 		Adds: inner.Adds, Deletes: inner.Deletes, Stored: inner.Stored,
 		Due: inner.Due, RepeatAt: inner.RepeatAt, ProbeAt: inner.ProbeAt, LastReason: string(inner.LastReason),
 	}
@@ -56,6 +51,29 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 	}
 	d.Calls, err = r.lastCalls(ctx, segment)
 	return d, err
+}
+
+// describeOne is a segment of the tenant that was asked, with its sentence.
+func (l *listing) describeOne(view SegmentView, now time.Time) status.Segment {
+	gate := status.TenantGate{}
+	for _, t := range l.all() {
+		gate = t.gate
+	}
+	return describe(view.Segment.Tenant, gate, l.address, []SegmentView{view}, now).Segments[0].WithSentence(now)
+}
+
+// why is what a segment says of itself; "": it is not shown.
+func (r *Relay) why(ctx context.Context, segment audience.Segment) (string, error) {
+	asked, err := r.list(ctx, segment)
+	if err != nil {
+		return "", err
+	}
+	for _, t := range asked.all() {
+		for _, view := range t.views {
+			return asked.describeOne(view, time.Now()).Sentence, nil
+		}
+	}
+	return "", nil
 }
 
 // oldest is when the oldest of the segment's first pending keys was accepted, as far as
@@ -133,6 +151,9 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 			}
 			if flight.call != 0 {
 				sighting.State, sighting.Call = status.KeyInFlight, flight.call
+			}
+			if sighting.Why, err = r.why(ctx, seen.Segment); err != nil {
+				return w, fmt.Errorf("look for a key: %w", err)
 			}
 		}
 		sighting.Sentence = status.SightingSentence(sighting, now)

@@ -83,7 +83,7 @@ func remedyCommands(p process) (commands []*cobra.Command) {
 			Use: text.use, Short: text.short,
 			Long: text.long + `
 Exit codes: 0 done, 1 the relay did not answer or refused, 2 the command line is wrong,
-3 there was nothing to do, or it is paused.
+3 there was nothing to do; of flush also: it is paused, resume it first.
 `,
 			RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
 		}
@@ -98,6 +98,7 @@ Exit codes: 0 done, 1 the relay did not answer or refused, 2 the command line is
 			flags.BoolVar(&r.yes, "yes", false, "do not ask")
 		}
 		if r.what != status.Move {
+			bindSegment(cmd)
 			flags.StringVar(&r.state, "state", "", "every segment of the tenant in this `state`, one by one")
 			flags.StringVar(&r.search, "search", "", "every segment of the tenant whose name or environment has this `text` in it, one by one")
 		}
@@ -143,7 +144,13 @@ func (r *remedy) request(cmd *cobra.Command, args []string) (asked admin.RemedyR
 	return asked, err
 }
 
-// targetOf reads TENANT [ENV/SEGMENT].
+// bindSegment adds the flags that tell apart segments of one tenant with the same names.
+func bindSegment(cmd *cobra.Command) {
+	cmd.Flags().String("workspace", "", "of the segment, where its other names are not enough: its `id`")
+	cmd.Flags().String("traffic-type", "", "the same: the `id` of its traffic type")
+}
+
+// targetOf reads TENANT [ENV/SEGMENT], and the flags of bindSegment.
 func targetOf(cmd *cobra.Command, args []string) (t admin.Target, err error) {
 	if len(args) == 0 || len(args) > 2 || args[0] == "" {
 		return t, wrong(cmd, "it takes a tenant, by its fingerprint, a beginning of that or its name, and ENV/SEGMENT")
@@ -154,6 +161,10 @@ func targetOf(cmd *cobra.Command, args []string) (t admin.Target, err error) {
 		if t.Environment, t.Segment, ok = strings.Cut(args[1], "/"); !ok || t.Environment == "" || t.Segment == "" {
 			return t, wrong(cmd, "a segment is named as ENVIRONMENT/SEGMENT")
 		}
+	}
+	t.Workspace, t.TrafficType = cmd.Flag("workspace").Value.String(), cmd.Flag("traffic-type").Value.String()
+	if t.Segment == "" && (t.Workspace != "" || t.TrafficType != "") {
+		return t, wrong(cmd, "--workspace and --traffic-type need ENVIRONMENT/SEGMENT")
 	}
 	return t, nil
 }

@@ -17,9 +17,11 @@ import (
 // more keys are wrong than the relay has left, or Split was called as it must not be.
 func (t trial) verdict(out io.Writer, split *sandbox.Split, traffic *sandbox.Traffic, left int) error {
 	compared, broken := traffic.Compare(split), len(split.Violations())
-	broken += max(0, compared.Wrong-left)
+	wrong := max(0, compared.Wrong-left)
+	waiting := compared.Wrong - wrong
+	broken += wrong
 	counts := split.Counts()
-	fmt.Fprintf(out, verdictText, traffic.Accepted(), traffic.Refused(), counts.Calls, counts.Keys, left, compared.Keys, compared.Wrong, broken, saved(traffic.Accepted(), counts.Calls))
+	fmt.Fprintf(out, verdictText, traffic.Accepted(), traffic.Refused(), counts.Calls, counts.Keys, left, compared.Keys-compared.Wrong, waiting, wrong, broken, saved(traffic.Accepted(), counts.Calls))
 	if broken > 0 {
 		for _, violation := range split.Violations() {
 			fmt.Fprintln(out, " ", violation)
@@ -94,7 +96,7 @@ const verdictText = `
 keys in              %d accepted, %d posts refused
 calls out            %d, with %d keys
 left undelivered     %d keys, pending or parked; they would have stayed in the journal
-keys compared        %d, of which %d are not as they should be
+keys compared        %d as they should be, %d wait for what is undelivered, %d wrong
 promises broken      %d
 calls saved          %s, against one call for each key
 `

@@ -47,13 +47,14 @@ calls to Split.
 		},
 	}
 	a.bind(cmd)
+	bindSegment(cmd)
 	a.watched(p, cmd)
 	return cmd
 }
 
 func queryOf(t admin.Target) url.Values {
 	query := url.Values{}
-	for name, value := range map[string]string{"tenant": t.Tenant, "environment": t.Environment, "segment": t.Segment} {
+	for name, value := range map[string]string{"tenant": t.Tenant, "environment": t.Environment, "segment": t.Segment, "workspace": t.Workspace, "trafficType": t.TrafficType} {
 		if value != "" {
 			query.Set(name, value)
 		}
@@ -126,6 +127,7 @@ was not seen.
 	a.bind(cmd)
 	cmd.Flags().StringVar(&tenant, "tenant", "", "only in this tenant: its `fingerprint`, how that begins, or its name")
 	cmd.Flags().StringVar(&segment, "segment", "", "only in this segment of the tenant: `ENV/SEGMENT`")
+	bindSegment(cmd)
 	return cmd
 }
 
@@ -205,6 +207,7 @@ and words. Keys are masked. --reveal shows them, which is an event with who did 
 		},
 	}
 	a.bind(cmd)
+	bindSegment(cmd)
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the keys as they are, as an operator")
 	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list says that there are more")
 	return cmd

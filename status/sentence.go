@@ -163,7 +163,7 @@ func Clock(at, now time.Time) string {
 	return at.Format("2006-01-02 15:04:05")
 }
 
-// Span is a length of time in one unit, rounded down: 9 s, 12 min, 3 h, 2 d.
+// Span is a length of time, rounded down: 9 s, 12 min, 1 h 59 min, 2 d.
 func Span(d time.Duration) string {
 	switch {
 	case d < time.Minute:
@@ -171,7 +171,11 @@ func Span(d time.Duration) string {
 	case d < time.Hour:
 		return fmt.Sprintf("%d min", d/time.Minute)
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", d/time.Hour)
+		hours := fmt.Sprintf("%d h", d/time.Hour)
+		if minutes := d % time.Hour / time.Minute; minutes > 0 {
+			hours += fmt.Sprintf(" %d min", minutes)
+		}
+		return hours
 	}
 	return fmt.Sprintf("%d d", d/(24*time.Hour))
 }

@@ -33,6 +33,7 @@ type Sighting struct {
 	Message     string    `json:"message,omitempty"`     // parked: Split's own words, with keys masked
 	Status      int       `json:"status,omitempty"`      // parked: of HTTP; 0: there was no answer, or it is not known any more
 	Transaction string    `json:"transaction,omitempty"` // parked: Split's own id of the call, for its support
+	Why         string    `json:"why,omitempty"`         // pending, in flight: what its segment says of itself
 	Sentence    string    `json:"sentence"`
 	Name        string    `json:"name,omitempty"` // of the tenant, see tenantNames; "": nothing
 }
@@ -45,14 +46,17 @@ type Whereabouts struct {
 	Sentence  string     `json:"sentence"`       // of the whole; where nothing was seen it says how far back that goes
 }
 
-// SightingSentence says where a key is in one segment, and what comes next.
+// SightingSentence says where a key is in one segment, and why it waits there.
 func SightingSentence(s Sighting, now time.Time) string {
-	at := since(s.At, now)
+	at, why := since(s.At, now), ""
+	if s.Why != "" {
+		why = " Its segment: " + s.Why
+	}
 	switch s.State {
 	case KeyPending:
-		return fmt.Sprintf("Pending%s: Split has not been told to %s it.", at, s.Verb)
+		return fmt.Sprintf("Pending%s: Split has not been told to %s it.%s", at, s.Verb, why)
 	case KeyInFlight:
-		return fmt.Sprintf("In flight, in call %d: to %s it.", s.Call, s.Verb)
+		return fmt.Sprintf("In flight, in call %d: to %s it.%s", s.Call, s.Verb, why)
 	case KeyParked:
 		return fmt.Sprintf("Parked%s%s: Split refused to %s it. Retry or discard it.", at, inBrackets(Answer(s.Reason, s.Status, s.Transaction)), s.Verb)
 	case KeySuperseded:

@@ -135,6 +135,12 @@ func TestOperatorsCommands(t *testing.T) {
 	expect(run(0, "pause", "acme-prod", "env1/buyers", "--for", "2h"), "1 segment")
 	expect(run(exitNothing, "flush", "acme-prod", "env1/buyers"), "paused")
 	p.MustPost(harness.Change{Segment: "buyers", Keys: []string{"8735621876004"}})
+	if out := run(0, "where", "8735621876004", "--tenant", "acme-prod"); !regexp.MustCompile(`env1/buyers +Pending.*: Split has not been told to add it\. Its segment: Paused by loopback since `).MatchString(out) {
+		t.Error(out)
+	}
+	expect(run(0, "show", "acme-prod", "env1/buyers", "--workspace", "ws1", "--traffic-type", "tt1"), "env1/buyers")
+	expect(run(exitFailed, "show", "acme-prod", "env1/buyers", "--traffic-type", "another"), "nothing is known|not known|no such")
+	expect(run(exitWrong, "pause", "acme-prod", "--workspace", "w"), "ENVIRONMENT/SEGMENT")
 	expect(run(0, "segments", "--state", "paused"), "acme-prod .*env1/buyers +paused +1 +1 +Paused by loopback since ")
 	expect(run(0, "resume", "acme-prod", "env1/buyers"), "1 segment")
 	expect(run(exitNothing, "resume", "acme-prod", "env1/buyers"))

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"audiences/status"
@@ -43,7 +42,7 @@ func (s *Server) events(r *http.Request) (any, error) {
 // eventsBefore are events with the names that people know, also in their sentences.
 func (s *Server) eventsBefore(ctx context.Context, before uint64, limit int) ([]status.Event, error) {
 	found, err := s.options.Relay.Events(ctx, before, limit)
-	named := slices.Concat([]status.Event{}, found)
+	named := append([]status.Event{}, found...) // an empty list is not null
 	for i := range named {
 		event := &named[i]
 		if event.Name = s.options.Names[event.Tenant]; event.Name != "" {

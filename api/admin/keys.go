@@ -167,7 +167,7 @@ func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status
 	if page, err = s.options.Relay.Parked(ctx, in, asked.Cursor, cmp.Or(asked.Limit, usualPage)); err != nil {
 		return page, err
 	}
-	page.Keys = slices.Concat([]status.ParkedKey{}, page.Keys)
+	page.Keys = append([]status.ParkedKey{}, page.Keys...)
 	for i := range page.Keys {
 		page.Keys[i].Shown = page.Keys[i].Key.Text()
 	}
@@ -206,7 +206,7 @@ func (s *Server) whereOf(ctx context.Context, asked WhereRequest) (found status.
 	if found, err = s.options.Relay.Where(ctx, in, key, asked.Cursor); err != nil {
 		return found, err
 	}
-	found.Sightings = slices.Concat([]status.Sighting{}, found.Sightings)
+	found.Sightings = append([]status.Sighting{}, found.Sightings...)
 	for i := range found.Sightings {
 		sighting := &found.Sightings[i]
 		sighting.Message = status.MaskWords(sighting.Message, key.Text())

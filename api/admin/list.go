@@ -34,16 +34,31 @@ type place struct {
 	Segment     string       `json:"se,omitempty"`
 	Workspace   string       `json:"wo,omitempty"`
 	TrafficType string       `json:"tr,omitempty"`
-	rank        int          // of State
+	rank        int          // see attention
+}
+
+// attention is the rank of a row: by its state, but one with parked keys comes right
+// behind those that are parked as a whole. Only a person can help either.
+func (p place) attention() int {
+	rank := 2 * p.State.Rank()
+	if p.Parked > 0 {
+		rank = min(rank, 2*status.Parked.Rank()+1)
+	}
+	return rank
+}
+
+func (p place) ranked() place {
+	p.rank = p.attention()
+	return p
 }
 
 func placeOfTenant(t *status.Tenant) place {
-	return place{State: t.State, rank: t.State.Rank(), Pending: t.Pending, Parked: t.Parked, Since: t.Since.Round(0), Name: t.Name, Tenant: t.Tenant}
+	return place{State: t.State, Pending: t.Pending, Parked: t.Parked, Since: t.Since.Round(0), Name: t.Name, Tenant: t.Tenant}.ranked()
 }
 
 func placeOfSegment(s *segmentRow) place {
-	return place{State: s.State, rank: s.State.Rank(), Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.of.Name, Tenant: s.of.Tenant,
-		Environment: s.Environment, Segment: s.Segment.Segment, Workspace: s.Workspace, TrafficType: s.TrafficType}
+	return place{State: s.State, Pending: s.Pending, Parked: s.Parked, Since: s.Since.Round(0), Name: s.of.Name, Tenant: s.of.Tenant,
+		Environment: s.Environment, Segment: s.Segment.Segment, Workspace: s.Workspace, TrafficType: s.TrafficType}.ranked()
 }
 
 // order is one way to sort.
@@ -152,7 +167,7 @@ func (w window) goOn(cursor string) (window, error) {
 		return w, bad("the cursor is one of a list in another order")
 	}
 	w.After = from.After
-	w.After.rank = w.After.State.Rank()
+	w.After.rank = w.After.attention()
 	return w, nil
 }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"audiences/audience"
@@ -49,6 +50,28 @@ func BenchmarkNextPage(b *testing.B) {
 }
 
 // TestPagesAreTheSortedList: page by page, in each order, all rows come once, in order.
+// TestParkedKeysComeEarly: a segment with parked keys needs somebody, whatever else it
+// does; it comes right behind those that are parked, also over pages.
+func TestParkedKeysComeEarly(t *testing.T) {
+	relay := &fakeRelay{tenants: []status.Tenant{tenantOf(idA,
+		segmentIn("idle", status.Idle, 0, 0), segmentIn("gathers", status.Gathering, 9, 0), segmentIn("poisoned", status.Idle, 0, 1),
+		segmentIn("paused", status.Paused, 1, 0), segmentIn("parked", status.Parked, 2, 0), segmentIn("refused", status.TokenRefused, 2, 3))}}
+	handler, cursor := local(relay), ""
+	var names []string
+	for {
+		list := got[SegmentList](t, handler, "segments?limit=2&cursor="+cursor)
+		for _, s := range list.Segments {
+			names = append(names, s.Segment.Segment)
+		}
+		if cursor = list.Next; cursor == "" {
+			break
+		}
+	}
+	if want := "refused parked poisoned paused gathers idle"; strings.Join(names, " ") != want {
+		t.Errorf("%v, want %s", names, want)
+	}
+}
+
 func TestPagesAreTheSortedList(t *testing.T) {
 	now := newSnapshot(large(3).tenants, nil)
 	for _, o := range orders {

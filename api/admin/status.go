@@ -148,7 +148,7 @@ func (s *Server) budgets(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := BudgetList{slices.Concat([]status.Budget{}, budgets)}
+	list := BudgetList{append([]status.Budget{}, budgets...)}
 	for i := range list.Budgets {
 		list.Budgets[i].Name = s.options.Names[list.Budgets[i].Tenant]
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"audiences/api/admin/access"
+	"audiences/audience"
 	"audiences/status"
 )
 
@@ -46,12 +48,12 @@ func TestSummaryAndTenants(t *testing.T) {
 func TestSegmentsAreListed(t *testing.T) {
 	handler := local(busy())
 	for query, want := range map[string]string{
-		"":                                "b1 b3 a3 a2 b2 a1",
-		"?order=desc":                     "a1 a2 b2 a3 b3 b1",
+		"":                                "b1 b2 b3 a3 a2 a1",
+		"?order=desc":                     "a1 a2 a3 b3 b2 b1",
 		"?tenant=aa":                      "a3 a2 a1",
 		"?tenant=acme-prod":               "a3 a2 a1",
 		"?tenant=c":                       "",
-		"?state=gathering":                "a3 a2 b2",
+		"?state=gathering":                "b2 a3 a2",
 		"?search=b2":                      "b2",
 		"?search=env-a":                   "a3 a2 a1",
 		"?state=idle&tenant=bbb":          "",
@@ -61,7 +63,7 @@ func TestSegmentsAreListed(t *testing.T) {
 		"?sort=oldest":                    "a3 a2 b2 b1 b3 a1",
 		"?sort=oldest&order=desc&limit=1": "a1 ...",
 		"?sort=name":                      "a1 a2 a3 b1 b2 b3",
-		"?limit=6":                        "b1 b3 a3 a2 b2 a1",
+		"?limit=6":                        "b1 b2 b3 a3 a2 a1",
 	} {
 		list := got[SegmentList](t, handler, "segments"+query)
 		if names := namesOf(list); names != want {
@@ -323,6 +325,44 @@ func TestDearSnapshots(t *testing.T) {
 			t.Errorf("%d %s", code, text)
 		}
 	})
+}
+
+// TestNothingIsNull: a list that is empty is one nevertheless, for those who go through it.
+func TestNothingIsNull(t *testing.T) {
+	handler := New(Options{Relay: emptyRelay{}, Access: access.Options{Local: true}}).http.Handler
+	for _, path := range []string{"summary", "tenants", "segments", "parked", "events", "budgets", "series",
+		"segment?tenant=aa&environment=e&segment=s", "parked?tenant=aa&environment=e&segment=s"} {
+		if code, text := call(t, handler, http.MethodGet, apiPath+"/"+path, "", ""); code != http.StatusOK || strings.Contains(text, "null") {
+			t.Errorf("%s: %d %s", path, code, text)
+		}
+	}
+	if code, text := call(t, handler, http.MethodPost, apiPath+"/where", `{"key":"1"}`, ""); code != http.StatusOK || strings.Contains(text, "null") {
+		t.Errorf("where: %d %s", code, text)
+	}
+}
+
+// emptyRelay has a tenant and nothing else to show.
+type emptyRelay struct{ *fakeRelay }
+
+func (emptyRelay) Status(context.Context) ([]status.Tenant, error) {
+	return []status.Tenant{tenantOf(idA)}, nil
+}
+
+func (emptyRelay) Segment(context.Context, audience.Segment) (status.Detail, error) {
+	return status.Detail{}, nil
+}
+
+func (emptyRelay) Parked(context.Context, audience.Segment, string, int) (status.ParkedPage, error) {
+	return status.ParkedPage{}, nil
+}
+
+func (emptyRelay) Budgets(context.Context) ([]status.Budget, error) { return nil, nil }
+func (emptyRelay) Events(context.Context, uint64, int) ([]status.Event, error) {
+	return nil, nil
+}
+
+func (emptyRelay) Where(context.Context, audience.Segment, audience.Key, string) (status.Whereabouts, error) {
+	return status.Whereabouts{}, nil
 }
 
 // TestSmallSnapshotsAreNew, though the machine was slow for a moment.
