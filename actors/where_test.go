@@ -152,7 +152,7 @@ func TestEvents(t *testing.T) {
 			"Keys revealed, 3 keys by ana.",
 			"Tenant T: paused until 01:00:00 by ana.",
 			"env/s of tenant T: retried, 2 keys by ana.",
-			"env/s of tenant T: Split refuses the segment: parked (forbidden, status 403) until 00:15:10.",
+			"env/s of tenant T: Split refuses the segment: parked (forbidden, status 403); tried again at 00:15:10.",
 		}
 		if strings.Join(said, "\n") != strings.Join(want, "\n") {
 			s.Errorf("%s\nwant\n%s", strings.Join(said, "\n"), strings.Join(want, "\n"))

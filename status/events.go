@@ -77,8 +77,15 @@ func EventSentence(e Event) string {
 	if e.Segments > 1 {
 		said += fmt.Sprintf(", and %s more", Number(e.Segments-1))
 	}
-	if !e.Until.IsZero() {
-		said += " until " + Clock(e.Until, e.At)
+	switch e.Kind {
+	case EventSegmentFails, EventSegmentParked, EventTokenRefused:
+		if !e.Until.IsZero() && e.Segments <= 1 { // of many each has a time of its own
+			said += "; tried again at " + Clock(e.Until, e.At)
+		}
+	default:
+		if !e.Until.IsZero() {
+			said += " until " + Clock(e.Until, e.At)
+		}
 	}
 	return upper(said) + by(e.Who) + "."
 }

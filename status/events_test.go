@@ -1,0 +1,29 @@
+package status
+
+import (
+	"testing"
+	"time"
+)
+
+// TestEventSentence: what began and lasts until a time says so; what is tried again then
+// does not sound as if it were over, and of many each has a time of its own.
+func TestEventSentence(t *testing.T) {
+	event := func(kind EventKind, segments int) Event {
+		return Event{At: now, Kind: kind, Tenant: "aa", Environment: "e", Segment: "s", Segments: segments, Until: now.Add(time.Minute)}
+	}
+	for _, c := range []struct {
+		event Event
+		want  string
+	}{
+		{event(EventPaused, 0), "e/s of tenant aa: paused until 14:03:00."},
+		{event(EventTenantLimited, 0), "e/s of tenant aa: the limit of the organisation is used up: the tenant waits until 14:03:00."},
+		{event(EventSegmentFails, 1), "e/s of tenant aa: calls to Split fail and are repeated; tried again at 14:03:00."},
+		{event(EventSegmentFails, 60), "e/s of tenant aa: calls to Split fail and are repeated, and 59 more."},
+		{event(EventSegmentParked, 1), "e/s of tenant aa: Split refuses the segment: parked; tried again at 14:03:00."},
+		{event(EventTokenRefused, 1), "e/s of tenant aa: Split refuses the token; tried again at 14:03:00."},
+	} {
+		if got := EventSentence(c.event); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
