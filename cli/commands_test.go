@@ -37,7 +37,7 @@ func commands(t *testing.T) (listed []*cobra.Command, out *bytes.Buffer) {
 func TestCommandsDocument(t *testing.T) {
 	listed, out := commands(t)
 	var text strings.Builder
-	text.WriteString("# Commands\n\nWhat `audiences COMMAND -h` says of each command; `audiences -h` lists them. Flags may stand anywhere on the line, with one dash or two. This page is made of the program by `go test ./cli -run TestCommandsDocument -update`.\n")
+	text.WriteString("# Commands\n\nWhat `audiences COMMAND -h` says of each command; `audiences -h` lists them. Flags may stand anywhere on the line, with one dash or two. All times are UTC, with the date where it is not today's. The keys of a parked segment are pending: PARKED KEYS are those that Split refused one by one. This page is made of the program by `go test ./cli -run TestCommandsDocument -update`.\n")
 	for _, cmd := range listed {
 		out.Reset()
 		writeHelp(cmd)

@@ -89,7 +89,7 @@ func (a *adminClient) showStatus(sum admin.Summary, tenants []status.Tenant) err
 
 func (a *adminClient) showTenants(tenants []status.Tenant) error {
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprint(out, "TENANT\tSTATE\tSEGMENTS\tPENDING\tPARKED\t\n")
+	_, _ = fmt.Fprint(out, "TENANT\tSTATE\tSEGMENTS\tPENDING\tPARKED KEYS\t\n")
 	for _, t := range tenants {
 		segments := 0
 		for _, n := range t.States {
@@ -153,7 +153,7 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 func (a *adminClient) showSegments(list admin.SegmentList) error {
 	out := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	if len(list.Segments) > 0 {
-		_, _ = fmt.Fprint(out, "TENANT\tENVIRONMENT/SEGMENT\tSTATE\tPENDING\tPARKED\t\n")
+		_, _ = fmt.Fprint(out, "TENANT\tENVIRONMENT/SEGMENT\tSTATE\tPENDING\tPARKED KEYS\t\n")
 	}
 	for _, s := range list.Segments {
 		_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\t%s\t%s\t%s\n", status.Title(s.Tenant, s.Name), s.Environment, s.Segment.Segment, s.State, pendingText(s.Counts), status.Number(s.Parked), s.Sentence)
