@@ -18,7 +18,7 @@ import (
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/journal/embedded/disk"
-	"audiences/journal/embedded/vault"
+	"audiences/journal/vault"
 )
 
 // Options of Open. Dir is required; the zero value of all else has a meaning.

@@ -14,7 +14,6 @@ import (
 
 	"audiences/journal"
 	"audiences/journal/embedded/disk"
-	"audiences/journal/embedded/vault"
 )
 
 // Open opens the journal in Options.Dir, or makes a new one. It refuses, and
@@ -166,7 +165,7 @@ func (j *Journal) checkIn() (format, error) {
 		keyFile = j.files.PathJoin(dir, "journal.key")
 	}
 	if found {
-		if j.vault, err = vault.Read(j.files, keyFile); errors.Is(err, fs.ErrNotExist) {
+		if j.vault, err = readKey(j.files, keyFile); errors.Is(err, fs.ErrNotExist) {
 			return format{}, fmt.Errorf("open journal in %s: the key file %s that it was written with is missing", dir, keyFile)
 		}
 		if err == nil && j.vault.Check() != known.KeyCheck {
@@ -178,9 +177,9 @@ func (j *Journal) checkIn() (format, error) {
 		return format{}, errors.Join(fmt.Errorf("open journal in %s: there is a store but no FORMAT file; nothing was changed", dir), err)
 	}
 	if own {
-		j.vault, err = vault.ReadOrMake(j.files, keyFile)
+		j.vault, err = readOrMakeKey(j.files, keyFile)
 	} else {
-		j.vault, err = vault.Read(j.files, keyFile)
+		j.vault, err = readKey(j.files, keyFile)
 	}
 	if err != nil {
 		return format{}, err

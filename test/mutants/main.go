@@ -52,7 +52,7 @@ type options struct {
 
 func parse(args []string) (o options, err error) {
 	flags := flag.NewFlagSet("mutants", flag.ContinueOnError)
-	packages := flags.String("packages", "actors,actors/batch,actors/pace,actors/standing,journal,journal/embedded,journal/embedded/damage,journal/embedded/disk,journal/embedded/vault,splitclient,api,config", "the packages to break, separated by commas")
+	packages := flags.String("packages", "actors,actors/batch,actors/pace,actors/standing,journal,journal/embedded,journal/embedded/damage,journal/embedded/disk,journal/vault,splitclient,api,config", "the packages to break, separated by commas")
 	flags.IntVar(&o.count, "count", 250, "how many mutants are drawn, of each package in proportion to its places")
 	flags.Uint64Var(&o.seed, "seed", 1, "of the draw")
 	flags.Var(&o.shard, "shard", "`i/n`: only the i-th of n parts of the sample")

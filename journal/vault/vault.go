@@ -1,5 +1,4 @@
-// Package vault encrypts the apiTokens that the journal keeps on disk (I7), and reads the
-// key for that from its file.
+// Package vault encrypts the apiTokens that a journal keeps (I7).
 package vault
 
 import (
@@ -11,11 +10,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"audiences/audience"
-	"audiences/journal/embedded/disk"
 )
 
 // Vault encrypts apiTokens with AES-256-GCM. The tenant id is authenticated with each, so
@@ -72,29 +69,22 @@ func (v Vault) Open(id audience.TenantID, record []byte) (audience.Tenant, error
 	return audience.NewTenant(token), nil
 }
 
-// Read reads the key, 64 hexadecimal digits; an absent file is an error that is fs.ErrNotExist.
-func Read(files disk.Files, path string) (Vault, error) {
-	text, err := files.Read(path)
-	if err != nil {
-		return Vault{}, fmt.Errorf("read journal key: %w", err)
-	}
-	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
+// Parse makes the vault of a key file's content, 64 hexadecimal digits and perhaps blanks
+// around them. Its error does not quote the content.
+func Parse(content []byte) (Vault, error) {
+	raw, err := hex.DecodeString(strings.TrimSpace(string(content)))
 	if err != nil || len(raw) != keyLength { // the cause would quote the key
-		return Vault{}, fmt.Errorf("read journal key: %s does not hold 64 hexadecimal digits", path)
+		return Vault{}, ErrBadKey
 	}
 	return of([keyLength]byte(raw)), nil
 }
 
-// ReadOrMake is for a new journal: only there may a key be made up.
-func ReadOrMake(files disk.Files, path string) (Vault, error) {
-	v, err := Read(files, path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return v, err
-	}
+// ErrBadKey says what a key file must hold.
+var ErrBadKey = errors.New("it does not hold 64 hexadecimal digits")
+
+// Make makes a key up. content is what its file is to hold.
+func Make() (v Vault, content []byte) {
 	var key [keyLength]byte
 	_, _ = rand.Read(key[:])
-	if err := files.Replace(path, []byte(hex.EncodeToString(key[:])+"\n")); err != nil {
-		return Vault{}, fmt.Errorf("create journal key: %w", err)
-	}
-	return of(key), nil
+	return of(key), []byte(hex.EncodeToString(key[:]) + "\n")
 }
