@@ -5,13 +5,13 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/binary"
-	"errors"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/ordered"
 )
 
 const (
@@ -19,8 +19,6 @@ const (
 	findLooks = 4_096 // records that are looked at for one page
 	findStep  = 64    // records that are looked at before pages of others get their turn
 )
-
-var errBadFindCursor = errors.New("find key: the cursor is not one that a search gave")
 
 // Find sees every write that was handed in before it and none after, however late it
 // is carried out. Close does not wait for it. It never waits.
@@ -46,7 +44,7 @@ func (j *Journal) find(from *pebble.Snapshot, f journal.Find) journal.Found {
 	if err != nil {
 		return journal.Found{Err: err}
 	}
-	s := search{Find: f, j: j, from: from, place: place, encoded: journal.AppendKey(nil, f.Key), hash: hashKey(f.Key)}
+	s := search{Find: f, j: j, from: from, place: place, encoded: journal.AppendKey(nil, f.Key), hash: ordered.Hash(f.Key)}
 	s.one = f.Segment != (audience.Segment{})
 	s.Limit = cmp.Or(f.Limit, findLimit)
 	s.run()
@@ -75,7 +73,7 @@ func parsePlace(cursor journal.FindCursor) ([]byte, error) {
 	waiting := err == nil && len(place) == headLength && place[0] == prefixDescriptor
 	delivered := err == nil && len(place) == receiptKeyLength && place[0] == prefixReceipt
 	if !waiting && !delivered {
-		return nil, errBadFindCursor
+		return nil, journal.ErrBadCursor
 	}
 	return place, nil
 }
@@ -287,7 +285,7 @@ func (s *search) block(key, header []byte, segment audience.Segment) error {
 	}
 	packed := header[1+n:]
 	if header[0]&keysInHeader == 0 {
-		if !filterMayHave(packed, s.hash) {
+		if !ordered.FilterMayHave(packed, s.hash) {
 			return nil
 		}
 		var err error
@@ -297,7 +295,7 @@ func (s *search) block(key, header []byte, segment audience.Segment) error {
 			return err
 		}
 	}
-	there, err := packedHas(packed, s.Key)
+	there, err := ordered.PackedHas(packed, s.Key)
 	if there {
 		at := int64(binary.BigEndian.Uint64(key[receiptPrefixLength:]))
 		s.saw(journal.Sighting{Segment: segment, State: journal.Delivered, Verb: verb, At: time.UnixMicro(at).UTC(), Call: call})

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -239,6 +240,16 @@ type historyStep struct {
 	pause   time.Duration
 	restart bool
 	receipt journal.Receipt // made by run
+}
+
+// drawKeys are keys of all kinds: close together, far apart, the extremes, and texts.
+func drawKeys(t *rapid.T, label string) []audience.Key {
+	number := rapid.OneOf(rapid.Int64(), rapid.Int64Range(-50, 50), rapid.SampledFrom([]int64{math.MinInt64, math.MaxInt64}))
+	key := rapid.OneOf(
+		rapid.Map(number, audience.NumericKey),
+		rapid.Map(rapid.StringMatching(`a[a-c]{0,4}`), func(text string) audience.Key { return keys(text)[0] }),
+	)
+	return rapid.SliceOfN(key, 0, 300).Draw(t, label)
 }
 
 func drawHistory(t *rapid.T) history {

@@ -8,6 +8,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/ordered"
 )
 
 // Append gives the version and hands the changes to the committer. It never waits,
@@ -167,7 +168,7 @@ func inOrder(keys audience.Keys) iter.Seq[audience.Key] {
 	if keys.Len() < manyKeys {
 		return keys.All()
 	}
-	return order(keys.All()).all()
+	return ordered.Of(keys.All()).All()
 }
 
 // roomFor is what a change takes of the disk: its records in the log, and as much

@@ -2,15 +2,11 @@ package embedded
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
-	"strings"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -187,56 +183,4 @@ func decodeParked(value []byte) (parkedRecord, error) {
 		return parkedRecord{}, errBadRecord
 	}
 	return record, nil
-}
-
-// ordered is keys in the order that their records have in the store: numbers by value,
-// then texts by their bytes.
-type ordered struct {
-	numbers []int64
-	texts   []audience.Key
-}
-
-func order(keys iter.Seq[audience.Key]) (o ordered) {
-	for key := range keys {
-		if n, ok := key.Numeric(); ok {
-			o.numbers = append(o.numbers, n)
-		} else {
-			o.texts = append(o.texts, key)
-		}
-	}
-	slices.Sort(o.numbers)
-	slices.SortFunc(o.texts, compareKeys)
-	return o
-}
-
-// compareKeys puts keys in the order of their records.
-func compareKeys(a, b audience.Key) int {
-	n, aNumeric := a.Numeric()
-	m, bNumeric := b.Numeric()
-	switch {
-	case aNumeric && bNumeric:
-		return cmp.Compare(n, m)
-	case aNumeric != bNumeric && aNumeric:
-		return -1
-	case aNumeric != bNumeric:
-		return 1
-	}
-	return strings.Compare(a.Text(), b.Text())
-}
-
-func (o ordered) len() int { return len(o.numbers) + len(o.texts) }
-
-func (o ordered) all() iter.Seq[audience.Key] {
-	return func(yield func(audience.Key) bool) {
-		for _, n := range o.numbers {
-			if !yield(audience.NumericKey(n)) {
-				return
-			}
-		}
-		for _, text := range o.texts {
-			if !yield(text) {
-				return
-			}
-		}
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/ordered"
 )
 
 // receipts keep which keys were delivered. Those of one Settle are blocks of up to
@@ -119,21 +120,21 @@ func (j *Journal) receiptOf(s journal.Settle, r *removal) *receipt {
 		return nil
 	}
 	out := &receipt{id: r.id, descriptor: encodeDescriptor(s.Segment), at: s.Receipt.At.UnixMicro()}
-	for left := r.all(); left.len() > 0; {
-		var some ordered
-		some, left = left.cut(blockKeys)
+	for left := r.all(); left.Len() > 0; {
+		var some ordered.Keys
+		some, left = left.Cut(blockKeys)
 		out.blocks = append(out.blocks, packBlock(s.Receipt, some, j.receipts.sequence.Add(1)))
 	}
 	return out
 }
 
 // all is every key of the removal, in order.
-func (r *removal) all() ordered {
+func (r *removal) all() ordered.Keys {
 	if len(r.drawn) == 0 {
 		return r.keys
 	}
-	return order(func(yield func(audience.Key) bool) {
-		for key := range r.keys.all() {
+	return ordered.Of(func(yield func(audience.Key) bool) {
+		for key := range r.keys.All() {
 			if !yield(key) {
 				return
 			}
@@ -146,22 +147,15 @@ func (r *removal) all() ordered {
 	})
 }
 
-// cut takes the first n keys.
-func (o ordered) cut(n int) (first, rest ordered) {
-	numbers := min(n, len(o.numbers))
-	texts := min(n-numbers, len(o.texts))
-	return ordered{o.numbers[:numbers], o.texts[:texts]}, ordered{o.numbers[numbers:], o.texts[texts:]}
-}
-
-func packBlock(r journal.Receipt, keys ordered, sequence uint32) block {
+func packBlock(r journal.Receipt, keys ordered.Keys, sequence uint32) block {
 	b := block{sequence: sequence, header: binary.AppendUvarint([]byte{byte(r.Verb)}, r.Call)}
-	packed := packKeys(keys)
-	if keys.len() <= fewInHeader {
+	packed := keys.Pack()
+	if keys.Len() <= fewInHeader {
 		b.header[0] |= keysInHeader
 		b.header = append(b.header, packed...)
 		return b
 	}
-	b.header, b.keys = append(b.header, makeFilter(keys)...), packed
+	b.header, b.keys = append(b.header, keys.Filter()...), packed
 	return b
 }
 

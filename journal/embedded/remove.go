@@ -10,6 +10,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/journal/ordered"
 )
 
 // removal takes what a Selection means out of the pending keys of a segment.
@@ -21,7 +22,7 @@ import (
 type removal struct {
 	j        *Journal
 	id       segmentID
-	keys     ordered
+	keys     ordered.Keys
 	notAfter journal.Version
 	drawn    []journal.Entry // in the order of their records; without verbs
 
@@ -49,20 +50,20 @@ func (j *Journal) flushRanges() {
 func (j *Journal) removing(segment audience.Segment, s journal.Selection) *removal {
 	r := &removal{j: j, id: idOf(segment), notAfter: s.NotAfter}
 	if s.Keys != nil {
-		r.keys = order(s.Keys)
+		r.keys = ordered.Of(s.Keys)
 	}
 	if s.Drawn != nil {
 		for key, version := range s.Drawn {
 			r.drawn = append(r.drawn, journal.Entry{Key: key, Version: version})
 		}
-		slices.SortFunc(r.drawn, func(a, b journal.Entry) int { return compareKeys(a.Key, b.Key) })
+		slices.SortFunc(r.drawn, func(a, b journal.Entry) int { return ordered.Compare(a.Key, b.Key) })
 	}
 	return r
 }
 
 // looks: stage looks into the store.
 func (r *removal) looks() bool {
-	keys, drawn := r.keys.len(), len(r.drawn)
+	keys, drawn := r.keys.Len(), len(r.drawn)
 	return keys >= runLength || keys > 0 && !r.covered() || drawn >= runLength || drawn > 0 && !r.untouched()
 }
 
@@ -79,7 +80,7 @@ func (r *removal) stage(b *pebble.Batch) {
 		defer w.close()
 	}
 	w.blindly = w.blindly || r.covered()
-	for key := range r.keys.all() {
+	for key := range r.keys.All() {
 		if !w.remove(key, r.notAfter.Covers) {
 			r.newer = append(r.newer, key)
 		}
@@ -110,7 +111,7 @@ func (r *removal) sound() iter.Seq[audience.Key] {
 		newer.Add(key)
 	}
 	return func(yield func(audience.Key) bool) {
-		for key := range r.keys.all() {
+		for key := range r.keys.All() {
 			if !newer.Has(key) && !yield(key) {
 				return
 			}

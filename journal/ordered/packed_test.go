@@ -1,6 +1,7 @@
-package embedded
+package ordered
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,20 @@ import (
 
 	"audiences/audience"
 )
+
+// blockKeys is how many keys a block of a receipt has.
+const blockKeys = 4096
+
+func keys(list ...any) (keys []audience.Key) {
+	for _, one := range list {
+		key, err := audience.ParseKey(fmt.Sprint(one))
+		if err != nil {
+			panic(err)
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
 
 // drawKeys are keys of all kinds: close together, far apart, the extremes, and texts
 // that share their beginnings.
@@ -27,14 +42,14 @@ func drawKeys(t *rapid.T, label string) []audience.Key {
 func TestPackedKeys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		some, others := drawKeys(t, "keys"), drawKeys(t, "others")
-		o := order(slices.Values(some))
-		packed, filter := packKeys(o), makeFilter(o)
+		o := Of(slices.Values(some))
+		packed, filter := o.Pack(), o.Filter()
 		for _, key := range slices.Concat(some, others) {
 			want := slices.Contains(some, key)
-			if has, err := packedHas(packed, key); has != want || err != nil {
+			if has, err := PackedHas(packed, key); has != want || err != nil {
 				t.Fatalf("%q: %v, %v", key.Text(), has, err)
 			}
-			if want && !filterMayHave(filter, hashKey(key)) {
+			if want && !FilterMayHave(filter, Hash(key)) {
 				t.Fatalf("%q is not in the filter", key.Text())
 			}
 		}
@@ -44,14 +59,14 @@ func TestPackedKeys(t *testing.T) {
 // TestDamagedPackedKeys: whatever the bytes, looking into them ends without a panic.
 func TestDamagedPackedKeys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		packed := packKeys(order(slices.Values(drawKeys(t, "keys"))))
+		packed := Of(slices.Values(drawKeys(t, "keys"))).Pack()
 		packed = slices.Concat(packed[:rapid.IntRange(0, len(packed)).Draw(t, "cut")], rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "junk"))
 		for _, key := range keys(1, "a") {
-			_, _ = packedHas(packed, key)
+			_, _ = PackedHas(packed, key)
 		}
 	})
 	for _, cut := range [][]byte{{}, {2}, {2, 0, 0, 0, 0, 0, 0, 0, 0, 1}, {0, 1, 1}, {0, 0, 5, 'a'}} {
-		if _, err := packedHas(cut, keys("b")[0]); err == nil {
+		if _, err := PackedHas(cut, keys("b")[0]); err == nil {
 			t.Errorf("%v was read", cut)
 		}
 	}
@@ -65,13 +80,13 @@ func TestPackedKeysAreSmall(t *testing.T) {
 	for i := range numbers {
 		numbers[i] = audience.NumericKey(int64(random.Uint64()))
 	}
-	o := order(slices.Values(numbers))
-	if size := len(packKeys(o)); size > blockKeys*54/8 {
+	o := Of(slices.Values(numbers))
+	if size := len(o.Pack()); size > blockKeys*54/8 {
 		t.Errorf("%d bytes for %d keys", size, blockKeys)
 	}
-	filter, wrong := makeFilter(o), 0
+	filter, wrong := o.Filter(), 0
 	for range 100_000 {
-		if filterMayHave(filter, hashKey(audience.NumericKey(int64(random.Uint64())))) {
+		if FilterMayHave(filter, Hash(audience.NumericKey(int64(random.Uint64())))) {
 			wrong++
 		}
 	}
@@ -87,23 +102,23 @@ func BenchmarkReceiptBlock(b *testing.B) {
 		numbers[i] = int64(random.Uint64())
 	}
 	slices.Sort(numbers)
-	o := ordered{numbers: numbers}
+	o := Keys{numbers: numbers}
 	b.Run("pack", func(b *testing.B) {
 		for b.Loop() {
-			packKeys(o)
+			o.Pack()
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*blockKeys), "ns/key")
 	})
 	b.Run("filter", func(b *testing.B) {
 		for b.Loop() {
-			makeFilter(o)
+			o.Filter()
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*blockKeys), "ns/key")
 	})
-	packed := packKeys(o)
+	packed := o.Pack()
 	b.Run("find", func(b *testing.B) {
 		for b.Loop() {
-			_, _ = packedHas(packed, audience.NumericKey(1))
+			_, _ = PackedHas(packed, audience.NumericKey(1))
 		}
 	})
 }

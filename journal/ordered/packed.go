@@ -1,12 +1,16 @@
-package embedded
+package ordered
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/fnv"
 	"math/bits"
 
 	"audiences/audience"
 )
+
+// ErrBadPacked is the error of what is not packed keys.
+var ErrBadPacked = errors.New("packed keys are damaged")
 
 // Packed keys are the keys of one receipt block, in order: a uvarint that tells how many
 // numbers there are; the first one (8 bytes), the shift (1 byte) and the differences of
@@ -17,8 +21,8 @@ import (
 // then these bits. For random numbers that is within a few hundredths of a bit of the
 // least possible, and never more than three bits a key above the logarithm of the mean.
 
-// packKeys packs the keys of o.
-func packKeys(o ordered) []byte {
+// Pack packs the keys.
+func (o Keys) Pack() []byte {
 	out := binary.AppendUvarint(make([]byte, 0, 16+8*len(o.numbers)), uint64(len(o.numbers)))
 	if len(o.numbers) > 0 {
 		out = packNumbers(out, o.numbers)
@@ -67,11 +71,11 @@ func sharedPrefix(a, b string) (n int) {
 	return n
 }
 
-// packedHas reports whether the key is among those packed.
-func packedHas(packed []byte, key audience.Key) (bool, error) {
+// PackedHas reports whether the key is among those packed.
+func PackedHas(packed []byte, key audience.Key) (bool, error) {
 	count, n := binary.Uvarint(packed)
 	if n <= 0 {
-		return false, errBadRecord
+		return false, ErrBadPacked
 	}
 	texts := packed[n:]
 	if number, numeric := key.Numeric(); numeric {
@@ -93,7 +97,7 @@ func packedHas(packed []byte, key audience.Key) (bool, error) {
 // findNumber goes through all numbers; rest is what follows them.
 func findNumber(packed []byte, count uint64, number int64) (found bool, rest []byte, err error) {
 	if len(packed) < 9 || packed[8] > 63 {
-		return false, nil, errBadRecord
+		return false, nil, ErrBadPacked
 	}
 	at, shift := binary.BigEndian.Uint64(packed), int(packed[8])
 	found = at == uint64(number)
@@ -103,7 +107,7 @@ func findNumber(packed []byte, count uint64, number int64) (found bool, rest []b
 			found = true
 		}
 		if r.short {
-			return false, nil, errBadRecord
+			return false, nil, ErrBadPacked
 		}
 	}
 	return found, r.in, nil
@@ -114,12 +118,12 @@ func findText(packed []byte, wanted string) (bool, error) {
 	for len(packed) > 0 {
 		shared, n := binary.Uvarint(packed)
 		if n <= 0 || shared > uint64(len(text)) {
-			return false, errBadRecord
+			return false, ErrBadPacked
 		}
 		packed = packed[n:]
 		length, n := binary.Uvarint(packed)
 		if n <= 0 || length > uint64(len(packed)-n) {
-			return false, errBadRecord
+			return false, ErrBadPacked
 		}
 		text = append(text[:shared], packed[n:n+int(length)]...)
 		packed = packed[n+int(length):]
@@ -205,10 +209,11 @@ const (
 	filterProbes = 7
 )
 
-func makeFilter(o ordered) []byte {
-	filter := make([]byte, (o.len()*filterBits+7)/8)
-	for key := range o.all() {
-		for hash, step, n := startProbes(hashKey(key)); n > 0; hash, n = hash+step, n-1 {
+// Filter makes the filter of the keys.
+func (o Keys) Filter() []byte {
+	filter := make([]byte, (o.Len()*filterBits+7)/8)
+	for key := range o.All() {
+		for hash, step, n := startProbes(Hash(key)); n > 0; hash, n = hash+step, n-1 {
 			at := probe(filter, hash)
 			filter[at/8] |= 1 << (at % 8)
 		}
@@ -216,8 +221,8 @@ func makeFilter(o ordered) []byte {
 	return filter
 }
 
-// filterMayHave is false for none of the keys that the filter was made of.
-func filterMayHave(filter []byte, hash uint64) bool {
+// FilterMayHave is false for none of the keys that the filter was made of.
+func FilterMayHave(filter []byte, hash uint64) bool {
 	for hash, step, n := startProbes(hash); n > 0 && len(filter) > 0; hash, n = hash+step, n-1 {
 		if at := probe(filter, hash); filter[at/8]&(1<<(at%8)) == 0 {
 			return false
@@ -237,8 +242,8 @@ func probe(filter []byte, hash uint64) uint64 {
 	return at
 }
 
-// hashKey is part of the format on disk.
-func hashKey(key audience.Key) uint64 {
+// Hash is what a filter knows a key by. It is part of the format on disk.
+func Hash(key audience.Key) uint64 {
 	if n, ok := key.Numeric(); ok {
 		return mix(uint64(n))
 	}
