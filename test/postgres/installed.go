@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -85,11 +87,18 @@ func (i installation) give(path string) error {
 	return os.Chown(path, int(i.credential.Uid), int(i.credential.Gid))
 }
 
+// environment is this process's own, without what would tell PostgreSQL's programs
+// whom to connect to and how. Their messages are in English.
+func environment() []string {
+	ofPostgres := func(variable string) bool { return strings.HasPrefix(variable, "PG") }
+	return append(slices.DeleteFunc(os.Environ(), ofPostgres), "LC_ALL=C")
+}
+
 // prepare has a program run as PostgreSQL's user, in a directory that this user may
-// enter, with messages in English. It ends when this process dies.
+// enter. It ends when this process dies.
 func (i installation) prepare(cmd *exec.Cmd, dir string) {
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "PGTZ=", "PGOPTIONS=")
+	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Credential: i.credential,
 		Setpgid:    true, // a Ctrl-C is for whoever runs this, who ends the server in order

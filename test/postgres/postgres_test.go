@@ -52,7 +52,7 @@ func TestStartAndStop(t *testing.T) {
 	if got := ask(t, s, "CREATE TABLE t (k text); SELECT usesuper, current_database(), current_setting('fsync'), current_setting('cluster_name') FROM pg_user WHERE usename = current_user"); got != "f|relay|off|it's" {
 		t.Errorf("the relay's user sees %s", got)
 	}
-	pid := s.process.pid()
+	pid := s.process.Load().pid()
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestKillKeepsWhatIsCommitted(t *testing.T) {
 		end func() error
 	}{{"killed", s.Kill}, {"halted", s.Halt}, {"killed again", s.Kill}} {
 		ask(t, s, "INSERT INTO t VALUES ('"+c.how+"')")
-		url, pid := s.URL(), s.process.pid()
+		url, pid := s.URL(), s.process.Load().pid()
 		children, err := childrenOf(pid)
 		if err != nil || len(children) < 3 {
 			t.Errorf("a server with children %v, %v", children, err)
@@ -120,4 +120,92 @@ func TestStopAfterAKill(t *testing.T) {
 	if err := s.Restart(ctx); err == nil {
 		t.Error("a removed server was started")
 	}
+}
+
+// TestFailover: what the primary committed is on the standby, which takes its place.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	primary, ctx := start(t, Options{})
+	ask(t, primary, "CREATE TABLE t (k text)")
+	standby := follow(t, primary)
+	if _, err := standby.psql(ctx, standby.URL(), "INSERT INTO t VALUES ('nowhere')"); err == nil {
+		t.Error("a standby is writable")
+	}
+	ask(t, primary, "INSERT INTO t VALUES ('kept')")
+	if err := primary.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := standby.Promote(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, standby, "INSERT INTO t VALUES ('new'); SELECT string_agg(k, ' ') FROM t"); got != "kept new" {
+		t.Errorf("after the failover: %s", got)
+	}
+	if err := standby.Promote(ctx); err == nil {
+		t.Error("a primary was promoted")
+	}
+}
+
+// TestCommitsWaitForAllStandbys: while one of two is away a commit is not answered. It
+// is when that one comes back, or need not be waited for any more.
+func TestCommitsWaitForAllStandbys(t *testing.T) {
+	t.Parallel()
+	primary, ctx := start(t, Options{Settings: map[string]string{"synchronous_commit": "remote_apply"}})
+	ask(t, primary, "CREATE TABLE t (k text)")
+	first, second := follow(t, primary), follow(t, primary)
+	for _, c := range []struct {
+		how    string
+		end    func() error
+		mended func() error
+		both   bool // have it
+	}{
+		{"the first comes back", first.Halt, func() error { return first.Restart(ctx) }, true},
+		{"the second comes back", second.Kill, func() error { return second.Restart(ctx) }, true},
+		{"nobody is waited for", first.Kill, func() error {
+			return primary.Configure(ctx, map[string]string{"synchronous_standby_names": ""})
+		}, false},
+	} {
+		if err := c.end(); err != nil {
+			t.Fatal(err)
+		}
+		answered := make(chan error, 1)
+		go func() {
+			_, err := primary.psql(ctx, primary.URL(), "INSERT INTO t VALUES ('"+c.how+"')")
+			answered <- err
+		}()
+		if err := primary.untilSQL(ctx, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'", "1"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-answered:
+			t.Errorf("%s: answered before, %v", c.how, err)
+		default:
+		}
+		if err := c.mended(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-answered; err != nil {
+			t.Errorf("%s: %v", c.how, err)
+		}
+		if got := ask(t, second, "SELECT count(*) FROM t WHERE k = '"+c.how+"'"); c.both && got != "1" {
+			t.Errorf("%s: the standby has %s rows", c.how, got)
+		}
+	}
+}
+
+// follow makes a standby for a test.
+func follow(t *testing.T, primary *Server) *Server {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	standby, err := primary.Standby(ctx, Options{Log: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := standby.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return standby
 }

@@ -15,7 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,7 +32,7 @@ type Options struct {
 }
 
 // Server is one PostgreSQL with a directory of its own. Its methods may be called by
-// several goroutines; those that start or end it take turns.
+// several goroutines. Those that change it take turns, but Kill waits for nobody.
 type Server struct {
 	installation                 installation
 	dir                          string
@@ -40,9 +40,10 @@ type Server struct {
 	adminPassword, relayPassword string
 	log                          io.Writer
 
-	mu       sync.Mutex // held while it is started, ended or configured
+	process atomic.Pointer[process] // the last one; nil before the first
+
+	mu       sync.Mutex // held while it is started, stopped or configured
 	settings map[string]string
-	process  *process // the last one; nil before the first
 	removed  bool
 }
 
@@ -146,8 +147,8 @@ func (s *Server) Restart(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	s.process = p
-	if err := until(ctx, p.ended, s.isReady); err != nil {
+	s.process.Store(p)
+	if err := until(ctx, p.ended, func() bool { return s.isReady(p) }); err != nil {
 		return errors.Join(fmt.Errorf("start PostgreSQL: %w; its log ends: %s", err, log), p.end())
 	}
 	return nil
@@ -155,9 +156,9 @@ func (s *Server) Restart(ctx context.Context) error {
 
 // isReady reads what the postmaster says of itself. It is ready when it takes connections,
 // which a standby does while it follows.
-func (s *Server) isReady() bool {
+func (s *Server) isReady(p *process) bool {
 	lines, err := s.postmasterFile()
-	return err == nil && len(lines) >= 8 && lines[0] == strconv.Itoa(s.process.pid()) && strings.TrimSpace(lines[7]) == "ready"
+	return err == nil && len(lines) >= 8 && lines[0] == strconv.Itoa(p.pid()) && strings.TrimSpace(lines[7]) == "ready"
 }
 
 // until waits for what has no signal of its own. It gives up when ended is closed.
@@ -174,7 +175,10 @@ func until(ctx context.Context, ended <-chan struct{}, holds func() bool) error 
 	return nil
 }
 
-func (s *Server) runs() bool { return s.process != nil && !s.process.hasEnded() }
+func (s *Server) runs() bool {
+	p := s.process.Load()
+	return p != nil && !p.hasEnded()
+}
 
 // Halt stops the server in order: clients are disconnected and nothing of what they
 // were told is lost. The files stay, and the port refuses connections.
@@ -188,17 +192,15 @@ func (s *Server) halt() error {
 	if !s.runs() {
 		return nil
 	}
-	return s.process.end()
+	return s.process.Load().end()
 }
 
 // Kill ends all processes of the server at once with SIGKILL. The files stay as they are.
 func (s *Server) Kill() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if !s.runs() {
 		return nil
 	}
-	return s.process.kill()
+	return s.process.Load().kill()
 }
 
 // Stop stops the server, if it runs, and removes its files.
@@ -212,64 +214,4 @@ func (s *Server) Stop() error {
 	err := errors.Join(s.halt(), s.removeMemory(), os.RemoveAll(s.dir))
 	givePortBack(s.port)
 	return err
-}
-
-// Configure changes settings of a server that runs, and waits until new connections
-// have them. Those that only a start can change are changed by the next one.
-func (s *Server) Configure(ctx context.Context, settings map[string]string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.runs() {
-		return errors.New("configure PostgreSQL: it does not run")
-	}
-	before, err := s.SQL(ctx, "SELECT pg_conf_load_time()")
-	if err != nil {
-		return fmt.Errorf("configure PostgreSQL: %w", err)
-	}
-	maps.Copy(s.settings, settings)
-	if err := s.writeSettings(); err != nil {
-		return fmt.Errorf("configure PostgreSQL: %w", err)
-	}
-	if err := s.process.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		return fmt.Errorf("configure PostgreSQL: %w", err)
-	}
-	err = s.untilSQL(ctx, "SELECT pg_conf_load_time() > '"+before+"'", "t")
-	if err != nil {
-		return fmt.Errorf("configure PostgreSQL: %w", err)
-	}
-	return nil
-}
-
-// SQL runs statements as the superuser, by psql, and returns the rows as lines.
-func (s *Server) SQL(ctx context.Context, statements string) (string, error) {
-	return s.psql(ctx, s.AdminURL(), statements)
-}
-
-func (s *Server) psql(ctx context.Context, as, statements string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.installation.bin, "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align",
-		"--set", "ON_ERROR_STOP=1", "--dbname", as, "--command", statements)
-	cmd.Dir = s.dir
-	text, err := cmd.Output()
-	if err != nil {
-		said := ""
-		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-			said = ": " + string(failed.Stderr)
-		}
-		return "", fmt.Errorf("run psql: %w%s", errors.Join(err, context.Cause(ctx)), said)
-	}
-	return strings.TrimSpace(string(text)), nil
-}
-
-// untilSQL waits for an answer. What fails is tried again.
-func (s *Server) untilSQL(ctx context.Context, query, answer string) error {
-	var got string
-	var failed error
-	err := until(ctx, s.process.ended, func() bool {
-		got, failed = s.SQL(ctx, query)
-		return failed == nil && got == answer
-	})
-	if err != nil {
-		return errors.Join(fmt.Errorf("wait for %q: %q: %w", query, got, err), failed)
-	}
-	return nil
 }
