@@ -111,13 +111,14 @@ func (s *Server) run(ctx context.Context, stdin *strings.Reader, program string,
 		return fmt.Errorf("run %s: %w", program, err)
 	}
 	<-running.ended
-	if state := cmd.ProcessState; state == nil || !state.Success() {
-		return fmt.Errorf("run %s: %v: %w: %s", program, state, errors.Join(context.Cause(ctx), errFailed), said)
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("run %s: %w", program, err)
+	}
+	if !cmd.ProcessState.Success() {
+		return fmt.Errorf("run %s: %v: %s", program, cmd.ProcessState, said)
 	}
 	return nil
 }
-
-var errFailed = errors.New("it failed")
 
 // removeMemory frees the shared memory that a killed postmaster has left. One that
 // ended by itself has freed it, and removed the file that names it.

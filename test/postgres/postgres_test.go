@@ -4,15 +4,37 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
 // within bounds a test; the machine may be busy.
 const within = 2 * time.Minute
+
+// starterRole is set where the test binary is a process that starts a server and is
+// killed: TestEndsWithWhoStartedIt.
+const starterRole = "AUDIENCES_TEST_STARTS_POSTGRES"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(starterRole) == "" {
+		os.Exit(m.Run())
+	}
+	s, err := Start(context.Background(), Options{})
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(s.process.Load().pid(), s.port, s.dir)
+	select {}
+}
 
 // start starts a server for a test, which shows its log if it fails.
 func start(t *testing.T, o Options) (*Server, context.Context) {
@@ -62,6 +84,20 @@ func TestStartAndStop(t *testing.T) {
 	}
 	if err := s.Stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestStartFails, and says why in PostgreSQL's words.
+func TestStartFails(t *testing.T) {
+	t.Parallel()
+	s, err := Start(t.Context(), Options{Settings: map[string]string{"shared_buffers": "nonsense"}})
+	if s != nil || err == nil || !strings.Contains(err.Error(), "nonsense") {
+		t.Errorf("%v, %v", s, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s, err := Start(gone, Options{}); s != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, %v", s, err)
 	}
 }
 
@@ -122,24 +158,34 @@ func TestStopAfterAKill(t *testing.T) {
 	}
 }
 
-// TestFailover: what the primary committed is on the standby, which takes its place.
+// TestFailover: what the primary committed is on the standby, which takes its place. Who
+// comes through the network finds it by the same URL.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	primary, ctx := start(t, Options{})
 	ask(t, primary, "CREATE TABLE t (k text)")
 	standby := follow(t, primary)
+	network, err := NewProxy(primary.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(network.Close)
 	if _, err := standby.psql(ctx, standby.URL(), "INSERT INTO t VALUES ('nowhere')"); err == nil {
 		t.Error("a standby is writable")
 	}
-	ask(t, primary, "INSERT INTO t VALUES ('kept')")
+	through := network.URL(primary.URL())
+	if _, err := primary.psql(ctx, through, "INSERT INTO t VALUES ('kept')"); err != nil {
+		t.Fatal(err)
+	}
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if err := standby.Promote(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(t, standby, "INSERT INTO t VALUES ('new'); SELECT string_agg(k, ' ') FROM t"); got != "kept new" {
-		t.Errorf("after the failover: %s", got)
+	network.Retarget(standby.Addr())
+	if got, err := standby.psql(ctx, through, "INSERT INTO t VALUES ('new'); SELECT string_agg(k, ' ') FROM t"); got != "kept new" {
+		t.Errorf("after the failover: %s, %v", got, err)
 	}
 	if err := standby.Promote(ctx); err == nil {
 		t.Error("a primary was promoted")
@@ -208,4 +254,36 @@ func follow(t *testing.T, primary *Server) *Server {
 		}
 	})
 	return standby
+}
+
+// TestEndsWithWhoStartedIt: a server does not outlive a process that is killed.
+func TestEndsWithWhoStartedIt(t *testing.T) {
+	t.Parallel()
+	starter := exec.CommandContext(t.Context(), os.Args[0])
+	starter.Env = append(os.Environ(), starterRole+"=yes")
+	starter.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	said, err := starter.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := starter.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var pid, port int
+	var dir string
+	if _, err := fmt.Fscan(said, &pid, &port, &dir); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if !isTaken(port) {
+		t.Error("nobody listens")
+	}
+	if err := starter.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = starter.Wait() // it was killed
+	eventually(t, "the server has gone", func() bool { return isIn("ZX", pid) && !isTaken(port) })
+	if _, err := os.Stat(filepath.Join(dir, "data", "postmaster.pid")); !os.IsNotExist(err) {
+		t.Errorf("it did not end in order: %v", err)
+	}
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,8 +29,8 @@ type process struct {
 // begin starts a postmaster and returns at once.
 //
 // The signal that ends it with this process is sent when the thread that started it
-// ends (golang.org/issue/27505). So it gets a thread of its own, which waits for it
-// and ends with it.
+// ends (golang.org/issue/27505). So that thread is kept while the postmaster runs. Then
+// it is given back, as ending it might send the signal to children of others.
 func begin(cmd *exec.Cmd) (*process, error) {
 	p := &process{cmd: cmd, ended: make(chan struct{})}
 	// Children that outlive their postmaster keep the pipe of its log open.
@@ -36,6 +38,7 @@ func begin(cmd *exec.Cmd) (*process, error) {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
 		err := cmd.Start()
 		started <- err
 		if err == nil {
@@ -87,28 +90,29 @@ func (p *process) kill() error {
 	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill PostgreSQL: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_ = until(ctx, p.ended, func() bool { return isIn("T", p.pid()) }) // killed in any case
 	children, err := childrenOf(p.pid())
-	if err != nil {
-		err = fmt.Errorf("kill PostgreSQL: %w", err)
-	}
 	for _, child := range children {
 		_ = syscall.Kill(child, syscall.SIGKILL) // it may have ended
 	}
 	_ = p.cmd.Process.Kill()
 	<-p.ended
-	for began := time.Now(); ; time.Sleep(time.Millisecond) {
-		gone := true
-		for _, child := range children {
-			_, state, statErr := stat(child)
-			gone = gone && (statErr != nil || state == "Z" || state == "X")
-		}
-		if gone {
-			return err
-		}
-		if time.Since(began) > patience {
-			return fmt.Errorf("kill PostgreSQL: children are left after %v", patience)
-		}
+	isLeft := func(child int) bool { return !isIn("ZX", child) }
+	if waited := until(ctx, nil, func() bool { return !slices.ContainsFunc(children, isLeft) }); waited != nil {
+		err = errors.Join(err, fmt.Errorf("wait for its children: %w", waited))
 	}
+	if err != nil {
+		return fmt.Errorf("kill PostgreSQL: %w", err)
+	}
+	return nil
+}
+
+// isIn tells whether a process is in one of these states of proc(5), or no more.
+func isIn(states string, pid int) bool {
+	_, state, err := stat(pid)
+	return err != nil || strings.Contains(states, state)
 }
 
 // childrenOf are the numbers of a process's children.
