@@ -55,6 +55,7 @@ var law = map[string][]string{
 	"audiences/test/e2e":                {},
 	"audiences/test/harness":            {"audience", "sandbox"},
 	"audiences/test/mutants":            {},
+	"audiences/test/postgres":           {}, // the standard library alone
 }
 
 // inTests is what the tests of a package may import beyond that.
