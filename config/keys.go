@@ -11,6 +11,12 @@ import (
 // required in place of a default: the key has none.
 const required = "required"
 
+// defaultJournalDir is set by the linker where the binary is to have another one, as in
+// `-ldflags "-X audiences/config.defaultJournalDir=/var/lib/audiences"`: the image's is
+// where its volume is. A variable of the environment there would be taken for the
+// operator's word.
+var defaultJournalDir = "audiences-journal"
+
 // table has every key there is. The rest of the package knows none by name, apart
 // from the few that are checked against each other.
 var table = []key{
@@ -21,7 +27,7 @@ var table = []key{
 	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
 	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
 	choice("tlsKeyExchange", "any", []string{"any", "classical"}, "key exchanges of the HTTPS port; classical: without the post-quantum ones, which take a third more processor time a handshake", func(c *Config) *string { return &c.TLSKeyExchange }),
-	path("journalDir", "audiences-journal", "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
+	path("journalDir", defaultJournalDir, "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
 	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself", func(c *Config) *string { return &c.JournalKeyFile }),
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
 	listenAddress("adminAddress", "127.0.0.1:3010", "address of the operator's side: probes, metrics, pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
