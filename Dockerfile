@@ -17,7 +17,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=
 ARG REVISION=
-RUN CGO_ENABLED=0 go build -trimpath -pgo=audiences.pgo -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION" -o /out/audiences . \
+RUN CGO_ENABLED=0 go build -trimpath -pgo=audiences.pgo -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION -X audiences/config.defaultJournalDir=/var/lib/audiences" -o /out/audiences . \
  && mkdir -m 0700 /out/journal
 
 FROM scratch
@@ -32,9 +32,9 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/audiences /audiences
 COPY LICENSE /LICENSE
 # Made here with its owner, because a new named volume takes both from the image.
+# The binary was told that this is its journalDir, where nothing else says so.
 COPY --from=build --chown=65532:65532 /out/journal /var/lib/audiences
 VOLUME /var/lib/audiences
-ENV AUDIENCES_JOURNAL_DIR=/var/lib/audiences
 USER 65532:65532
 EXPOSE 5010
 STOPSIGNAL SIGTERM

@@ -65,7 +65,11 @@ func check(path string, stdout io.Writer) error {
 		r.keyFile(cfg)
 	}
 	holder := 0
-	if r.sound("journalDir", "journalKeyFile") {
+	switch {
+	case !r.sound("journal", "journalDir", "journalKeyFile"):
+	case cfg.JournalInDatabase():
+		r.database(cfg)
+	default:
 		holder = r.journal(cfg)
 	}
 	if r.sound("port") {
@@ -136,7 +140,7 @@ func (r *report) keyFile(cfg config.Config) {
 	}
 }
 
-// journal returns the process that has the journal open and is a relay of this very
+// journal looks at a journal on disk. It returns the process that has the journal open and is a relay of this very
 // configuration, which a process is that has the journal's lock and listens on the
 // configuration's port; 0 when there is none.
 func (r *report) journal(cfg config.Config) (holder int) {

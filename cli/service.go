@@ -82,6 +82,9 @@ func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err
 	if err != nil {
 		return nil, err
 	}
+	if cfg.JournalInDatabase() {
+		return nil, errNoDatabase
+	}
 	s.journal, err = embedded.Open(embedded.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
 		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
 		ReceiptsMaxBytes: cfg.ReceiptsMaxBytes, ReceiptsMaxAge: cfg.ReceiptsMaxAge,
@@ -106,8 +109,14 @@ func keyOptions(cfg config.Config) keyfile.Options {
 }
 
 // servedRecord is where the relay keeps for health checks what it serves. It is
-// there while the journal is, with the same rights.
-func servedRecord(cfg config.Config) string { return filepath.Join(cfg.JournalDir, "certificates") }
+// there while the journal is, with the same rights. With the journal in a database there
+// is none ("").
+func servedRecord(cfg config.Config) string {
+	if cfg.JournalInDatabase() {
+		return ""
+	}
+	return filepath.Join(cfg.JournalDir, "certificates")
+}
 
 // reasons are the texts of all reasons for which keys or segments may be parked.
 func reasons() (texts []string) {
@@ -161,7 +170,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		go s.serving("admin address", func() error { return s.admin.Serve(s.adminListener) })
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}
-	event.Str("journal", cfg.JournalDir).Str("split", cfg.SplitAPIURL).EmbedObject(egressOf(cfg)).
+	event.Str("journal", cfg.JournalName()).Str("split", cfg.SplitAPIURL).EmbedObject(egressOf(cfg)).
 		Int64("flushIntervalMs", cfg.SegmentsFlushRate.Milliseconds()).Float64("maxCallsPerSecond", cfg.MaxCallsPerSecond).
 		Float64("maxCallsPerSecondPerTenant", cfg.MaxCallsPerSecondPerTenant).Int("maxConcurrentCalls", min(cfg.MaxConcurrentCalls, s.files.calls)).
 		Msg("the relay takes changes")

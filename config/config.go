@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -31,8 +32,12 @@ type Config struct {
 	KeyPassword                Secret
 	KeyEntryPassword           Secret // never empty unless KeyPassword is
 	TLSKeyExchange             string // "any", "classical"
+	Journal                    Secret // a URL, see JournalURL; "": in JournalDir
 	JournalDir                 string
 	JournalKeyFile             string // "": the journal makes one for itself
+	EgressGroup                string
+	NodeName                   string // never empty
+	LeaseTime                  time.Duration
 	SplitAPIURL                string // without a slash at its end
 	AdminAddress               string // "": off
 	AdminTLS                   bool
@@ -86,13 +91,16 @@ func parse(path string, data []byte, environ []string) (Config, error) {
 		return Config{}, Faults{*fault}
 	}
 	vars := variablesOf(environ)
-	l := loader{path: path, dir: filepath.Dir(path), places: map[string]Fault{}}
+	l := loader{path: path, dir: filepath.Dir(path), inFile: layer{}, inEnvironment: layer{}}
 	l.defaults()
 	l.file(members)
 	l.environment(vars)
 	l.missing()
 	if l.config.KeyEntryPassword.Reveal() == "" {
 		l.config.KeyEntryPassword = l.config.KeyPassword
+	}
+	if l.config.NodeName == "" {
+		l.config.NodeName = hostName()
 	}
 	l.contradictions()
 	if len(l.faults) > 0 {
@@ -108,8 +116,26 @@ type loader struct {
 	path   string
 	dir    string
 	config Config
-	places map[string]Fault // for each key that was given: where, and no problem yet
 	faults Faults
+
+	inFile, inEnvironment layer
+}
+
+// layer has each key that one source of the configuration gives.
+type layer map[string]place
+
+// place is where a key was given: a fault without a problem yet.
+type place struct {
+	Fault
+	empty bool // with a text that says nothing
+}
+
+// given is where the value of a key that was given comes from.
+func (l *loader) given(name string) (p place, ok bool) {
+	if p, ok = l.inEnvironment[name]; !ok {
+		p, ok = l.inFile[name]
+	}
+	return p, ok
 }
 
 func (l *loader) defaults() {
@@ -128,18 +154,18 @@ func (l *loader) file(members []member) {
 		names = append(names, k.name)
 	}
 	for _, m := range members {
-		place := Fault{Source: l.path, Line: m.line, Key: m.name}
+		at := Fault{Source: l.path, Line: m.line, Key: m.name}
 		k, known := byName[m.name]
-		first, again := l.places[m.name]
+		first, again := l.inFile[m.name]
 		switch {
 		case !known:
-			l.fault(place, unknown(m.name, names))
+			l.fault(at, unknown(m.name, names))
 		case again:
-			l.fault(place, fmt.Sprintf("stands here a second time; the first is on line %d", first.Line))
+			l.fault(at, fmt.Sprintf("stands here a second time; the first is on line %d", first.Line))
 		default:
 			m.value.dir = l.dir
-			l.places[m.name] = place
-			l.fault(place, k.apply(&l.config, m.value))
+			l.inFile[m.name] = place{at, m.value.isText() && m.value.text == ""}
+			l.fault(at, k.apply(&l.config, m.value))
 		}
 	}
 }
@@ -154,7 +180,7 @@ func unknown(name string, names []string) string {
 // missing comes after the environment, which may give what the file does not.
 func (l *loader) missing() {
 	for _, k := range table {
-		if _, given := l.places[k.name]; k.def != required || given {
+		if _, given := l.given(k.name); k.def != required || given {
 			continue
 		}
 		other := k.env()
@@ -174,9 +200,10 @@ func (l *loader) contradictions() {
 	if _, port, err := net.SplitHostPort(c.AdminAddress); err == nil && c.Port != 0 && port == strconv.Itoa(c.Port) {
 		l.fault(l.place("adminAddress", "port"), fmt.Sprintf("adminAddress and port must not name the same port, %d", c.Port))
 	}
-	if _, written := l.places["adminTls"]; len(c.AdminUsers) > 0 && c.AdminIsOpen() && !c.AdminTLS && !written {
+	if _, written := l.given("adminTls"); len(c.AdminUsers) > 0 && c.AdminIsOpen() && !c.AdminTLS && !written {
 		l.fault(l.place("adminUsers"), "their passwords and tokens would cross the network in clear to adminAddress; set adminTls to true, or write adminTls: false if a proxy in front speaks TLS")
 	}
+	l.journals()
 }
 
 // AdminIsOpen reports whether other machines may reach the admin address.
@@ -189,17 +216,17 @@ func (c Config) AdminIsOpen() bool {
 // their defaults would contradict each other.
 func (l *loader) place(names ...string) Fault {
 	for _, name := range names {
-		if place, given := l.places[name]; given {
-			return place
+		if p, given := l.given(name); given {
+			return p.Fault
 		}
 	}
 	return Fault{Source: l.path, Key: names[0]}
 }
 
-func (l *loader) fault(place Fault, problem string) {
+func (l *loader) fault(at Fault, problem string) {
 	if problem != "" {
-		place.Problem = problem
-		l.faults = append(l.faults, place)
+		at.Problem = problem
+		l.faults = append(l.faults, at)
 	}
 }
 
@@ -216,9 +243,18 @@ func (l *loader) warnings() {
 	case users && !open && c.AdminAddress != "":
 		c.Warnings = append(c.Warnings, "adminUsers are not asked for: only this machine reaches adminAddress, and there everybody is an operator")
 	}
+	c.Warnings = append(c.Warnings, l.journalWarnings()...)
 	if c.AuthToken.Reveal() == Placeholder {
 		c.Warnings = append(c.Warnings, "authToken is still the placeholder that everybody knows; choose one of your own")
 	}
+}
+
+// hostName is what the system calls this machine.
+func hostName() string {
+	if name, err := os.Hostname(); err == nil && name != "" {
+		return name
+	}
+	return "unnamed"
 }
 
 func isLoopback(host string) bool {

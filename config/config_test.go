@@ -50,6 +50,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		Port: 5010, AuthToken: NewSecret("t0ken"), SegmentsFlushRate: 10 * time.Second, KeyFile: "some/dir/k.jks",
 		KeyPassword: NewSecret("password"), KeyEntryPassword: NewSecret("password"), JournalDir: "some/dir/audiences-journal",
+		EgressGroup: "default", NodeName: hostName(), LeaseTime: 3 * time.Second,
 		SplitAPIURL: "https://api.split.io", AdminAddress: "127.0.0.1:3010", AdminOpenMetrics: true, LogLevel: "info", LogFormat: "auto", TLSKeyExchange: "any",
 		SplitTimeout: 5 * time.Second, DrainTimeout: 20 * time.Second, IdleTimeout: 10 * time.Minute, MaxBodyBytes: 32 << 20, MaxKeysPerPost: 1_000_000,
 		MaxConcurrentCalls: 64, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10, MaxRequestsInFlight: 4096,
@@ -113,6 +114,12 @@ func TestAcceptedValues(t *testing.T) {
 		`"maxBodyBytes": 268435456`:                 func(c Config) bool { return c.MaxBodyBytes == c.MaxBytesInFlight },
 		`"minFreeDiskBytes": 0`:                     func(c Config) bool { return c.MinFreeDiskBytes == 0 },
 		`"tlsKeyExchange": "classical"`:             func(c Config) bool { return c.TLSKeyExchange == "classical" },
+		`"egressGroup": "nat 1"`:                    func(c Config) bool { return c.EgressGroup == "nat 1" },
+		`"nodeName": "relay-ä"`:                     func(c Config) bool { return c.NodeName == "relay-ä" },
+		`"nodeName": ""`:                            func(c Config) bool { return c.NodeName == hostName() },
+		`"leaseTime": 60`:                           func(c Config) bool { return c.LeaseTime == time.Minute },
+		`"leaseTime": "1s"`:                         func(c Config) bool { return c.LeaseTime == time.Second },
+		`"journal": ""`:                             func(c Config) bool { return !c.JournalInDatabase() && len(c.Warnings) == 0 },
 		`"logLevel": "debug", "logFormat": "json"`:  func(c Config) bool { return c.LogLevel == "debug" && c.LogFormat == "json" },
 	} {
 		if c := mustParse(t, with(line), nil); !want(c) {
@@ -170,6 +177,7 @@ func TestKeysAreDocumented(t *testing.T) {
 		"AUDIENCES_KEY_FILE": "", "AUDIENCES_KEY_PASSWORD": "AUDIENCES_KEY_PASSWORD_FILE", "AUDIENCES_JOURNAL_DIR": "",
 		"AUDIENCES_SPLIT_API_URL": "", "AUDIENCES_ADMIN_ADDRESS": "", "AUDIENCES_KEY_ENTRY_PASSWORD": "AUDIENCES_KEY_ENTRY_PASSWORD_FILE",
 		"AUDIENCES_ADMIN_USERS": "AUDIENCES_ADMIN_USERS_FILE", "AUDIENCES_ADMIN_TLS": "",
+		"AUDIENCES_JOURNAL": "AUDIENCES_JOURNAL_FILE", "AUDIENCES_EGRESS_GROUP": "", "AUDIENCES_NODE_NAME": "", "AUDIENCES_LEASE_TIME": "",
 	} {
 		if got, ok := variables[variable]; !ok || got != file {
 			t.Errorf("%s: %v, file variable %q; the variables are %v", variable, ok, got, slices.Sorted(maps.Keys(variables)))

@@ -36,13 +36,13 @@ func (l *loader) environment(vars variables) {
 		if !given {
 			continue
 		}
-		place := Fault{Source: "environment variable " + variable, Key: k.name}
-		l.places[k.name] = place
+		at := Fault{Source: "environment variable " + variable, Key: k.name}
+		l.inEnvironment[k.name] = place{at, text == "" && err == nil}
 		if err != nil {
-			l.fault(place, err.Error())
+			l.fault(at, err.Error())
 			continue
 		}
-		l.fault(place, k.apply(&l.config, value{text: text, dir: l.dir}))
+		l.fault(at, k.apply(&l.config, value{text: text, dir: l.dir}))
 	}
 }
 

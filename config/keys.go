@@ -11,6 +11,12 @@ import (
 // required in place of a default: the key has none.
 const required = "required"
 
+// defaultJournalDir is set by the linker where the binary is to have another one, as in
+// `-ldflags "-X audiences/config.defaultJournalDir=/var/lib/audiences"`: the image's is
+// where its volume is. A variable of the environment there would be taken for the
+// operator's word.
+var defaultJournalDir = "audiences-journal"
+
 // table has every key there is. The rest of the package knows none by name, apart
 // from the few that are checked against each other.
 var table = []key{
@@ -21,8 +27,12 @@ var table = []key{
 	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
 	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
 	choice("tlsKeyExchange", "any", []string{"any", "classical"}, "key exchanges of the HTTPS port; classical: without the post-quantum ones, which take a third more processor time a handshake", func(c *Config) *string { return &c.TLSKeyExchange }),
-	path("journalDir", "audiences-journal", "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
-	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself", func(c *Config) *string { return &c.JournalKeyFile }),
+	secret("journal", "", "URL of the PostgreSQL database that holds what is accepted and not yet delivered, shared by several nodes; empty: it is in journalDir", "a URL such as postgres://user:password@host:5432/database, or empty", databaseURL, func(c *Config) *Secret { return &c.Journal }),
+	path("journalDir", defaultJournalDir, "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
+	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself. With journal it is required, and the same on all nodes", func(c *Config) *string { return &c.JournalKeyFile }),
+	label("egressGroup", "default", "with journal: nodes of the same group leave through the same IP address and share what Split allows that address", func(c *Config) *string { return &c.EgressGroup }),
+	label("nodeName", "", "with journal: what operators know this node by; empty: the host name", func(c *Config) *string { return &c.NodeName }),
+	duration("leaseTime", "3s", time.Second, time.Minute, "with journal: after that time without a word from a node the others take its tenants over", func(c *Config) *time.Duration { return &c.LeaseTime }),
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
 	listenAddress("adminAddress", "127.0.0.1:3010", "address of the operator's side: probes, metrics, pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
 	flag("adminTls", "false", "HTTPS on adminAddress, with the certificate of keyFile", func(c *Config) *bool { return &c.AdminTLS }),
@@ -136,6 +146,20 @@ func path(name, def, doc string, at func(*Config) *string) key {
 			return "", errWrong
 		}
 		return v.path()
+	})
+}
+
+// label is a name that people give. Where the default is empty, it may be.
+func label(name, def, doc string, at func(*Config) *string) key {
+	right := fmt.Sprintf("text of 1 to %d printable characters without blanks around them", maxUserName)
+	if def == "" {
+		right += ", or empty"
+	}
+	return typed(name, def, right, doc, at, func(v value) (string, error) {
+		if !v.isText() || !isUserName(v.text) && (v.text != "" || def != "") {
+			return "", errWrong
+		}
+		return v.text, nil
 	})
 }
 

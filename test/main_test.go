@@ -26,11 +26,12 @@ func buildAndRun(m *testing.M) int {
 		}
 		return 0
 	}
-	return harness.Main(m, "-ldflags", "-X main.version="+builtVersion+" -X main.revision="+builtRevision)
+	return harness.Main(m, "-ldflags", "-X main.version="+builtVersion+" -X main.revision="+builtRevision+" -X audiences/config.defaultJournalDir="+builtJournal)
 }
 
 // What the relay under test was told of itself when it was built.
 const (
 	builtVersion  = "9.8.7-test"
 	builtRevision = "0123abcd"
+	builtJournal  = "built-in-journal" // every Site names another one
 )

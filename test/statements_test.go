@@ -64,13 +64,32 @@ func TestVersion(t *testing.T) {
 	}
 	for file, says := range map[string][]string{
 		"Makefile":   {"-pgo=audiences.pgo", "-X main.version=$(VERSION)", "-X main.revision=$(REVISION)", "--build-arg VERSION=$(VERSION)"},
-		"Dockerfile": {"-pgo=audiences.pgo", "-X main.version=$VERSION", "-X main.revision=$REVISION", `org.opencontainers.image.version="$VERSION"`},
+		"Dockerfile": {"-pgo=audiences.pgo", "-X main.version=$VERSION", "-X main.revision=$REVISION", "-X audiences/config.defaultJournalDir=/var/lib/audiences", `org.opencontainers.image.version="$VERSION"`},
 	} {
 		text := document(t, file)
 		for _, words := range says {
 			if !strings.Contains(text, words) {
 				t.Errorf("%s does not have %s", file, words)
 			}
+		}
+	}
+}
+
+// TestJournalOfTheImage: a binary that was told where its journal is by default, as the
+// image's is, keeps it there unless the configuration says otherwise.
+func TestJournalOfTheImage(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSite(t, sandbox.Options{}, map[string]any{"journalDir": nil})
+	for _, c := range []struct {
+		env  []string
+		want string
+	}{
+		{nil, builtJournal},
+		{[]string{"AUDIENCES_JOURNAL_DIR=another"}, "another"},
+	} {
+		code, stdout, stderr := harness.Run(t, c.env, "check", s.Config())
+		if code != exitDone || !strings.Contains(stdout, filepath.Join(s.Dir, c.want)) {
+			t.Errorf("with %q: exit code %d, no word of %s in\n%s%s", c.env, code, c.want, stdout, stderr)
 		}
 	}
 }
