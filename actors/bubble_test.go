@@ -166,7 +166,7 @@ func (b *bubble) calls() []sentCall {
 
 // pending lists the segments that have unsettled keys in the journal.
 func (b *bubble) pending() (list []audience.Segment) {
-	for listed, err := range b.store.Segments() {
+	for listed, err := range b.store.Segments(audience.AllSlots()) {
 		b.must(err)
 		if listed.Pending {
 			list = append(list, listed.Segment)

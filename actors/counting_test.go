@@ -134,7 +134,7 @@ func TestUncountedIsNotForgotten(t *testing.T) {
 		}
 		s.restart()
 		s.expectParked("add 1: bad_request")
-		for listed, err := range s.store.Segments() {
+		for listed, err := range s.store.Segments(audience.AllSlots()) {
 			if s.must(err); !listed.Parked {
 				t.Errorf("%+v", listed)
 			}

@@ -187,13 +187,13 @@ func (*easyJournal) MoveTenant(_, _ audience.TenantID, done func([]audience.Segm
 }
 func (*easyJournal) Parked(q journal.ParkedQuery) { q.Done(journal.ParkedPage{}) }
 func (*easyJournal) Find(f journal.Find)          { f.Done(journal.Found{}) }
-func (*easyJournal) Tenants() iter.Seq2[journal.KnownTenant, error] {
+func (*easyJournal) Tenants(audience.Slots) iter.Seq2[journal.KnownTenant, error] {
 	return func(func(journal.KnownTenant, error) bool) {}
 }
 func (*easyJournal) SegmentsOf(audience.TenantID) iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
 }
-func (*easyJournal) Segments() iter.Seq2[journal.Listed, error] {
+func (*easyJournal) Segments(audience.Slots) iter.Seq2[journal.Listed, error] {
 	return func(func(journal.Listed, error) bool) {}
 }
 func (*easyJournal) NoteEvent(journal.Event, func(error)) {}
@@ -202,6 +202,6 @@ func (*easyJournal) Events() iter.Seq2[journal.Event, error] {
 }
 func (*easyJournal) Since(journal.Version) (time.Time, bool) { return time.Time{}, false }
 func (*easyJournal) Prove(audience.TenantID)                 {}
-func (*easyJournal) Proven() iter.Seq2[audience.TenantID, error] {
+func (*easyJournal) Proven(audience.Slots) iter.Seq2[audience.TenantID, error] {
 	return func(func(audience.TenantID, error) bool) {}
 }

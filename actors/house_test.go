@@ -299,7 +299,7 @@ func (h *house) move(old audience.Tenant, organisation string) (err error) {
 func struck(err error) bool { return errors.Is(err, ErrCrashed) || errors.Is(err, errStruck) }
 
 func (h *house) known(tenant audience.Tenant) bool {
-	for known, err := range h.store.Tenants() {
+	for known, err := range h.store.Tenants(audience.AllSlots()) {
 		h.must(err)
 		if known.Tenant.ID == tenant.ID {
 			return true
@@ -390,7 +390,7 @@ func (h *house) look() {
 func (h *house) settle() {
 	for waited := time.Duration(0); ; waited += houseFlush {
 		pending := false
-		for listed, err := range h.store.Segments() {
+		for listed, err := range h.store.Segments(audience.AllSlots()) {
 			h.must(err)
 			pending = pending || listed.Pending && !h.mayWait(listed)
 		}
@@ -406,7 +406,7 @@ func (h *house) settle() {
 
 // waiting describes the segments that have pending keys.
 func (h *house) waiting() (lines []string) {
-	for listed, err := range h.store.Segments() {
+	for listed, err := range h.store.Segments(audience.AllSlots()) {
 		h.must(err)
 		if !listed.Pending {
 			continue

@@ -205,7 +205,7 @@ func (h *house) expectQuiet() {
 	views, err := h.relay.Segments(context.Background())
 	h.must(err)
 	parked := map[audience.Segment]bool{} // kept in sight, by right
-	for listed, err := range h.relay.Journal.Segments() {
+	for listed, err := range h.relay.Journal.Segments(audience.AllSlots()) {
 		h.must(err)
 		parked[listed.Segment] = listed.Parked
 	}

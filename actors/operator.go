@@ -119,7 +119,7 @@ func reply[T any](ctx context.Context, question func(done func(T))) (told T, err
 // looked up in the journal each time.
 func (r *Relay) tenant(id audience.TenantID) (journal.KnownTenant, error) {
 	why := status.ErrUnknown
-	for known, err := range r.Journal.Tenants() {
+	for known, err := range r.Journal.Tenants(audience.AllSlots()) {
 		switch {
 		case err != nil:
 			why = err // it may be the one

@@ -244,7 +244,7 @@ func TestForgettingLosesNoState(t *testing.T) {
 			s.Errorf("%+v", d)
 		}
 		listed := 0
-		for l, err := range s.store.Segments() {
+		for l, err := range s.store.Segments(audience.AllSlots()) {
 			s.must(err)
 			if l.Pending && l.Parked && l.State.Paused {
 				listed++

@@ -325,7 +325,7 @@ func TestFailedCountIsNotForgotten(t *testing.T) {
 				}
 				s.restart()
 				listed := 0
-				for l, err := range s.store.Segments() {
+				for l, err := range s.store.Segments(audience.AllSlots()) {
 					if s.must(err); l.Parked {
 						listed++
 					}

@@ -20,11 +20,11 @@ import (
 func (s *scene) kept() string {
 	s.Helper()
 	var lines []string
-	for known, err := range s.store.Tenants() {
+	for known, err := range s.store.Tenants(audience.AllSlots()) {
 		s.must(err)
 		lines = append(lines, fmt.Sprintf("%v %+v", known.Tenant.ID, known.State))
 	}
-	for l, err := range s.store.Segments() {
+	for l, err := range s.store.Segments(audience.AllSlots()) {
 		s.must(err)
 		page, err := s.relay.parked(context.Background(), l.Segment, journal.Cursor{}, 1000)
 		s.must(err)

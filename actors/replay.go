@@ -19,7 +19,7 @@ const maxActivating = 256
 // the first change arrives, so this is done before the actors start.
 func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 	tenants := map[audience.TenantID]journal.KnownTenant{}
-	for known, err := range r.Journal.Tenants() {
+	for known, err := range r.Journal.Tenants(audience.AllSlots()) {
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a tenant's record in the journal cannot be read; its keys wait there")
 			continue
@@ -33,7 +33,7 @@ func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 // read, they have to prove themselves again.
 func (r *Relay) readProven() map[audience.TenantID]struct{} {
 	proven := map[audience.TenantID]struct{}{}
-	for id, err := range r.Journal.Proven() {
+	for id, err := range r.Journal.Proven(audience.AllSlots()) {
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("it cannot be read from the journal which tenants have delivered before")
 			continue
@@ -88,7 +88,7 @@ type replayPass struct {
 // run activates the segments and waits until all have read their first page, or
 // have failed.
 func (p *replayPass) run(ctx context.Context) {
-	for listed, err := range p.Journal.Segments() {
+	for listed, err := range p.Journal.Segments(audience.AllSlots()) {
 		if ctx.Err() != nil {
 			return
 		}

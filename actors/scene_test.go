@@ -277,7 +277,7 @@ func (s *scene) expectPending(token, name, keys string) {
 // expectRest: nothing is pending, in the journal or in memory.
 func (s *scene) expectRest() {
 	s.Helper()
-	for listed, err := range s.store.Segments() {
+	for listed, err := range s.store.Segments(audience.AllSlots()) {
 		s.must(err)
 		if listed.Pending {
 			s.Errorf("%s has pending keys", listed.Segment.Name)

@@ -23,6 +23,7 @@ type Append struct {
 
 	Tenant  audience.TenantID
 	Changes []Change
+	Hint    bool        // this node does not deliver for the tenant: the one that does is to be told that there are keys
 	Done    func(error) // called once, with nil once all keys are durable; must not wait. May be nil
 }
 

@@ -53,15 +53,15 @@ type Keeper interface {
 	// where the journal does not know, as of one that is older than 60 days.
 	Since(Version) (at time.Time, ok bool)
 
-	// Proven lists the tenants that Prove was called for, also those whose token was
-	// forgotten since. An item with an error stands for records that could not be read;
-	// the others go on.
-	Proven() iter.Seq2[audience.TenantID, error]
-	// Tenants lists all tenants with their tokens; errors as in Proven.
-	Tenants() iter.Seq2[KnownTenant, error]
-	// Segments lists all described segments as they are at the call's begin, in no order
-	// that means anything; errors as in Proven.
-	Segments() iter.Seq2[Listed, error]
+	// Proven lists the tenants of these slots that Prove was called for, also those whose
+	// token was forgotten since. An item with an error stands for records that could not be
+	// read; the others go on.
+	Proven(audience.Slots) iter.Seq2[audience.TenantID, error]
+	// Tenants lists all tenants of these slots with their tokens; errors as in Proven.
+	Tenants(audience.Slots) iter.Seq2[KnownTenant, error]
+	// Segments lists all described segments of these slots' tenants as they are at the call's
+	// begin, in no order that means anything; errors as in Proven.
+	Segments(audience.Slots) iter.Seq2[Listed, error]
 	// SegmentsOf is Segments of one tenant.
 	SegmentsOf(audience.TenantID) iter.Seq2[Listed, error]
 }

@@ -40,7 +40,7 @@ func BenchmarkSegments(b *testing.B) {
 	j, segments := open(b, Options{Dir: b.TempDir()}), 10_000
 	fill(b, j, tenant("a"), segments, 100)
 	for b.Loop() {
-		if listed, errs := collect(j.Segments()); len(listed) != segments || len(errs) > 0 {
+		if listed, errs := collect(j.Segments(audience.AllSlots())); len(listed) != segments || len(errs) > 0 {
 			b.Fatal(len(listed), errs)
 		}
 	}

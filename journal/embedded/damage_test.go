@@ -39,7 +39,7 @@ func sample(t *testing.T, dir string) map[audience.Segment]map[string]audience.V
 		}
 	}
 	want := map[audience.Segment]map[string]audience.Verb{}
-	listed, _ := collect(j.Segments())
+	listed, _ := collect(j.Segments(audience.AllSlots()))
 	for _, l := range listed {
 		want[l.Segment] = pending(t, j, l.Segment)
 	}
@@ -123,8 +123,8 @@ func afterFlip(t *testing.T, dir string, want map[audience.Segment]map[string]au
 		return "refused"
 	}
 	defer func() { _ = j.Close() }()
-	listed, errs := collect(j.Segments())
-	_, tenantErrs := collect(j.Tenants())
+	listed, errs := collect(j.Segments(audience.AllSlots()))
+	_, tenantErrs := collect(j.Tenants(audience.AllSlots()))
 	reported := len(errs) + len(tenantErrs)
 	lost := 0
 	for seg, verbs := range want {
@@ -254,7 +254,7 @@ func TestListingGoesOnBehindADamagedBlock(t *testing.T) {
 	if err := os.WriteFile(tables[0], table, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	listed, errs := collect(open(t, Options{Dir: dir}).Segments())
+	listed, errs := collect(open(t, Options{Dir: dir}).Segments(audience.AllSlots()))
 	if len(errs) != 1 || len(listed) < n*9/10 || len(listed) == n {
 		t.Errorf("%d of %d segments, %v", len(listed), n, errs)
 	}

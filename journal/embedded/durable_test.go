@@ -66,7 +66,7 @@ func TestEachAnswerIsDurable(t *testing.T) {
 				j.SetTenantState(a.ID, journal.TenantState{Paused: true}, told(done))
 			},
 			there: func(j *Journal) bool {
-				known, _ := collect(j.Tenants())
+				known, _ := collect(j.Tenants(audience.AllSlots()))
 				return len(known) == 1 && known[0].State.Paused
 			},
 		},
@@ -166,10 +166,10 @@ func TestUnreadableListsAreReported(t *testing.T) {
 	})}
 	toggle.On()
 	j = open(t, Options{Dir: "j", files: disk.Files{FS: errorfs.Wrap(memory.fs, &toggle)}})
-	if listed, errs := collect(j.Segments()); len(errs) == 0 {
+	if listed, errs := collect(j.Segments(audience.AllSlots())); len(errs) == 0 {
 		t.Errorf("segments: %d, and no error", len(listed))
 	}
-	if known, errs := collect(j.Tenants()); len(errs) == 0 {
+	if known, errs := collect(j.Tenants(audience.AllSlots())); len(errs) == 0 {
 		t.Errorf("tenants: %d, and no error", len(known))
 	}
 	if events, errs := collect(j.Events()); len(errs) == 0 {
@@ -193,8 +193,8 @@ func TestUnreadableListsAreReported(t *testing.T) {
 		t.Error("a tenant was moved, and no error")
 	}
 	toggle.Off()
-	_, _ = collect(j.Tenants()) // may share the opening of a table that began before
-	if known, errs := collect(j.Tenants()); len(known) != 1 || len(errs) > 0 {
+	_, _ = collect(j.Tenants(audience.AllSlots())) // may share the opening of a table that began before
+	if known, errs := collect(j.Tenants(audience.AllSlots())); len(known) != 1 || len(errs) > 0 {
 		t.Errorf("tenants when they can be read again: %v, %v", known, errs)
 	}
 	if c := count(j, seg); c != (journal.Counts{Pending: 1000, Parked: 1}) {

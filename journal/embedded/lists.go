@@ -14,20 +14,24 @@ import (
 // The lists wait for the disk. An item with an error stands for records that could not be
 // read; the others go on. Close must not be called from the loop.
 
-// Tenants lists all tenants with their tokens. A token that cannot be decrypted is an
+// Tenants lists all tenants of the slots with their tokens. A token that cannot be decrypted is an
 // error, too.
-func (j *Journal) Tenants() iter.Seq2[journal.KnownTenant, error] {
+func (j *Journal) Tenants(of audience.Slots) iter.Seq2[journal.KnownTenant, error] {
 	return eachRecord(j, prefixTenant, "read tenants", func(from *pebble.Snapshot, item record) (journal.KnownTenant, bool, error) {
+		if !of.Has(audience.TenantID(item.id).Slot()) {
+			return journal.KnownTenant{}, false, nil
+		}
 		known, err := j.knownTenant(from, item)
 		return known, true, err
 	})
 }
 
-// Proven lists the tenants that Prove was called for, also those whose token was forgotten
+// Proven lists the tenants of the slots that Prove was called for, also those whose token was forgotten
 // since.
-func (j *Journal) Proven() iter.Seq2[audience.TenantID, error] {
+func (j *Journal) Proven(of audience.Slots) iter.Seq2[audience.TenantID, error] {
 	return eachRecord(j, prefixProven, "read proven tenants", func(_ *pebble.Snapshot, item record) (audience.TenantID, bool, error) {
-		return audience.TenantID(item.id), true, nil
+		id := audience.TenantID(item.id)
+		return id, of.Has(id.Slot()), nil
 	})
 }
 
@@ -69,11 +73,11 @@ func eachRecord[T any](j *Journal, prefix byte, doing string, read func(*pebble.
 	}
 }
 
-// Segments lists all described segments as they are at the call's begin, in no
+// Segments lists all described segments of the slots as they are at the call's begin, in no
 // order that means anything; it waits for the disk. An item with an error stands
 // for records that could not be read; the others go on. It asks the store once
 // per segment, however many keys that has. Do not call Close from the loop.
-func (j *Journal) Segments() iter.Seq2[journal.Listed, error] {
+func (j *Journal) Segments(of audience.Slots) iter.Seq2[journal.Listed, error] {
 	return func(yield func(journal.Listed, error) bool) {
 		snapshot, release := j.snapshot()
 		if snapshot == nil {
@@ -81,7 +85,7 @@ func (j *Journal) Segments() iter.Seq2[journal.Listed, error] {
 			return
 		}
 		defer release()
-		list := listing{from: snapshot, yield: yield}
+		list := listing{from: snapshot, of: of, yield: yield}
 		list.run()
 	}
 }
@@ -103,6 +107,7 @@ func (j *Journal) snapshot() (s *pebble.Snapshot, release func()) {
 // listing is one run of Segments.
 type listing struct {
 	from            *pebble.Snapshot
+	of              audience.Slots
 	yield           func(journal.Listed, error) bool
 	pending, parked *distinct
 }
@@ -118,7 +123,7 @@ func (l *listing) run() {
 			}
 			continue
 		}
-		if !l.yield(l.one(segmentID(item.id), item.value)) {
+		if listed, err := l.one(segmentID(item.id), item.value); (err != nil || l.of.Has(listed.Segment.Tenant.Slot())) && !l.yield(listed, err) {
 			return
 		}
 	}

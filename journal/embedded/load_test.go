@@ -94,7 +94,7 @@ func TestListing(t *testing.T) {
 	fill(t, j, who, segments, each)
 	settle(t, j, segment(who, "s7"), numbers(7, each)...)
 	park(t, j, segment(who, "s8"), audience.Add, numbers(0, 10)...)
-	listed, errs := collect(j.Segments())
+	listed, errs := collect(j.Segments(audience.AllSlots()))
 	if len(listed) != segments || len(errs) > 0 {
 		t.Fatalf("%d segments, %v", len(listed), errs)
 	}
@@ -135,11 +135,11 @@ func TestListingReportsDamagedRecords(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	listed, errs := collect(j.Segments())
+	listed, errs := collect(j.Segments(audience.AllSlots()))
 	if len(listed) != 1 || listed[0].Segment != seg || len(errs) != 2 {
 		t.Errorf("%v, %v", listed, errs)
 	}
-	tenants, errs := collect(j.Tenants())
+	tenants, errs := collect(j.Tenants(audience.AllSlots()))
 	if len(tenants) != 1 || tenants[0].Tenant != who || len(errs) != 1 {
 		t.Errorf("%v, %v", tenants, errs)
 	}

@@ -185,7 +185,7 @@ func TestIdleTenantsGo(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	known, errs := collect(open(t, options).Tenants())
+	known, errs := collect(open(t, options).Tenants(audience.AllSlots()))
 	if len(known) != 2 || len(errs) > 0 {
 		t.Fatalf("%v, %v", known, errs)
 	}

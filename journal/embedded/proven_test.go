@@ -30,7 +30,7 @@ func TestProvenSurvives(t *testing.T) {
 	slices.SortFunc(want, func(a, b audience.TenantID) int { return slices.Compare(a[:], b[:]) })
 	expect := func(j *Journal, when string) {
 		t.Helper()
-		if got, errs := collect(j.Proven()); !slices.Equal(got, want) || len(errs) > 0 {
+		if got, errs := collect(j.Proven(audience.AllSlots())); !slices.Equal(got, want) || len(errs) > 0 {
 			t.Errorf("%s: proven are %v %v, want %v", when, got, errs, want)
 		}
 	}
@@ -40,13 +40,13 @@ func TestProvenSurvives(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs := collect(j.Proven()); len(errs) != 1 {
+	if _, errs := collect(j.Proven(audience.AllSlots())); len(errs) != 1 {
 		t.Fatalf("a closed journal answers %v", errs)
 	}
 	expect(open(t, lost), "after a power loss")
 	again := open(t, options)
 	expect(again, "after a Close")
-	if got, _ := collect(again.Tenants()); len(got) != 1 {
+	if got, _ := collect(again.Tenants(audience.AllSlots())); len(got) != 1 {
 		t.Errorf("%d tokens are kept, want that of the tenant with a key", len(got))
 	}
 }
@@ -61,7 +61,7 @@ func TestListingCountsFewKeys(t *testing.T) {
 		add(t, j, seg, audience.Add, numbers(0, n)...)
 		want[seg.Name] = journal.Listed{Segment: seg, Pending: n > 0, Keys: min(n, fewKeys), MoreKeys: n > fewKeys}
 	}
-	listed, errs := collect(j.Segments())
+	listed, errs := collect(j.Segments(audience.AllSlots()))
 	if len(errs) > 0 || len(listed) != len(want) {
 		t.Fatalf("%d segments, %v", len(listed), errs)
 	}

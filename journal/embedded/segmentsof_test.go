@@ -25,7 +25,7 @@ func TestSegmentsOf(t *testing.T) {
 		j.SetSegmentState(segment(who, "few"), journal.SegmentState{Paused: true, PausedBy: "ana"}, told(done))
 		wait(t, done)
 	}
-	all, errs := collect(j.Segments())
+	all, errs := collect(j.Segments(audience.AllSlots()))
 	got, more := collect(j.SegmentsOf(mine.ID))
 	if errs = append(errs, more...); len(errs) > 0 {
 		t.Fatal(errs)

@@ -39,8 +39,8 @@ func counted(t testing.TB, j *Journal) (now sums, missing bool) {
 func looked(t testing.TB, j *Journal) sums {
 	t.Helper()
 	found := newSums()
-	segments, errs := collect(j.Segments())
-	tenants, more := collect(j.Tenants())
+	segments, errs := collect(j.Segments(audience.AllSlots()))
+	tenants, more := collect(j.Tenants(audience.AllSlots()))
 	if err := errors.Join(append(errs, more...)...); err != nil {
 		t.Fatal(err)
 	}

@@ -327,7 +327,7 @@ func TestForgetLooks(t *testing.T) {
 		settle(t, j, seg, keys(1)...)
 		fill()
 		j.Forget(seg)
-		listed, errs := collect(afterAll(t, j).Segments())
+		listed, errs := collect(afterAll(t, j).Segments(audience.AllSlots()))
 		if len(listed) != 1 || len(errs) > 0 {
 			t.Errorf("%s: %v, %v", name, listed, errs)
 		}
@@ -338,7 +338,7 @@ func TestForgetLooks(t *testing.T) {
 		}
 		j.SetSegmentState(seg, journal.SegmentState{}, nil)
 		j.Forget(seg)
-		if listed, _ := collect(afterAll(t, j).Segments()); len(listed) > 0 {
+		if listed, _ := collect(afterAll(t, j).Segments(audience.AllSlots())); len(listed) > 0 {
 			t.Errorf("%s: the name stays", name)
 		}
 	}
@@ -400,8 +400,8 @@ func TestFormat1Drains(t *testing.T) {
 		if state := load(j, journal.Load{Segment: segment(b, "parked")}).State; state.Parked == nil || state.Parked.Reason != "not_found" {
 			t.Errorf("%+v", state)
 		}
-		tenants, errs := collect(j.Tenants())
-		proven, _ := collect(j.Proven())
+		tenants, errs := collect(j.Tenants(audience.AllSlots()))
+		proven, _ := collect(j.Proven(audience.AllSlots()))
 		if len(tenants) != 3 || len(errs) > 0 || !slices.Equal(proven, []audience.TenantID{a.ID}) {
 			t.Errorf("%d tenants, %v, proven %v", len(tenants), errs, proven)
 		}

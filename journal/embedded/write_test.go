@@ -44,14 +44,14 @@ func TestStatesSurvive(t *testing.T) {
 	if got.PausedBy != "ana" || got.PausedSince != until.UTC() {
 		t.Errorf("the segment is paused by %q since %v", got.PausedBy, got.PausedSince)
 	}
-	tenants, errs := collect(j.Tenants())
+	tenants, errs := collect(j.Tenants(audience.AllSlots()))
 	if len(errs) > 0 || len(tenants) != 1 || tenants[0].Tenant != who || !tenants[0].State.Paused || !tenants[0].State.PausedUntil.Equal(until) {
 		t.Errorf("tenants %+v, %v", tenants, errs)
 	}
 	if state := tenants[0].State; state.PausedBy != "ben" || state.PausedSince != until.UTC() {
 		t.Errorf("the tenant is paused by %q since %v", state.PausedBy, state.PausedSince)
 	}
-	listed, errs := collect(j.Segments())
+	listed, errs := collect(j.Segments(audience.AllSlots()))
 	if len(errs) > 0 || len(listed) != 1 || !listed[0].State.Paused {
 		t.Errorf("segments %+v, %v", listed, errs)
 	}
@@ -245,7 +245,7 @@ func TestMoveTenant(t *testing.T) {
 	if left != (journal.Counts{}) || page.State != (journal.SegmentState{}) || len(pending(t, j, untouched)) != 1 {
 		t.Errorf("left behind: %+v, %+v", left, page)
 	}
-	if listed, errs := collect(j.Segments()); len(listed) != 3 || len(errs) > 0 {
+	if listed, errs := collect(j.Segments(audience.AllSlots())); len(listed) != 3 || len(errs) > 0 {
 		t.Errorf("listed %v, %v", listed, errs)
 	}
 	if segments, moved := move(); len(segments) != 0 || moved != 0 {
@@ -274,10 +274,10 @@ func TestAfterClose(t *testing.T) {
 	if _, err := unpark(j, journal.Unpark{Segment: seg}); err != journal.ErrClosed {
 		t.Error(err)
 	}
-	if _, errs := collect(j.Segments()); len(errs) != 1 || errs[0] != journal.ErrClosed {
+	if _, errs := collect(j.Segments(audience.AllSlots())); len(errs) != 1 || errs[0] != journal.ErrClosed {
 		t.Error(errs)
 	}
-	if _, errs := collect(j.Tenants()); len(errs) != 1 || j.Usage() != 0 || j.Close() != nil {
+	if _, errs := collect(j.Tenants(audience.AllSlots())); len(errs) != 1 || j.Usage() != 0 || j.Close() != nil {
 		t.Error(errs)
 	}
 }

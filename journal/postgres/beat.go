@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"audiences/audience"
+	"audiences/placement"
+)
+
+// alive is a condition of statements whose first parameter is this node: it is not dead.
+const alive = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND NOT me.dead) `
+
+// Beat is placement.Table's: one batch, in one round trip and one transaction.
+func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.View, err error) {
+	batch, self := &pgx.Batch{}, int64(j.self)
+	batch.Queue(`WITH me AS (UPDATE node SET expires = clock_timestamp() + $2, leaving = $3, demand = $4, blocked = $5
+			WHERE id = $1 AND NOT dead RETURNING id)
+		SELECT clock_timestamp(), count(*) = 0 FROM me`, self, b.Lease, b.Leaving, b.Demand, orNull(b.Blocked)).
+		QueryRow(func(row pgx.Row) error { return row.Scan(&view.Now, &view.Dead) })
+	if b.Bury {
+		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() AND`+alive, self)
+	}
+	if b.Release != (audience.Slots{}) {
+		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND id = ANY($2) AND`+alive, self, numbers(b.Release))
+	}
+	if b.Claim != (audience.Slots{}) {
+		batch.Queue(`UPDATE slot s SET owner = $1, epoch = epoch + 1 WHERE id = ANY($2) AND`+alive+`
+			AND NOT EXISTS (SELECT 1 FROM node n WHERE n.id = s.owner AND NOT n.dead)`, self, numbers(b.Claim))
+	}
+	batch.Queue(`SELECT id, name, egress, version, leaving, expires, demand, blocked FROM node WHERE NOT dead ORDER BY id`).
+		Query(func(rows pgx.Rows) (err error) {
+			view.Members, err = pgx.CollectRows(rows, member)
+			return err
+		})
+	batch.Queue(`SELECT id, owner FROM slot WHERE owner <> 0`).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var id int16
+			var owner int32
+			if err := rows.Scan(&id, &owner); err != nil {
+				return err
+			}
+			view.Owners[id] = placement.NodeID(owner)
+		}
+		return rows.Err()
+	})
+	err = j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
+	if err != nil {
+		j.table.drop() // what was asked for may be under way there still
+		return placement.View{}, err
+	}
+	j.clock.heard(view.Now, time.Now())
+	j.hinting.own(view.Of(j.self))
+	return view, nil
+}
+
+func member(row pgx.CollectableRow) (m placement.Member, err error) {
+	var id int32
+	var blocked *time.Time
+	err = row.Scan(&id, &m.Name, &m.Egress, &m.Version, &m.Leaving, &m.Expires, &m.Demand, &blocked)
+	m.ID = placement.NodeID(id)
+	if blocked != nil {
+		m.Blocked = *blocked
+	}
+	return m, err
+}
+
+func orNull(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	return &at
+}
+
+// Leave is placement.Table's.
+func (j *Journal) Leave(ctx context.Context) error {
+	return j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		batch := &pgx.Batch{}
+		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1`, int64(j.self))
+		batch.Queue(`DELETE FROM node WHERE id = $1`, int64(j.self))
+		return conn.SendBatch(ctx, batch).Close()
+	})
+}

@@ -1,0 +1,32 @@
+// Package postgres is the journal that several nodes share: a PostgreSQL database. It has
+// both roles of the journal's door, and the table of package placement. It is the only
+// package that knows the PostgreSQL driver.
+//
+//	open.go      Open and Close, what has to fit together before anything else
+//	schema.go    the tables, and how they came to be
+//	line.go      a connection: seven of them, each used by one goroutine
+//	accept.go    Append: groups of changes, each one fenced statement
+//	group.go     what a group is made of
+//	lanes.go     everything else: what concerns one segment is done in its order
+//	remove.go    Settle and Park, by version
+//	unpark.go    Unpark
+//	move.go      MoveTenant
+//	states.go    states, tenants that are proven, events
+//	load.go      pages and counts
+//	find.go      the search for a key
+//	receipts.go  what was delivered
+//	lists.go     tenants, segments
+//	hints.go     which segments have keys that their owner does not know of
+//	beat.go      the table of package placement
+//	tidy.go      what is of no more use
+//
+// A post is committed by the node that it came to, whoever owns the tenant: one statement
+// carries all that came while the one before was under way. F1 is part of it: a node that
+// was declared dead writes nothing, and nothing is written that a caller has waited for
+// too long. A key's row has the version of its last change, the number of the group on
+// its node, and whoever settles or parks a key names the version that Split got (F2).
+//
+// Where the order of two changes matters, PostgreSQL keeps it: the row of a key is locked
+// by the change that is being committed. All statements lock the rows of a segment in the
+// order of its keys, so that none waits for one that waits for it.
+package postgres

@@ -1,0 +1,264 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"slices"
+	"sync"
+	"time"
+
+	"audiences/audience"
+	"audiences/journal"
+)
+
+// segmentID is a segment's number: the slot of its tenant, and a hash of its whole name.
+// Every node comes to the same one without asking.
+type segmentID [16]byte
+
+func idOf(s audience.Segment) segmentID {
+	hash := sha256.New()
+	hash.Write(s.Tenant[:])
+	for _, part := range []string{s.Workspace, s.Environment, s.TrafficType, s.Name} {
+		hash.Write([]byte{byte(len(part) >> 8), byte(len(part))}) // at most audience.MaxNameLength
+		hash.Write([]byte(part))
+	}
+	var id segmentID
+	hash.Sum(id[:0:0])
+	copy(id[:], hash.Sum(nil))
+	id[0] = byte(s.Tenant.Slot())
+	return id
+}
+
+// group is what one statement writes: all that was handed in while the one before was
+// under way. Its changes have one version; of two changes of one key the later one counts.
+type group struct {
+	audience.Hidden[group]
+	version  journal.Version
+	began    time.Time // when its first change was handed in
+	rows     map[row]audience.Verb
+	segments map[segmentID]audience.Segment
+	hints    map[segmentID]struct{} // that nobody here delivers
+	dones    []func(error)
+	posts    int
+	ended    chan struct{} // closed once it is written, or never will be
+	err      error         // why it is not; after ended
+}
+
+// wait waits until the group is written, or never will be. It may be nil.
+func (g *group) wait(ctx context.Context) error {
+	if g == nil {
+		return nil
+	}
+	select {
+	case <-g.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// row is the place of one key.
+type row struct {
+	segment segmentID
+	key     string // as journal.AppendKey writes it
+}
+
+// mostRows is how many keys a group has at most, unless one post alone has more.
+const mostRows = 10_000
+
+// intake is the groups that wait, and the one that gathers.
+type intake struct {
+	j  *Journal
+	mu sync.Mutex
+
+	waiting []*group                              // in the order of their versions; the last one gathers
+	under   *group                                // that is being written; nil: none is
+	counter uint64                                // of the last group
+	tenants map[audience.TenantID]audience.Tenant // whose tokens are to be written with a group, until one was
+	closed  bool
+	wake    chan struct{}
+}
+
+func (in *intake) begin(j *Journal) {
+	in.j, in.wake, in.tenants = j, make(chan struct{}, 1), map[audience.TenantID]audience.Tenant{}
+}
+
+// epoch is when counters are 0. A counter is the milliseconds since then by the database's
+// clock, or one more than the one before: so a version tells when it was given, and a
+// counter lasts until 2060.
+var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// number is the next version; mu is locked.
+func (in *intake) number(now time.Time) journal.Version {
+	ms := in.j.clock.at(now).Sub(epoch).Milliseconds()
+	in.counter = max(in.counter+1, uint64(max(ms, 0)))
+	return journal.MakeVersion(uint32(in.j.self), in.counter)
+}
+
+// gathering is the group that takes what is handed in; mu is locked.
+func (in *intake) gathering(now time.Time) *group {
+	if n := len(in.waiting); n > 0 && len(in.waiting[n-1].rows) < mostRows {
+		return in.waiting[n-1]
+	}
+	g := &group{version: in.number(now), began: now, rows: map[row]audience.Verb{}, segments: map[segmentID]audience.Segment{},
+		hints: map[segmentID]struct{}{}, ended: make(chan struct{})}
+	in.waiting = append(in.waiting, g)
+	return g
+}
+
+// Append puts the changes into the group that gathers.
+func (j *Journal) Append(a journal.Append) journal.Version {
+	in := &j.intake
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed {
+		if a.Done != nil {
+			a.Done(journal.ErrClosed)
+		}
+		return journal.MakeVersion(uint32(j.self), in.counter)
+	}
+	g := in.gathering(time.Now())
+	g.posts++
+	for _, c := range a.Changes {
+		id := idOf(c.Segment)
+		g.segments[id] = c.Segment
+		if a.Hint && c.Keys.Len() > 0 {
+			g.hints[id] = struct{}{}
+		}
+		for key := range c.Keys.All() {
+			g.rows[row{id, string(journal.AppendKey(nil, key))}] = c.Verb
+		}
+	}
+	if a.Done != nil {
+		g.dones = append(g.dones, a.Done)
+	}
+	in.signal()
+	return g.version
+}
+
+func (in *intake) signal() {
+	select {
+	case in.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Newest is the version of the group that took something in last.
+func (j *Journal) Newest() journal.Version {
+	j.intake.mu.Lock()
+	defer j.intake.mu.Unlock()
+	return journal.MakeVersion(uint32(j.self), j.intake.counter)
+}
+
+// PutTenant keeps the tenant's token with the next group that is written.
+func (j *Journal) PutTenant(t audience.Tenant) {
+	if j.known.isFresh(t.ID) {
+		return
+	}
+	j.intake.mu.Lock()
+	defer j.intake.mu.Unlock()
+	j.intake.tenants[t.ID] = t
+}
+
+// unwritten is the tenants whose tokens are to be written.
+func (in *intake) unwritten() (all []audience.Tenant) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, t := range in.tenants {
+		all = append(all, t)
+	}
+	return all
+}
+
+// wrote takes those out whose tokens are.
+func (in *intake) wrote(tenants []audience.Tenant) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, t := range tenants {
+		delete(in.tenants, t.ID)
+	}
+}
+
+// take is the next group to write; nil: there is none.
+func (in *intake) take() *group {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.waiting) == 0 {
+		return nil
+	}
+	in.under = in.waiting[0]
+	in.waiting = in.waiting[1:]
+	return in.under
+}
+
+// posts is how many posts wait in the group that is next.
+func (in *intake) posts() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if len(in.waiting) == 0 {
+		return 0
+	}
+	return in.waiting[0].posts
+}
+
+// end ends the group that was taken.
+func (in *intake) end(g *group, err error) {
+	in.mu.Lock()
+	in.under = nil
+	in.mu.Unlock()
+	g.err = err
+	close(g.ended)
+	for _, done := range g.dones {
+		done(err)
+	}
+}
+
+// until is the newest group that is not ended and not newer than the version; nil: there
+// is none. The groups end in their order.
+func (in *intake) until(v journal.Version) (last *group) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.under != nil && in.under.version <= v {
+		last = in.under
+	}
+	for _, g := range in.waiting {
+		if g.version <= v {
+			last = g
+		}
+	}
+	return last
+}
+
+// refuse ends all groups that wait.
+func (in *intake) refuse(err error) {
+	for g := in.take(); g != nil; g = in.take() {
+		in.end(g, err)
+	}
+}
+
+func (in *intake) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+	in.signal()
+}
+
+// sorted is the keys of a group in the order in which all statements lock rows.
+func (g *group) sorted() (segments []segmentID, keys [][]byte, verbs []int16) {
+	rows := make([]row, 0, len(g.rows))
+	for r := range g.rows {
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		if c := bytes.Compare(a.segment[:], b.segment[:]); c != 0 {
+			return c
+		}
+		return bytes.Compare([]byte(a.key), []byte(b.key))
+	})
+	segments, keys, verbs = make([]segmentID, len(rows)), make([][]byte, len(rows)), make([]int16, len(rows))
+	for i, r := range rows {
+		segments[i], keys[i], verbs[i] = r.segment, []byte(r.key), int16(g.rows[r])
+	}
+	return segments, keys, verbs
+}

@@ -1,0 +1,103 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// line is one connection to the database, made again where it broke. It belongs to one
+// goroutine.
+type line struct {
+	config  *pgx.ConnConfig
+	timeout time.Duration // of all that is done at once
+	conn    *pgx.Conn     // nil: there is none
+}
+
+// Most and least time between two attempts to connect. Each waits for a random time
+// between them, so that the nodes do not come back all at once.
+const (
+	leastRedial = 50 * time.Millisecond
+	mostRedial  = 250 * time.Millisecond
+)
+
+// newLine makes a line on which the database gives up a statement after the timeout, and
+// waits for a lock no longer than that. The settings travel in the startup packet, where a
+// connection that is made again has them too. The plan of a statement depends neither on
+// its parameters nor on what the database believes of the tables: every statement here is
+// to go from key to key by the indexes, in the order of the keys.
+func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
+	config = config.Copy()
+	ms := strconv.FormatInt(timeout.Milliseconds(), 10)
+	set := func(name, value string) {
+		if _, given := config.RuntimeParams[name]; !given {
+			config.RuntimeParams[name] = value
+		}
+	}
+	set("application_name", "audiences")
+	set("statement_timeout", ms)
+	set("lock_timeout", ms)
+	set("idle_in_transaction_session_timeout", "10000")
+	set("plan_cache_mode", "force_generic_plan")
+	for _, way := range []string{"seqscan", "hashjoin", "mergejoin"} {
+		set("enable_"+way, "off")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = min(timeout, 5*time.Second)
+	}
+	return &line{config: config, timeout: timeout}
+}
+
+// do calls f with the connection. After the timeout, and where the answer does not come, it
+// gives the connection up.
+func (l *line) do(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	const grace = 250 * time.Millisecond // the database is to give up first: it says why
+	limited, cancel := context.WithTimeout(ctx, l.timeout+grace)
+	defer cancel()
+	if l.conn == nil {
+		conn, err := pgx.ConnectConfig(limited, l.config)
+		if err != nil {
+			return fmt.Errorf("connect: %w", withoutAddress(err))
+		}
+		l.conn = conn
+	}
+	err := f(limited, l.conn)
+	if l.conn.IsClosed() || isCode(err, "25006", "57P01", "57P02", "57P03") {
+		l.drop() // it is gone, it ends, or it leads to a server that became a standby
+	}
+	return err
+}
+
+// withoutAddress is the error of a connect without the database's address and user, which
+// the driver prints in full and which belong in no answer.
+func withoutAddress(err error) error {
+	var failed interface{ Unwrap() error }
+	if errors.As(err, &failed) && failed.Unwrap() != nil {
+		return failed.Unwrap()
+	}
+	return err
+}
+
+// drop gives the connection up.
+func (l *line) drop() {
+	if l.conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer cancel()
+	_ = l.conn.Close(ctx)
+	l.conn = nil
+}
+
+// pause waits before the next attempt, or until ctx ends.
+func pause(ctx context.Context) {
+	select {
+	case <-time.After(leastRedial + rand.N(mostRedial-leastRedial)):
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,206 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"audiences/audience"
+	"audiences/journal"
+	"audiences/journal/vault"
+	"audiences/placement"
+)
+
+// ErrAway refuses changes while the database does not answer.
+var ErrAway = errors.New("the journal's database does not answer")
+
+// Options are what Open needs. URL, Vault and Fatal are required.
+type Options struct {
+	URL     string // postgres://..., see the driver's documentation; it has a password
+	Vault   vault.Vault
+	Name    string        // what operators call this node
+	Egress  string        // which nodes leave through the same address as this one
+	Version string        // of the program
+	Lease   time.Duration // 0: 3 s
+
+	ReceiptsMaxAge time.Duration // 0: none are kept
+
+	// Hinted tells of a segment that another node accepted keys for, or that was found to
+	// have some; called by one goroutine. nil: nobody is told.
+	Hinted func(Hint)
+	// Refuse is asked before each change is written: its error is that of the change.
+	// nil: nothing is refused.
+	Refuse func() error
+
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept but not registered
+	Without    Without               // for tests
+}
+
+// Without switches fences off, for the tests that show what each is for.
+type Without struct {
+	Deadline bool // F1: changes are written however long they have waited
+	Versions bool // F2: keys are settled whatever version they have
+}
+
+// Journal is the database, as this life of this node sees it. Its methods are those of
+// journal.Intake and journal.Keeper, and safe for several goroutines.
+type Journal struct {
+	o       Options
+	log     zerolog.Logger
+	vault   vault.Vault
+	self    placement.NodeID
+	metrics *metrics
+
+	ctx     context.Context // ends when nothing is to be done any more, late in Close
+	end     context.CancelFunc
+	running sync.WaitGroup
+	idling  chan struct{} // closed by Close: what is done now and then ends
+	closed  atomic.Bool
+
+	clock    clock
+	intake   intake
+	accept   *line // of the goroutine that commits
+	table    *line // of the goroutine that beats
+	lanes    [laneCount]*lane
+	behind   *lane // counts, searches, lists: what may take long
+	known    known
+	hinting  hinting
+	away     atomic.Pointer[error]
+	sequence atomic.Int64 // of receipts
+}
+
+// The timeouts of what the database is asked. Append's is such that a change is written
+// within two seconds from when it came, or never (F1): the lambda gives a post up after
+// three.
+const (
+	acceptWithin = time.Second // what has waited for longer is not written
+	acceptTime   = time.Second
+	laneTime     = 10 * time.Second
+	behindTime   = time.Minute
+	openTime     = 30 * time.Second
+)
+
+// Open connects, brings the tables to the present format, and takes a number for this life
+// of the node.
+func Open(ctx context.Context, o Options) (*Journal, error) {
+	config, err := pgx.ParseConfig(o.URL)
+	if err != nil {
+		return nil, errors.New("open journal: journal is no URL of a PostgreSQL database") // the cause would quote it
+	}
+	if o.Lease == 0 {
+		o.Lease = 3 * time.Second
+	}
+	j := &Journal{o: o, log: o.Logger, vault: o.Vault, metrics: newMetrics(o.Registerer), idling: make(chan struct{})}
+	j.ctx, j.end = context.WithCancel(context.Background())
+	opening := newLine(config, openTime)
+	defer opening.drop()
+	err = opening.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := migrate(ctx, conn, o.Vault.Check()); err != nil {
+			return err
+		}
+		if err := j.enter(ctx, conn); err != nil {
+			return err
+		}
+		return j.makeDays(ctx, conn)
+	})
+	if err != nil {
+		j.end()
+		return nil, fmt.Errorf("open journal: %w", err)
+	}
+	j.accept, j.table = newLine(config, acceptTime), newLine(config, o.Lease/2)
+	j.intake.begin(j)
+	j.known = known{segments: map[segmentID]time.Time{}, tenants: map[audience.TenantID]time.Time{}}
+	j.running.Go(j.commit)
+	for i := range j.lanes {
+		j.lanes[i] = j.newLane(newLine(config, laneTime))
+	}
+	j.behind = j.newLane(newLine(config, behindTime))
+	j.running.Go(j.keepHints)
+	j.running.Go(j.keepTidy)
+	return j, nil
+}
+
+// enter takes a number for this life of the node, and puts its row into the table.
+func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
+	var id int64
+	if err := conn.QueryRow(ctx, `UPDATE meta SET nodes = nodes + 1 RETURNING nodes`).Scan(&id); err != nil {
+		return err
+	}
+	if id >= mostNodes {
+		return errors.New("the numbers of nodes are used up")
+	}
+	j.self = placement.NodeID(id)
+	var now time.Time
+	err := conn.QueryRow(ctx, `INSERT INTO node (id, name, egress, version, started, expires) VALUES ($1, $2, $3, $4, now(), clock_timestamp() + $5) RETURNING clock_timestamp()`,
+		id, j.o.Name, j.o.Egress, j.o.Version, j.o.Lease).Scan(&now)
+	j.clock.heard(now, time.Now())
+	return err
+}
+
+// mostNodes bounds the numbers of nodes, so that a version fits a bigint.
+const mostNodes = 1 << 23
+
+// Self is the number of this life of this node.
+func (j *Journal) Self() placement.NodeID { return j.self }
+
+// Refuse is nil unless changes must not be taken now.
+func (j *Journal) Refuse() error {
+	if j.closed.Load() {
+		return journal.ErrClosed
+	}
+	if reason := j.away.Load(); reason != nil {
+		return *reason
+	}
+	if j.o.Refuse != nil {
+		return j.o.Refuse()
+	}
+	return nil
+}
+
+// Close ends the journal. What was handed in and is not done yet is answered with
+// journal.ErrClosed, or done.
+func (j *Journal) Close() error {
+	if j.closed.Swap(true) {
+		return nil
+	}
+	close(j.idling)
+	j.intake.close()
+	for _, l := range append(j.lanes[:], j.behind) {
+		l.close()
+	}
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		j.running.Wait()
+	}()
+	select {
+	case <-drained:
+	case <-time.After(acceptTime): // the database is away, or slow
+	}
+	j.end()
+	<-drained
+	return nil
+}
+
+// clock knows the database's clock: what it said, and when that answer came by ours. What
+// passes since is measured by the monotonic clock, which nobody sets.
+type clock struct{ last atomic.Pointer[answered] }
+
+type answered struct{ said, came time.Time }
+
+func (c *clock) heard(said, came time.Time) { c.last.Store(&answered{said: said, came: came}) }
+
+// at is the database's time at a moment of ours. It is behind by one round trip at most,
+// and never ahead.
+func (c *clock) at(ours time.Time) time.Time {
+	last := c.last.Load()
+	return last.said.Add(ours.Sub(last.came))
+}

@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+
+	"audiences/audience"
+	"audiences/journal"
+)
+
+// errNotOwner is why a state is not written: another node owns the tenant by now.
+var errNotOwner = errors.New("another node owns this tenant by now")
+
+// owner is a condition of statements whose first parameters are the slot and this node: it
+// is the slot's owner.
+const owner = ` EXISTS (SELECT 1 FROM slot WHERE id = $1 AND owner = $2) `
+
+// stateOf is the record of a state; nil: it is the zero one.
+func stateOf(state any, zero bool) ([]byte, error) {
+	if zero {
+		return nil, nil
+	}
+	return json.Marshal(state)
+}
+
+// SetSegmentState writes the state, unless this node no longer owns the tenant.
+func (j *Journal) SetSegmentState(s audience.Segment, state journal.SegmentState, done func(error)) {
+	id := idOf(s)
+	j.laneOf(id).put(task{done: done, do: func(ctx context.Context, conn *pgx.Conn) error {
+		record, err := stateOf(state, state == journal.SegmentState{})
+		if err != nil {
+			return err
+		}
+		return owned(conn.Exec(ctx, `INSERT INTO segment (id, tenant, workspace, environment, traffic_type, name, state)
+			SELECT $3, $4, $5, $6, $7, $8, $9 WHERE`+owner+`ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state`,
+			int16(s.Tenant.Slot()), int64(j.self), id, s.Tenant[:], s.Workspace, s.Environment, s.TrafficType, s.Name, record))
+	}})
+}
+
+// SetTenantState does the same for a tenant.
+func (j *Journal) SetTenantState(id audience.TenantID, state journal.TenantState, done func(error)) {
+	j.laneOf(segmentID(id)).put(task{done: done, do: func(ctx context.Context, conn *pgx.Conn) error {
+		record, err := stateOf(state, state == journal.TenantState{})
+		if err != nil {
+			return err
+		}
+		return owned(conn.Exec(ctx, `INSERT INTO tenant (id, slot, state) SELECT $3, $1, $4 WHERE`+owner+`
+			ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state`, int16(id.Slot()), int64(j.self), id[:], record))
+	}})
+}
+
+// Prove notes that Split took keys of the tenant.
+func (j *Journal) Prove(id audience.TenantID) {
+	j.laneOf(segmentID(id)).put(task{do: func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `INSERT INTO proven (id, slot) VALUES ($1, $2) ON CONFLICT DO NOTHING`, id[:], int16(id.Slot()))
+		return err
+	}})
+}
+
+// Forget does nothing: another node may be about to write keys of the segment, and counts
+// on its row. Rows that nobody needs go later, see tidy.go.
+func (j *Journal) Forget(audience.Segment) {}
+
+// NoteEvent keeps an event. Where another node has taken its number, it gets the next one.
+func (j *Journal) NoteEvent(e journal.Event, done func(error)) {
+	j.lanes[0].put(task{done: done, do: func(ctx context.Context, conn *pgx.Conn) error {
+		for number := e.Number; ; number++ {
+			tag, err := conn.Exec(ctx, `INSERT INTO event (number, text) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(number), e.Text)
+			if err != nil || tag.RowsAffected() == 1 {
+				return err
+			}
+		}
+	}})
+}
+
+// Events lists the last events, of all nodes.
+func (j *Journal) Events() iter.Seq2[journal.Event, error] {
+	return func(yield func(journal.Event, error) bool) {
+		var all []journal.Event
+		err := j.ask(func(ctx context.Context, conn *pgx.Conn) error {
+			rows, err := conn.Query(ctx, `SELECT number, text FROM (SELECT number, text FROM event ORDER BY number DESC LIMIT $1) last ORDER BY number`, journal.EventsKept)
+			if err != nil {
+				return err
+			}
+			all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e journal.Event, err error) {
+				var number int64
+				err = row.Scan(&number, &e.Text)
+				e.Number = uint64(number)
+				return e, err
+			})
+			return err
+		})
+		for _, e := range all {
+			if !yield(e, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(journal.Event{}, err)
+		}
+	}
+}
