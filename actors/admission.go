@@ -99,7 +99,7 @@ func (r *registry) found(ctx actor.Context, m *found) {
 	d := r.unproven.dormant.Remove(id)
 	if d == nil && (r.tenants.find(id) != nil || r.unproven.active.Len() < r.MaxUnproven/2) {
 		c := r.tenant(ctx, m.tenant, false)
-		r.tenants.tell(ctx, c, &activate{tenant: m.tenant, segment: m.segment.name.of(id), replay: true, answer: m.answer})
+		r.tenants.tell(ctx, c, &activate{tenant: m.tenant, segment: m.segment.name.of(id), why: replayed, answer: m.answer})
 		m.handed()
 		return
 	}

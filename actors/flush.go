@@ -115,7 +115,7 @@ func (s *settings) deliver(call splitclient.Call) (outcome splitclient.Outcome) 
 			outcome = splitclient.Outcome{Kind: splitclient.Transient, Reason: splitclient.UnexpectedAnswer}
 		}
 	}()
-	return s.Deliver(s.ctx, call)
+	return s.underLease(call)
 }
 
 // flushed does what follows from the outcome of a call. The outcome of a call that an

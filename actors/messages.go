@@ -37,7 +37,7 @@ type (
 		answer
 		tenant  audience.Tenant
 		segment audience.Segment
-		replay  bool // an actor that knows its keys already need not look again
+		why     because
 	}
 	// operate is an operator's wish for a segment or a tenant; answered when it is
 	// durable.
@@ -162,6 +162,16 @@ type (
 		down
 		answer // of the registry: it has ended
 	}
+)
+
+// because is why a segment is activated.
+type because uint8
+
+const (
+	moved    because = iota // an operator brought it keys: it looks again
+	replayed                // the process started: an actor that knows its keys already need not look again
+	takeover                // as replayed, of a tenant that another node owned: its keys are due at once
+	hint                    // another node has accepted keys: an actor that knows of any finds these with them
 )
 
 // task is what an operator wants done.

@@ -38,6 +38,10 @@ type Options struct {
 	MaxCallsPerSecond          float64 // all tenants together; 0: no ceiling
 	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
 
+	// Sharing is there where several nodes share the journal: then this one owns no tenant
+	// before Claim, and segments hold no keys before they may call. nil: it owns all.
+	Sharing *Sharing
+
 	// MaxUnproven is how many tenants that never delivered anything have an actor at a
 	// time, about; others doze, with less than 1 KB each. A newcomer waits behind the
 	// calls of those. 0: as many as MaxConcurrentCalls.
@@ -79,6 +83,7 @@ type settings struct {
 	chronicled func(status.Event) // where events go; nil: nowhere
 
 	callNumber atomic.Uint64 // of the last call
+	demand     demand        // where several nodes share the journal
 	waits      pace.Waits    // of each tenant, after what Split answers
 }
 

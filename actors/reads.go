@@ -55,7 +55,7 @@ func untaken(page journal.Page) journal.Page {
 func (s *segment) reserve(keys int, must bool) bool {
 	for {
 		now := s.inMemory.Load()
-		if int(now)+keys > s.MaxKeysInMemory && !must {
+		if (int(now)+keys > s.MaxKeysInMemory || s.Sharing != nil) && !must {
 			return false
 		}
 		if s.inMemory.CompareAndSwap(now, now+int64(keys)) {
@@ -69,6 +69,9 @@ func (s *segment) reserve(keys int, must bool) bool {
 // claim counts up to n keys as in memory before they are, and returns how many there is
 // room for. What is counted too much is corrected by publish.
 func (s *segment) claim(n int) int {
+	if s.Sharing != nil {
+		return 0 // a permit draws them from the journal, where other nodes may have changed them
+	}
 	for {
 		now := s.inMemory.Load()
 		claimed := min(n, max(0, s.MaxKeysInMemory-int(now)))
@@ -136,8 +139,16 @@ func (s *segment) activated(m *activate) {
 	case s.standing.Yielded(): // it will look, at the end of the move
 		m.give(nil)
 		return
-	case m.replay && !s.standing.FirstPageIn():
+	case m.why == hint && (s.batch.HasStored() || s.batch.Pending() > 0):
+		m.give(nil)
 		return
+	case m.why == takeover:
+		s.batch.Hasten(time.Now())
+		fallthrough
+	case m.why == replayed:
+		if !s.standing.FirstPageIn() {
+			return
+		}
 	}
 	s.batch.Expect(0)
 	m.give(nil)

@@ -18,6 +18,7 @@ type registry struct {
 	*settings
 	*lateRefusal
 	phase    registryPhase
+	owned    audience.Slots // whose tenants this node delivers for
 	tenants  *roster[audience.TenantID]
 	records  map[audience.TenantID]*pace.Record        // of those on the roster
 	proven   map[audience.TenantID]struct{}            // all that ever were
@@ -46,7 +47,11 @@ const (
 )
 
 func newRegistry(s *settings, states map[audience.TenantID]journal.TenantState, proven map[audience.TenantID]struct{}) *registry {
-	return &registry{settings: s, lateRefusal: &lateRefusal{}, states: states, proven: proven, resting: map[audience.TenantID]resting{},
+	owned := audience.AllSlots()
+	if s.Sharing != nil {
+		owned = audience.Slots{}
+	}
+	return &registry{settings: s, owned: owned, lateRefusal: &lateRefusal{}, states: states, proven: proven, resting: map[audience.TenantID]resting{},
 		tenants:  newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
 		records:  make(map[audience.TenantID]*pace.Record),
 		unproven: unproven{dormant: pace.NewDormantQueue[dormantTenant]()},
@@ -58,6 +63,9 @@ func (r *registry) Receive(ctx actor.Context) {
 	defer r.answerOnPanic(ctx.Message())
 	if m, ok := ctx.Message().(answerable); ok && r.phase == registryEnding {
 		m.fail(errDraining)
+		return
+	}
+	if r.elsewhere(ctx.Message()) {
 		return
 	}
 	switch m := ctx.Message().(type) {
@@ -106,7 +114,17 @@ func (r *registry) Receive(ctx actor.Context) {
 	case *regain:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *surrender:
-		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
+		r.surrender(ctx, m)
+	case *own:
+		r.own(m)
+	case *disown:
+		r.disown(m)
+	case *letGo:
+		r.letGo(ctx, m)
+	case *hinted:
+		r.hinted(ctx, m)
+	case *egressOf:
+		r.egressOf(ctx, m)
 	case *tick:
 		r.grant(ctx)
 	case *sweep:
@@ -166,6 +184,15 @@ func (r *registry) adopt(ctx actor.Context, t audience.Tenant, known dormantTena
 	return c
 }
 
+// surrender is passed on, unless the tenant belongs to another node and has no actor.
+func (r *registry) surrender(ctx actor.Context, m *surrender) {
+	if c := r.tenants.find(m.tenant.ID); c == nil && !r.owned.Has(m.tenant.ID.Slot()) {
+		m.give(nil)
+		return
+	}
+	r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
+}
+
 // tenantIdle lets a tenant go that has nothing to do, or dozes.
 func (r *registry) tenantIdle(ctx actor.Context, m *tenantIdle) {
 	if r.phase == registryEnding || !r.tenants.release(ctx, m.tenant, m.generation, m.seen) {
@@ -190,7 +217,7 @@ func (r *registry) tenantIdle(ctx actor.Context, m *tenantIdle) {
 
 // wantSlot lines a tenant up, unless it was let go meanwhile.
 func (r *registry) wantSlot(ctx actor.Context, id audience.TenantID) {
-	if record := r.records[id]; record != nil && r.mayAsk(id) {
+	if record := r.records[id]; record != nil && r.mayAsk(id) && r.owned.Has(id.Slot()) {
 		r.turns.Ask(id, record.Class())
 		r.grant(ctx)
 	}
@@ -210,6 +237,9 @@ func (r *registry) slotEnded(m *slotEnded) (proven bool) {
 		r.egress.Allowed(now, o.Limits.RemainingIP, o.Limits.ResetIP)
 	}
 	record := r.records[m.tenant]
+	if record == nil {
+		return false // its actor was let go for another node
+	}
 	r.turns.Note(record.Class(), m.outcome)
 	if proven = record.Note(m.outcome) && !r.distrust; proven {
 		r.proven[m.tenant] = struct{}{}
@@ -238,6 +268,9 @@ func (r *registry) operate(ctx actor.Context, m *operate) {
 // grant hands out the slots that are free (I6), one at a time: what a call teaches
 // about its tenant and our address counts for the next.
 func (r *registry) grant(ctx actor.Context) {
+	if r.Sharing != nil {
+		defer r.demand.note(&r.egress, r.turns)
+	}
 	for r.phase != registryEnding {
 		next, ok := r.turns.Next()
 		if !ok {
@@ -251,6 +284,7 @@ func (r *registry) grant(ctx actor.Context) {
 		}
 		r.turns.Take(next)
 		r.egress.Begin(now)
+		r.demand.begun.Add(1)
 		r.tenants.tell(ctx, r.tenants.find(next), &slot{limited: r.limited}) // a tenant that waits is taken out of the line when it is let go
 	}
 }

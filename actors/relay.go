@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,11 +51,13 @@ type Relay struct {
 	history   *actor.PID
 	chronicle *actor.PID
 
-	giveUp     context.CancelFunc // ends the calls under way
-	stopReplay context.CancelFunc
-	replayed   chan struct{} // closed when the replay has ended
-	ready      atomic.Pointer[error]
-	left       int // see Left
+	giveUp      context.CancelFunc // ends the calls under way
+	bringing    context.Context    // ends when nothing more is brought back from the journal
+	endBringing context.CancelFunc
+	replays     sync.WaitGroup
+	placing     inTurn
+	ready       atomic.Pointer[error]
+	left        int // see Left
 }
 
 // goOn is what a parent does about a child that panicked: a restart by the library
@@ -68,23 +71,25 @@ var goOn = actor.NewOneForOneStrategy(0, 0, func(any) actor.Directive { return a
 // when all pending segments are active.
 func Start(o Options) *Relay {
 	ctx, giveUp := context.WithCancel(context.Background())
-	replayCtx, stopReplay := context.WithCancel(ctx)
-	r := &Relay{settings: newSettings(ctx, o), giveUp: giveUp, stopReplay: stopReplay, replayed: make(chan struct{})}
+	r := &Relay{settings: newSettings(ctx, o), giveUp: giveUp}
+	r.bringing, r.endBringing = context.WithCancel(ctx)
 	r.ready.Store(&errReplaying)
 	r.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(zerolog.NewSlogHandler(o.Logger.Level(zerolog.WarnLevel))).WithGroup("actor")
 	}))
 	r.system.EventStream.Subscribe(r.undelivered)
 	r.openDesk()
-	tenants, proven := r.readTenants(), r.readProven()
-	paused := map[audience.TenantID]journal.TenantState{}
-	for id, known := range tenants {
-		if known.State != (journal.TenantState{}) {
-			paused[id] = known.State
-		}
+	if o.Sharing != nil { // what is this node's, Claim says
+		r.ready.Store(new(error))
+		r.spawn(newRegistry(r.settings, map[audience.TenantID]journal.TenantState{}, map[audience.TenantID]struct{}{}))
+		return r
 	}
-	r.spawn(newRegistry(r.settings, paused, proven))
-	go r.replay(replayCtx, tenants, maps.Clone(proven))
+	all := audience.AllSlots()
+	tenants, proven := r.readTenants(all), r.readProven(all)
+	r.spawn(newRegistry(r.settings, statesOf(tenants), proven))
+	r.replays.Go(func() {
+		r.replay(r.bringing, replaying{slots: all, tenants: tenants, proven: maps.Clone(proven), cause: replayed})
+	})
 	return r
 }
 
@@ -178,9 +183,14 @@ func await(ctx context.Context, done <-chan error) error {
 // journal afterwards.
 func (r *Relay) Stop(ctx context.Context) {
 	r.ready.Store(&errDraining)
-	r.stopReplay()
+	r.endBringing()
+	replayed := make(chan struct{})
+	go func() {
+		r.replays.Wait()
+		close(replayed)
+	}()
 	select {
-	case <-r.replayed:
+	case <-replayed:
 	case <-ctx.Done(): // it reads a damaged disk; what it finds is undelivered now, and stays in the journal
 	}
 	_ = r.ask(ctx, func(a answer) any { return &drainAll{a} }) // what is not drained then stays in the journal

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"audiences/audience"
@@ -15,11 +16,19 @@ import (
 // changes do not queue behind thousands of reads.
 const maxActivating = 256
 
-// readTenants reads the tenants with their tokens. A pause has to be known before
+// replaying is what a replay brings back.
+type replaying struct {
+	slots   audience.Slots
+	tenants map[audience.TenantID]journal.KnownTenant
+	proven  map[audience.TenantID]struct{}
+	cause   because // replayed, or takeover
+}
+
+// readTenants reads the tenants of slots with their tokens. A pause has to be known before
 // the first change arrives, so this is done before the actors start.
-func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
+func (r *Relay) readTenants(of audience.Slots) map[audience.TenantID]journal.KnownTenant {
 	tenants := map[audience.TenantID]journal.KnownTenant{}
-	for known, err := range r.Journal.Tenants(audience.AllSlots()) {
+	for known, err := range r.Journal.Tenants(of) {
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a tenant's record in the journal cannot be read; its keys wait there")
 			continue
@@ -31,9 +40,9 @@ func (r *Relay) readTenants() map[audience.TenantID]journal.KnownTenant {
 
 // readProven reads which tenants have ever delivered something. Where that cannot be
 // read, they have to prove themselves again.
-func (r *Relay) readProven() map[audience.TenantID]struct{} {
+func (r *Relay) readProven(of audience.Slots) map[audience.TenantID]struct{} {
 	proven := map[audience.TenantID]struct{}{}
-	for id, err := range r.Journal.Proven(audience.AllSlots()) {
+	for id, err := range r.Journal.Proven(of) {
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("it cannot be read from the journal which tenants have delivered before")
 			continue
@@ -46,13 +55,12 @@ func (r *Relay) readProven() map[audience.TenantID]struct{} {
 // replay activates every segment that has keys in the journal, if its tenant is
 // proven; of the others the registry is told. It runs beside the intake: a change
 // for a segment that is not back yet activates it early.
-func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journal.KnownTenant, proven map[audience.TenantID]struct{}) {
-	defer close(r.replayed)
+func (r *Relay) replay(ctx context.Context, of replaying) {
 	var rest []rested
-	holds := holdings{tenants: len(tenants)}
+	holds := holdings{tenants: len(of.tenants)}
 	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
 	for n := range most {
-		pass := replayPass{Relay: r, holds: holdings{tenants: len(tenants)}, tenants: tenants, proven: proven, again: n > 0, answers: make(chan error, r.MaxActivating)}
+		pass := replayPass{Relay: r, replaying: of, holds: holdings{tenants: len(of.tenants)}, again: n > 0, answers: make(chan error, r.MaxActivating)}
 		pass.run(ctx)
 		if ctx.Err() != nil {
 			return
@@ -73,9 +81,8 @@ func (r *Relay) replay(ctx context.Context, tenants map[audience.TenantID]journa
 // replayPass goes once over the segments.
 type replayPass struct {
 	*Relay
-	tenants map[audience.TenantID]journal.KnownTenant
-	proven  map[audience.TenantID]struct{}
-	again   bool // there was a pass before
+	replaying
+	again bool // there was a pass before
 
 	answers   chan error // of segments, when their first page is read
 	reading   int        // segments that have not answered
@@ -88,7 +95,7 @@ type replayPass struct {
 // run activates the segments and waits until all have read their first page, or
 // have failed.
 func (p *replayPass) run(ctx context.Context) {
-	for listed, err := range p.Journal.Segments(audience.AllSlots()) {
+	for listed, err := range p.Journal.Segments(p.slots) {
 		if ctx.Err() != nil {
 			return
 		}
@@ -118,9 +125,9 @@ func (p *replayPass) send(tenant audience.Tenant, listed journal.Listed) {
 	p.reading++
 	back := answer{p.answers}
 	if _, ok := p.proven[tenant.ID]; ok {
-		p.system.Root.Send(p.registry, &activate{answer: back, tenant: tenant, segment: listed.Segment, replay: true})
+		p.system.Root.Send(p.registry, &activate{answer: back, tenant: tenant, segment: listed.Segment, why: p.cause})
 	} else {
-		p.system.Root.Send(p.registry, &found{answer: back, tenant: tenant, segment: p.dormantSegment(listed), again: p.again})
+		p.system.Root.Send(p.registry, &found{answer: back, tenant: tenant, segment: p.dormantSegment(listed, p.cause), again: p.again})
 	}
 }
 
@@ -128,7 +135,7 @@ func (p *replayPass) send(tenant audience.Tenant, listed journal.Listed) {
 func (p *replayPass) wait(ctx context.Context) bool {
 	select {
 	case err := <-p.answers:
-		if p.reading--; err != nil {
+		if p.reading--; err != nil && !errors.Is(err, ErrElsewhere) {
 			p.failed++
 		} else {
 			p.activated++
@@ -140,9 +147,10 @@ func (p *replayPass) wait(ctx context.Context) bool {
 
 // dormantSegment is a segment as the journal knows it. After a start its keys are
 // due when those of an active one are (ADR 4).
-func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
+func (r *Relay) dormantSegment(l journal.Listed, why because) dormantSegment {
 	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys, described: true}
-	switch now := time.Now(); {
+	now := time.Now()
+	switch {
 	case l.State.Paused:
 		said := pauseOf(l.State)
 		d.due, d.says = l.State.PausedUntil, &said
@@ -152,6 +160,9 @@ func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
 		d.due, d.probeAt, d.says = said.Until, said.Until, &said
 	default:
 		d.due = now.Add(r.FlushInterval)
+	}
+	if why == takeover && d.says == nil {
+		d.due = now
 	}
 	return d
 }

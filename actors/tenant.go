@@ -29,6 +29,7 @@ type tenant struct {
 	newest   journal.Version  // that the journal gave, to this actor or before it
 	moves    int              // under way: of all its keys to another tenant
 	draining tenantDrain
+	leaving  bool // it ends when no call is under way: another node owns it
 
 	calls   pace.Calls
 	waiting waiting
@@ -114,6 +115,8 @@ func (t *tenant) receive(ctx actor.Context) {
 		t.doze(ctx)
 	case *regain:
 		t.regain(ctx, m)
+	case *leave:
+		t.leave(ctx)
 	case *sweep:
 		if t.phase != tenantEnding {
 			t.segments.sweep(ctx)
@@ -178,7 +181,7 @@ func (t *tenant) activate(ctx actor.Context, m *activate) {
 	if c == nil {
 		c = t.begin(ctx, name, true)
 	}
-	if !m.replay && t.moves == 0 {
+	if m.why == moved && t.moves == 0 {
 		t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: []journal.Change{{Segment: m.segment, Describe: true}}})
 	}
 	c.described = true
@@ -286,6 +289,9 @@ func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
 	ctx.Send(t.registry, &slotEnded{tenant: t.id, outcome: m.outcome})
 	t.ask(ctx)
 	t.drainedIfDone()
+	if t.leaving && t.calls.Underway() == 0 {
+		t.end(ctx)
+	}
 }
 
 // report tells the log what the outcome of a call says of the tenant: that the limit of

@@ -44,9 +44,11 @@ var law = map[string][]string{
 	"audiences/journal/embedded/damage": {},
 	"audiences/journal/embedded/disk":   {"journal", "journal/embedded/damage"},
 	"audiences/journal/ordered":         {"audience"},
+	"audiences/journal/postgres":        {"audience", "histogram", "journal", "journal/ordered", "journal/vault", "placement"},
 	"audiences/journal/vault":           {"audience"},
 	"audiences/logging":                 {},
 	"audiences/memory":                  {},
+	"audiences/placement":               {"audience"},
 	"audiences/sandbox":                 {"audience"},
 	"audiences/splitclient":             {"audience", "histogram"},
 	"audiences/status":                  {"audience"},
@@ -60,7 +62,8 @@ var law = map[string][]string{
 
 // inTests is what the tests of a package may import beyond that.
 var inTests = map[string][]string{
-	"audiences/actors": {"journal/embedded", "sandbox"}, // the model test delivers to the look-alike
+	"audiences/actors":           {"journal/embedded", "placement", "sandbox"}, // the model test delivers to the look-alike
+	"audiences/journal/postgres": {"test/postgres"},
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
 	"audiences/test":     {"audience", "config", "sandbox", "splitclient", "test/harness"},
 	"audiences/test/e2e": {"sandbox", "test/harness"},
@@ -71,6 +74,7 @@ var homes = map[string][]string{
 	"github.com/asynkron/protoactor-go": {"audiences/actors"},                                             // and so in none of the packages below it
 	"github.com/labstack/echo":          {"audiences/api", "audiences/api/admin", "audiences/test/bench"}, // the last one for a bare server to compare with
 	"github.com/cockroachdb/pebble":     {"audiences/journal/embedded", "audiences/journal/embedded/damage", "audiences/journal/embedded/disk"},
+	"github.com/jackc/pgx":              {"audiences/journal/postgres"},
 	"github.com/spf13/cobra":            {"audiences/cli"},
 }
 

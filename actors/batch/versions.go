@@ -7,9 +7,6 @@ import (
 	"audiences/journal"
 )
 
-// ownNode is the number of the embedded store's node (journal.Version).
-const ownNode = 0
-
 // versions is how the journal recognises the keys of a batch. The batch knows every
 // change of this process up to one version, so that version covers the keys that it
 // holds because of them. A key that was drawn with another node's change, or with one of
@@ -38,11 +35,14 @@ func (v *versions) drawnSince(key audience.Key, version journal.Version) bool {
 // untold reports whether a key was drawn with a change that Apply has not told of yet.
 func (v *versions) untold(key audience.Key) bool {
 	exact, ok := v.exact[key]
-	return ok && exact.Node() == ownNode && exact > v.accepted
+	return ok && v.own(exact) && exact > v.accepted
 }
 
+// own reports whether this process gave the version: New was told of one that it gave.
+func (v *versions) own(version journal.Version) bool { return version.Node() == v.accepted.Node() }
+
 func (v *versions) show(version journal.Version) {
-	if version.Node() == ownNode {
+	if v.own(version) {
 		v.shown = max(v.shown, version)
 	}
 }

@@ -10,6 +10,9 @@ import (
 	"audiences/journal"
 )
 
+// ownNode is the number of this process's node in these tests.
+const ownNode = 0
+
 // TestVersions: keys that this process accepted are named by one version that covers
 // them all, keys with a change of another node by the version that was drawn.
 func TestVersions(t *testing.T) {

@@ -18,6 +18,7 @@ type Limiter struct {
 	Rate       float64 // calls per second; 0: no ceiling
 	Concurrent int     // calls under way at once; 0: no ceiling
 
+	share      float64 // of the rate and of what Split allows; 0: all
 	underway   int
 	last       time.Time // when the last call began
 	next       time.Time // not before: spacing by rate
@@ -135,8 +136,23 @@ func (l *Limiter) Allowed(now time.Time, remaining float64, reset time.Duration)
 	case remaining < 1:
 		l.block(ends)
 	default:
-		l.windowEnds, l.windowSpacing = ends, time.Duration(float64(reset)/(remaining+1))
+		l.windowEnds, l.windowSpacing = ends, time.Duration(float64(reset)/(l.shared(remaining)+1))
 	}
+}
+
+// Share says what part of the rate, and of what Split's answers allow, is this limiter's:
+// the rest belongs to others that share the limit.
+func (l *Limiter) Share(part float64) { l.share = part }
+
+// Bar allows no call before the given time, which another limiter has learned of.
+func (l *Limiter) Bar(until time.Time) { l.block(until) }
+
+// shared is a number of calls in this limiter's part.
+func (l *Limiter) shared(calls float64) float64 {
+	if l.share > 0 {
+		return calls * l.share
+	}
+	return calls
 }
 
 // currentFactor is the part of the rate that is in use.
@@ -150,7 +166,7 @@ func (l *Limiter) currentFactor(now time.Time) float64 {
 // spacing is the time from one call to the next at the rate in use.
 func (l *Limiter) spacing(now time.Time) (spacing time.Duration) {
 	if l.Rate > 0 {
-		spacing = time.Duration(float64(time.Second) / (l.Rate * l.currentFactor(now)))
+		spacing = time.Duration(float64(time.Second) / (l.shared(l.Rate) * l.currentFactor(now)))
 	}
 	return spacing
 }
