@@ -16,6 +16,8 @@ const (
 	CauseStopping    Cause = "stopping"       // 503
 	CauseDisk        Cause = "disk"           // 503: the journal's disk is nearly full
 	CauseJournal     Cause = "journal_moved"  // 503: the journal's directory is not where it was
+	CauseDatabase    Cause = "database"       // 503: the journal's database does not answer
+	CauseStall       Cause = "stall"          // 503: the process stood still a moment ago
 	CauseMemory      Cause = "memory"         // 503: memory is nearly full
 	CauseOther       Cause = "other"          // 503: Refuse or Admit said so, and CauseOf did not know why
 	CauseRequests    Cause = "in_flight"      // 503: MaxRequestsInFlight
@@ -42,6 +44,8 @@ var causeWords = map[Cause]string{
 	CauseStopping:    "posts are refused: the relay is stopping",
 	CauseDisk:        "posts are refused: the journal's disk is nearly full",
 	CauseJournal:     "posts are refused: the journal's directory was moved, removed or replaced",
+	CauseDatabase:    "posts are refused: the journal's database does not answer",
+	CauseStall:       "posts are refused for a moment: the process stood still, and what arrived meanwhile may be out of date",
 	CauseMemory:      "posts are refused: memory is nearly full",
 	CauseOther:       "posts are refused: the relay takes no changes now",
 	CauseRequests:    "posts are refused: as many are under way as maxRequestsInFlight allows",

@@ -49,7 +49,7 @@ func serve(ctx context.Context, path string, p process) error {
 	for _, warning := range cfg.Warnings {
 		logger.Warn().Msg(warning)
 	}
-	s, err := start(cfg, logger, p)
+	s, err := start(ctx, cfg, logger, p)
 	if err != nil {
 		return err
 	}

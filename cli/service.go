@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -23,9 +22,10 @@ import (
 	"audiences/audience"
 	"audiences/config"
 	"audiences/journal"
-	"audiences/journal/embedded"
+	"audiences/journal/postgres"
 	"audiences/logging"
 	"audiences/memory"
+	"audiences/placement"
 	"audiences/splitclient"
 )
 
@@ -38,7 +38,8 @@ type service struct {
 	admin   *admin.Server
 	relay   *actors.Relay
 	split   *splitclient.Client
-	journal *embedded.Journal
+	journal keptJournal
+	cluster *cluster // the place among other nodes; nil: there are none
 	memory  *memory.Pressure
 	files   descriptors
 
@@ -50,7 +51,7 @@ type service struct {
 
 // start checks and opens everything before the first connection is taken. What
 // it opened is closed again if it fails.
-func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err error) {
+func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p process) (_ *service, err error) {
 	s := &service{cfg: cfg, logger: logger, process: p, failed: make(chan error, 4)}
 	defer func() {
 		if err != nil {
@@ -77,18 +78,16 @@ func start(cfg config.Config, logger zerolog.Logger, p process) (_ *service, err
 	if err != nil {
 		return nil, err
 	}
-	s.split, err = splitclient.New(splitclient.Options{
-		BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout, MaxConnections: s.files.calls, Registerer: registry})
+	if cfg.JournalInDatabase() {
+		err = s.openDatabase(ctx, registry)
+	} else {
+		err = s.openDirectory(room, registry)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if cfg.JournalInDatabase() {
-		return nil, errNoDatabase
-	}
-	s.journal, err = embedded.Open(embedded.Options{Dir: cfg.JournalDir, KeyFile: cfg.JournalKeyFile,
-		MinFreeBytes: cfg.MinFreeDiskBytes, Logger: logger, Registerer: registry, Reasons: reasons(), Fatal: s.exit,
-		ReceiptsMaxBytes: cfg.ReceiptsMaxBytes, ReceiptsMaxAge: cfg.ReceiptsMaxAge,
-		CacheBytes: room.Budget.Cache, MemTableBytes: room.Budget.MemTable, OpenTables: s.files.tables})
+	s.split, err = splitclient.New(splitclient.Options{BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout,
+		MaxConnections: s.files.calls, Registerer: registry, MayWrite: s.cluster.mayCall()})
 	if err != nil {
 		return nil, err
 	}
@@ -118,20 +117,13 @@ func servedRecord(cfg config.Config) string {
 	return filepath.Join(cfg.JournalDir, "certificates")
 }
 
-// reasons are the texts of all reasons for which keys or segments may be parked.
-func reasons() (texts []string) {
-	for _, reason := range splitclient.Reasons() {
-		texts = append(texts, string(reason))
-	}
-	return texts
-}
-
 // startParts starts what cannot fail any more.
 func (s *service) startParts(room memory.Allowance, registry *prometheus.Registry) {
 	cfg := s.cfg
 	s.memory = memory.NewPressure(room, s.logger, registry)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
+		Sharing:                    s.cluster.sharing(),
 		Deliver:                    s.split.Do,
 		FlushInterval:              cfg.SegmentsFlushRate,
 		IdleTimeout:                cfg.IdleTimeout,
@@ -163,6 +155,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		MaxConnections:           s.files.connections,
 		MaxConnectionsPerAddress: cfg.MaxConnectionsPerAddress,
 	})
+	s.cluster.begin(s.relay)
 	go s.serving("https port", func() error { return s.api.Serve(s.listener) })
 	event := s.logger.Info().EmbedObject(s.process.build).Str("https", s.listener.Addr().String())
 	if s.adminListener != nil {
@@ -195,6 +188,9 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		MaxConnections: s.files.admin,
 		Logger:         s.logger,
 		Registerer:     registry,
+	}
+	if s.cluster != nil {
+		options.Checks = append(options.Checks, admin.Check{Name: "node has its lease", Refuse: s.cluster.node.Ready})
 	}
 	if s.cfg.AdminTLS {
 		options.GetCertificate = s.certificate.GetCertificate
@@ -230,6 +226,10 @@ func causeOf(err error) api.Cause {
 		return api.CauseDisk
 	case errors.Is(err, journal.ErrMoved):
 		return api.CauseJournal
+	case errors.Is(err, postgres.ErrAway):
+		return api.CauseDatabase
+	case errors.Is(err, placement.ErrStalled):
+		return api.CauseStall
 	case errors.Is(err, memory.ErrFull):
 		return api.CauseMemory
 	}
@@ -248,15 +248,6 @@ func (s *service) fail(err error) {
 	case s.failed <- err:
 	default:
 	}
-}
-
-// exit ends the process: the journal cannot be written any more, so nothing can
-// be made durable and there is nothing to drain. The store must not go on after
-// it has reported that, hence not by way of run.
-func (s *service) exit(err error) {
-	s.logger.Error().Err(err).Msg("the journal cannot be written: ending at once; what was answered is in it")
-	s.process.stderr.Flush(logging.LastWords)
-	os.Exit(exitFailed)
 }
 
 // run waits for the end of ctx, which drains the relay, or for a failure.
@@ -284,6 +275,7 @@ const lastAnswers = 2 * time.Second
 func (s *service) stop() error {
 	began := time.Now()
 	s.logger.Info().Dur("withinMs", s.cfg.DrainTimeout).Msg("stopping: taking no more changes, flushing what is pending")
+	s.cluster.leave(s.cfg.DrainTimeout)
 	s.api.Drain()
 	drained, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
 	defer cancel()
@@ -300,7 +292,7 @@ func (s *service) stop() error {
 		}
 	}
 	s.split.Close()
-	err := s.journal.Close()
+	err := errors.Join(s.journal.Close(), s.cluster.bye())
 	s.logger.Info().Dur("tookMs", time.Since(began)).Msg("stopped")
 	return err
 }
@@ -315,6 +307,9 @@ func (s *service) closeOpened() {
 	}
 	if s.journal != nil {
 		_ = s.journal.Close()
+	}
+	if s.cluster != nil {
+		s.cluster.end()
 	}
 	if s.split != nil {
 		s.split.Close()

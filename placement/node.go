@@ -26,6 +26,7 @@ type Options struct {
 	Table Table
 	Self  NodeID
 	Lease time.Duration // 0: 3 s
+	Stall *Stall        // nil: one with the lease for its limit
 
 	// Claimed tells of slots that are this node's from now on.
 	Claimed func(audience.Slots)
@@ -51,7 +52,6 @@ const beatsPerLease = 6
 type Node struct {
 	o       Options
 	lease   *Lease
-	stall   *Stall
 	hurry   chan struct{}
 	leaving atomic.Bool
 	view    atomic.Pointer[heard]
@@ -82,14 +82,14 @@ func NewNode(o Options) *Node {
 	if o.Egress == nil {
 		o.Egress = func(float64, time.Time) {}
 	}
-	return &Node{o: o, lease: NewLease(), stall: NewStall(o.Lease), hurry: make(chan struct{}, 1), released: make(chan audience.Slots, audience.SlotCount)}
+	if o.Stall == nil {
+		o.Stall = NewStall(o.Lease)
+	}
+	return &Node{o: o, lease: NewLease(), hurry: make(chan struct{}, 1), released: make(chan audience.Slots, audience.SlotCount)}
 }
 
 // Lease is this node's.
 func (n *Node) Lease() *Lease { return n.lease }
-
-// Stall notices that this process stood still.
-func (n *Node) Stall() *Stall { return n.stall }
 
 // View is what the table last told; ok is false before it did.
 func (n *Node) View() (view View, ok bool) {
@@ -114,7 +114,7 @@ func (n *Node) Ready() error {
 
 // Run beats until ctx ends.
 func (n *Node) Run(ctx context.Context) {
-	go n.stall.Watch(ctx, n.o.Fatal)
+	go n.o.Stall.Watch(ctx, n.o.Fatal)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -159,6 +159,12 @@ func (n *Node) Leave(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// HasOthers reports whether another node could take over what this one owns.
+func (n *Node) HasOthers() bool {
+	view, ok := n.View()
+	return ok && !alone(n.o.Self, view.Members)
 }
 
 // alone: no other node could take the slots.

@@ -32,6 +32,7 @@ type Options struct {
 	Transport      http.RoundTripper     // nil: one of our own with keep-alive, HTTP/2 and the environment's proxy
 	MaxConnections int                   // of the own transport, where HTTP/1.1 is spoken, idle ones included; 0: 128
 	UserAgent      string                // "": audiences
+	MayWrite       func() error          // asked before each write to a connection of the own transport; its error ends the call. nil: not asked
 	Registerer     prometheus.Registerer // nil: the metrics are kept but shown nowhere
 }
 
@@ -74,7 +75,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	if c.transport == nil {
-		own := newTransport(c.timeout, cmp.Or(o.MaxConnections, maxConns))
+		own := newTransport(c.timeout, cmp.Or(o.MaxConnections, maxConns), o.MayWrite)
 		c.transport, c.closeIdle = own, own.CloseIdleConnections
 	}
 	return c, nil

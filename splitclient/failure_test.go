@@ -122,13 +122,13 @@ func TestNeverSent(t *testing.T) {
 	defer old.Close()
 	plain := strings.Replace(serve(t, reply{status: 200}), "http:", "https:", 1)
 
-	unresolvable := newTransport(time.Minute, maxConns)
+	unresolvable := newTransport(time.Minute, maxConns, nil)
 	unresolvable.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "split.invalid", IsNotFound: true}}
 	}
 	walled := func(status int) *http.Transport {
 		gate := serve(t, reply{status: status})
-		transport := newTransport(time.Minute, maxConns)
+		transport := newTransport(time.Minute, maxConns, nil)
 		transport.Proxy = func(r *http.Request) (*url.URL, error) { return url.Parse(gate) }
 		t.Cleanup(transport.CloseIdleConnections)
 		return transport
@@ -183,7 +183,7 @@ func inMemory(t *testing.T, timeout time.Duration, handler http.HandlerFunc) *Cl
 	})}
 	pipes := make(pipeListener)
 	go func() { _ = server.Serve(pipes) }()
-	transport := newTransport(timeout, maxConns)
+	transport := newTransport(timeout, maxConns, nil)
 	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		select {
@@ -255,7 +255,7 @@ func TestSlowAnswer(t *testing.T) {
 // never left.
 func TestTimeoutWhileConnecting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		transport := newTransport(time.Second, maxConns)
+		transport := newTransport(time.Second, maxConns, nil)
 		given := make(chan error)
 		transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 			return nil, <-given // dialling outlives the call

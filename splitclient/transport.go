@@ -46,13 +46,17 @@ func proxyAnswered(_ context.Context, _ *url.URL, _ *http.Request, res *http.Res
 //
 // Compressed answers are asked for, tiny as they are: some gateways compress in
 // any case, and net/http undoes only what it asked for.
-func newTransport(timeout time.Duration, connections int) *http.Transport {
+func newTransport(timeout time.Duration, connections int, mayWrite func() error) *http.Transport {
 	dialling := 2 * timeout
+	dial := (&net.Dialer{Timeout: dialling}).DialContext
+	if mayWrite != nil {
+		dial = asking(dial, mayWrite)
+	}
 	proxy := httpproxy.FromEnvironment().ProxyFunc()
 	return &http.Transport{
 		Proxy:                  func(req *http.Request) (*url.URL, error) { return proxy(req.URL) },
 		OnProxyConnectResponse: proxyAnswered,
-		DialContext:            (&net.Dialer{Timeout: dialling}).DialContext,
+		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    dialling,
 		ForceAttemptHTTP2:      true,
@@ -62,4 +66,31 @@ func newTransport(timeout time.Duration, connections int) *http.Transport {
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+}
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// asking makes dial's connections ask before each write. Between the check before a call
+// and its first byte the process may have stood still for any time.
+func asking(dial dialFunc, mayWrite func() error) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &askingConn{Conn: conn, mayWrite: mayWrite}, nil
+	}
+}
+
+// askingConn writes while it may.
+type askingConn struct {
+	net.Conn
+	mayWrite func() error
+}
+
+func (c *askingConn) Write(b []byte) (int, error) {
+	if err := c.mayWrite(); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(b)
 }

@@ -32,7 +32,7 @@ func counted(server *httptest.Server) *atomic.Int64 {
 // server's CA.
 func trusting(t *testing.T, server *httptest.Server) *Client {
 	t.Helper()
-	transport := newTransport(time.Minute, maxConns)
+	transport := newTransport(time.Minute, maxConns, nil)
 	transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 	transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
 	t.Cleanup(transport.CloseIdleConnections)

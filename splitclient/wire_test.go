@@ -111,7 +111,7 @@ func TestHTTP2Goodbye(t *testing.T) {
 					})
 				}
 			}()
-			transport := newTransport(0, maxConns)
+			transport := newTransport(0, maxConns, nil)
 			transport.TLSClientConfig.InsecureSkipVerify = true // this test is not about certificates
 			client := newClientWith(t, Options{BaseURL: "https://" + listener.Addr().String(), Transport: transport})
 			sameVerdict(t, client.Do(t.Context(), call(audience.Add, "1")), c.want)

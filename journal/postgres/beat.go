@@ -76,6 +76,7 @@ func orNull(at time.Time) *time.Time {
 
 // Leave is placement.Table's.
 func (j *Journal) Leave(ctx context.Context) error {
+	defer j.table.drop()
 	return j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1`, int64(j.self))

@@ -165,6 +165,9 @@ func (j *Journal) Refuse() error {
 	return nil
 }
 
+// Admit is Refuse: the database's disk is its own concern.
+func (j *Journal) Admit(audience.Keys) error { return j.Refuse() }
+
 // Close ends the journal. What was handed in and is not done yet is answered with
 // journal.ErrClosed, or done.
 func (j *Journal) Close() error {

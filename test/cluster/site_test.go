@@ -1,0 +1,250 @@
+//go:build e2e
+
+// Package cluster tests several relays on one PostgreSQL: as processes, which are killed,
+// stopped and cut off under load. In the end every key must be where its last accepted
+// verb says.
+package cluster
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"audiences/sandbox"
+	"audiences/test/harness"
+	"audiences/test/postgres"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+// lease is that of all nodes.
+const lease = 3 * time.Second
+
+// site is several relays that share a database and deliver to one look-alike.
+type site struct {
+	*harness.Site
+	database *postgres.Server
+	ledger   *harness.Ledger
+	begun    int
+
+	mu    sync.Mutex
+	nodes []*node
+}
+
+// node is one relay, which reaches the database through a network of its own.
+type node struct {
+	name    string
+	way     *postgres.Proxy
+	process *harness.Process
+	ready   atomic.Bool // as the balancer in front saw it last
+}
+
+// newSite makes a site without nodes.
+func newSite(t *testing.T, settings map[string]any) *site {
+	t.Helper()
+	ledger := harness.NewLedger()
+	database, err := postgres.Start(t.Context(), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := database.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	s := &site{database: database, ledger: ledger}
+	s.Site = harness.NewSite(t, sandbox.Options{Allowed: ledger.Allowed, MaxMembers: 10_000_000}, nil)
+	key := filepath.Join(s.Dir, "journal.key")
+	if err := os.WriteFile(key, []byte(hex.EncodeToString(make([]byte, 32))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]any{"journalDir": nil, "journalKeyFile": key, "leaseTime": lease.Seconds(), "segmentsFlushRateInSeconds": 0.5, "logLevel": "info"}
+	for name, value := range settings {
+		all[name] = value
+	}
+	s.Configure(all)
+	return s
+}
+
+// begin starts one more node, and waits until it is ready.
+func (s *site) begin() *node {
+	s.T.Helper()
+	way, err := postgres.NewProxy(s.database.Addr())
+	if err != nil {
+		s.T.Fatal(err)
+	}
+	s.T.Cleanup(way.Close)
+	s.begun++
+	n := &node{name: fmt.Sprint("node", s.begun), way: way}
+	n.process = s.LaunchWith([]string{"AUDIENCES_JOURNAL=" + way.URL(s.database.URL()), "AUDIENCES_NODE_NAME=" + n.name})
+	n.process.Ready()
+	n.ready.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nodes = append(s.nodes, n)
+	return n
+}
+
+// forget takes a node off the balancer's list.
+func (s *site) forget(n *node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, other := range s.nodes {
+		if other == n {
+			s.nodes = append(s.nodes[:i:i], s.nodes[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *site) all() []*node {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]*node(nil), s.nodes...)
+}
+
+// signal sends a signal to a node's process.
+func (s *site) signal(n *node, sig syscall.Signal) {
+	s.T.Helper()
+	if err := syscall.Kill(n.process.PID(), sig); err != nil {
+		s.T.Fatal(err)
+	}
+}
+
+// load is callers as the lambda: each has keys of its own, changes them one after the other,
+// and repeats a change that was not answered with 200, at another node.
+type load struct {
+	*site
+	enough context.CancelFunc
+	done   sync.WaitGroup
+
+	failed atomic.Int64 // posts that were not answered with 200
+	mu     sync.Mutex
+	last   time.Time     // of a 200
+	gap    time.Duration // the longest without one
+}
+
+const (
+	loadTenants  = 6
+	loadSegments = 4
+	callerKeys   = 40
+	lambdaWaits  = 3 * time.Second
+)
+
+// start has so many callers post, each after a pause of pace at most.
+func (s *site) load(callers int, pace time.Duration) *load {
+	l := &load{site: s, last: time.Now()}
+	ctx, enough := context.WithCancel(s.T.Context())
+	l.enough = enough
+	for caller := range callers {
+		random := rand.New(rand.NewPCG(1, uint64(caller)))
+		l.done.Go(func() {
+			for ctx.Err() == nil {
+				l.write(l.next(random, caller), random)
+				time.Sleep(time.Duration(random.Int64N(int64(pace))))
+			}
+		})
+	}
+	l.done.Go(func() {
+		for ctx.Err() == nil {
+			l.look()
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+	return l
+}
+
+// look is the balancer's look at which nodes are ready.
+func (l *load) look() {
+	for _, n := range l.all() {
+		asked := make(chan bool, 1)
+		go func() { asked <- n.process.IsReady() }()
+		select {
+		case ready := <-asked:
+			n.ready.Store(ready)
+		case <-time.After(time.Second):
+			n.ready.Store(false)
+		}
+	}
+}
+
+func (l *load) next(random *rand.Rand, caller int) harness.Change {
+	c := harness.Change{Token: fmt.Sprint("token-", random.IntN(loadTenants)), Segment: fmt.Sprint("s", random.IntN(loadSegments)), Verb: "add"}
+	if random.IntN(5) < 2 {
+		c.Verb = "delete"
+	}
+	for range 1 + random.IntN(3) {
+		c.Keys = append(c.Keys, strconv.Itoa((caller+1)*1_000+random.IntN(callerKeys)))
+	}
+	return c
+}
+
+// write posts a change until it is answered with 200, for a minute at most.
+func (l *load) write(c harness.Change, random *rand.Rand) {
+	l.ledger.Try(c)
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		var ready []*node
+		for _, n := range l.all() {
+			if n.ready.Load() {
+				ready = append(ready, n)
+			}
+		}
+		if len(ready) == 0 {
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		n := ready[random.IntN(len(ready))]
+		ctx, cancel := context.WithTimeout(context.Background(), lambdaWaits)
+		err := n.process.PostBy(ctx, harness.Kept, c)
+		cancel()
+		if err == nil {
+			l.ledger.Accept(c)
+			l.answered()
+			return
+		}
+		l.failed.Add(1)
+		time.Sleep(10 * time.Millisecond)
+	}
+	l.ledger.Doubt(c)
+	l.T.Errorf("a post was not answered with 200 for a minute")
+}
+
+func (l *load) answered() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	l.gap, l.last = max(l.gap, now.Sub(l.last)), now
+}
+
+// longestGap is the longest time without any 200 since it was last asked for.
+func (l *load) longestGap() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	gap := max(l.gap, now.Sub(l.last))
+	l.gap, l.last = 0, now
+	return gap
+}
+
+// finish ends the load and compares: nothing that was answered is lost, nothing is wrong, and
+// the relays broke no promise to Split.
+func (l *load) finish() {
+	l.T.Helper()
+	l.enough()
+	l.done.Wait()
+	harness.Eventually(l.T, 2*harness.Patience, "Split has what was accepted: "+l.ledger.Difference(l.Split), func() bool { return l.ledger.Difference(l.Split) == "" })
+	time.Sleep(2 * time.Second) // what is wrong may come yet
+	if difference := l.ledger.Difference(l.Split); difference != "" {
+		l.T.Errorf("in the end: %s", difference)
+	}
+	l.T.Logf("%d posts accepted, %d attempts failed, %d calls to Split", l.ledger.Accepted(), l.failed.Load(), l.Split.Counts().Calls)
+}
