@@ -6,6 +6,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/status"
 
 	"github.com/rs/zerolog"
 )
@@ -142,16 +143,19 @@ func (p *replayPass) wait(ctx context.Context) bool {
 // due when those of an active one are (ADR 4).
 func (r *Relay) dormantSegment(l journal.Listed) dormantSegment {
 	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys, described: true}
-	switch now := time.Now(); {
-	case l.State.Paused:
-		said := pauseOf(l.State)
-		d.due, d.says = l.State.PausedUntil, &said
-	case l.State.Parked != nil:
-		said := parkedFor(*l.State.Parked)
-		said.Until = now.Add(r.ProbeInterval)
-		d.due, d.probeAt, d.says = said.Until, said.Until, &said
-	default:
-		d.due = now.Add(r.FlushInterval)
+	now := time.Now()
+	d.due = now.Add(r.FlushInterval)
+	if said := recordOf(l.State); said.State != status.Idle {
+		d.says = &said
+	}
+	if l.State.Parked != nil {
+		d.due, d.probeAt = now.Add(r.ProbeInterval), now.Add(r.ProbeInterval)
+		if !l.State.Paused {
+			d.says.Until = d.probeAt
+		}
+	}
+	if l.State.Paused {
+		d.due = l.State.PausedUntil
 	}
 	return d
 }
