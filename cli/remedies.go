@@ -70,7 +70,9 @@ accepted before the command. They are not delivered, and cannot be had back.
 	{status.Move, "move TENANT NEW", "hand the keys of a tenant to another one: the customer's new token",
 		`Hands all pending and parked keys of a tenant to another one, because the customer has a
 new apiToken. Both must have posted. Where both have a key pending the new one's stands.
-The old tenant is left paused, so that late posts do not go to a dead token.
+The old tenant is left paused, so that late posts do not go to a dead token. A segment
+that is paused by itself stays paused under the new token, until it is resumed there; a
+pause of the whole old tenant holds none of what is moved.
 
   audiences move 7f3a90c1d2e4 acme-prod --dry-run
 `},

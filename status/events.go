@@ -46,6 +46,7 @@ type Event struct {
 	Sentence    string    `json:"sentence"`           // all of it in words, see EventSentence
 	To          string    `json:"to,omitempty"`       // EventMoved: the fingerprint of the new tenant
 	Name        string    `json:"name,omitempty"`     // of the tenant, see tenantNames; "": nothing
+	Paused      int       `json:"paused,omitempty"`   // EventMoved: segments that stay paused under the new tenant
 	Segments    int       `json:"segments,omitempty"` // that it happened to at about that time, where it is more than one; of tenants, where no segment is named
 }
 
@@ -72,6 +73,9 @@ func EventSentence(e Event) string {
 	}
 	if e.To != "" {
 		said += ", to tenant " + e.To
+	}
+	if e.Paused > 0 {
+		said += fmt.Sprintf(" (%s %s paused there)", Count(e.Paused, "segment"), stays(e.Paused))
 	}
 	said += inBrackets(Answer(e.Reason, e.Status, ""))
 	if e.Segments > 1 {
