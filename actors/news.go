@@ -23,6 +23,7 @@ type news struct {
 	cause   string    // as in splitclient.Outcome
 	next    time.Time // the next attempt, or the end of a wait; zero: there is none
 	keys    int
+	at      time.Time // when it was told; given by the newsdesk
 }
 
 type newsKind uint8
@@ -72,6 +73,12 @@ const (
 	forgetAfter = 5 * time.Minute // without news of the kind: the period is the least again
 )
 
+// draftAfter is how long news is in memory alone: then the journal has what was gathered
+// so far, and a kill loses no more than that. It is one small write a second and kind,
+// however much is told. Limits have no drafts: they end by themselves, come again and
+// again while there is much to send, and are told anew after a restart.
+const draftAfter = time.Second
+
 // newsdesk is the actor that writes them.
 type newsdesk struct {
 	hidden[newsdesk]
@@ -86,7 +93,8 @@ type gathering struct {
 	period time.Duration
 	ends   time.Time // of the period; zero: none is on
 	ended  time.Time // the last one
-	news   []news    // the first of each segment or tenant, so many at most as are named
+	draft  time.Time // when the journal is to have what is gathered; zero: it has
+	news   []news    // the first of each segment or tenant, as many as an event names
 	of     map[audience.Segment]struct{}
 	count  int
 	keys   int
@@ -117,9 +125,7 @@ func (d *newsdesk) Receive(ctx actor.Context) {
 	}
 	next := time.Time{}
 	for _, g := range d.kinds {
-		if !g.ends.IsZero() {
-			next = earlier(next, g.ends)
-		}
+		next = earlierOf(next, g.ends, g.draft)
 	}
 	d.alarm.set(ctx, next, &tick{})
 }
@@ -140,10 +146,14 @@ func (d *newsdesk) take(n news, now time.Time) {
 		g = &gathering{}
 		d.kinds[n.kind] = g
 	}
+	n.at = now
 	g.add(n)
-	if g.ends.IsZero() {
+	switch {
+	case g.ends.IsZero():
 		d.line(n.kind, g)
 		g.begin(now)
+	case g.draft.IsZero() && n.kind != addressLimited && n.kind != tenantLimited:
+		g.draft = now.Add(draftAfter)
 	}
 }
 
@@ -152,7 +162,7 @@ func (g *gathering) add(n news) {
 	if g.count == 0 {
 		g.of, g.reason = map[audience.Segment]struct{}{}, map[string]int{}
 	}
-	if _, known := g.of[n.segment]; !known && len(g.news) < named {
+	if _, known := g.of[n.segment]; !known && len(g.news) < status.MostNamed {
 		g.news = append(g.news, n)
 	}
 	g.of[n.segment] = struct{}{}
@@ -170,9 +180,13 @@ func (g *gathering) begin(now time.Time) {
 	g.ends = now.Add(g.period)
 }
 
-// write writes what was gathered in periods that are over.
+// write writes what was gathered in periods that are over, and drafts of the rest.
 func (d *newsdesk) write(now time.Time) {
 	for kind, g := range d.kinds {
+		if !g.draft.IsZero() && !g.draft.After(now) && g.ends.After(now) {
+			g.draft = time.Time{}
+			d.draft(d.event(kind, g))
+		}
 		if g.ends.IsZero() || g.ends.After(now) {
 			continue
 		}
@@ -194,10 +208,15 @@ var events = map[newsKind]status.EventKind{
 // event is that of a line: of the latest piece of news in it.
 func (d *newsdesk) event(kind newsKind, g *gathering) status.Event {
 	n := g.last
-	e := status.Event{At: time.Now(), Kind: events[kind], Environment: n.segment.Environment, Segment: n.segment.Name,
+	e := status.Event{At: n.at, Kind: events[kind], Environment: n.segment.Environment, Segment: n.segment.Name,
 		Keys: g.keys, Until: n.next, Reason: n.reason, Status: n.status, Segments: len(g.of)}
 	if n.segment.Tenant != (audience.TenantID{}) {
 		e.Tenant = n.segment.Tenant.String()
+	}
+	for _, other := range g.news {
+		if of := other.segment; of != n.segment && len(e.Others) < status.MostNamed-1 {
+			e.Others = append(e.Others, status.EventSubject{Tenant: of.Tenant.String(), Environment: of.Environment, Segment: of.Name, Reason: other.reason})
+		}
 	}
 	return e
 }
@@ -226,7 +245,7 @@ func (d *newsdesk) line(kind newsKind, g *gathering) {
 		event.Msg(text.more)
 	}
 	d.note(d.event(kind, g))
-	g.news, g.of, g.reason, g.count, g.keys = nil, nil, nil, 0, 0
+	g.news, g.of, g.reason, g.count, g.keys, g.draft = nil, nil, nil, 0, 0, time.Time{}
 }
 
 // one is a line of one segment or tenant, as it was the last time.
@@ -289,7 +308,7 @@ func (d *newsdesk) several(event *zerolog.Event, g *gathering) {
 	}
 	event.Dict("reasons", reasons)
 	examples := zerolog.Arr()
-	for _, n := range g.news {
+	for _, n := range g.news[:min(named, len(g.news))] {
 		example := zerolog.Dict()
 		d.naming(example, n.segment)
 		examples.Dict(example)

@@ -152,3 +152,17 @@ func TestParkedAndPausedIsParkedEverywhere(t *testing.T) {
 	}
 	shows(t, opened(t, handler, "GET", "", ""), "<b>2</b> segments</dd>", `<span class="state parked">parked</span> <span class="state paused">paused</span>`)
 }
+
+// TestEventsNameWhomPeopleKnow: also those that are named beside the first; what the relay
+// keeps is not changed for that.
+func TestEventsNameWhomPeopleKnow(t *testing.T) {
+	relay := busy()
+	relay.events = []status.Event{{Kind: status.EventTokenRefused, Tenant: printB, Segments: 3, Others: []status.EventSubject{{Tenant: printA}}}}
+	list := got[EventList](t, local(relay), "events")
+	if want := "Tenant " + printB + ": Split refuses the token; so it is with tenant acme-prod (" + printA + "), and 1 more."; len(list.Events) != 1 || list.Events[0].Sentence != want {
+		t.Errorf("%+v, want %s", list.Events, want)
+	}
+	if kept := relay.events[0].Others[0].Name; kept != "" {
+		t.Errorf("the relay's own event was given the name %s", kept)
+	}
+}
