@@ -99,6 +99,14 @@ type (
 		answer
 		tenant audience.Tenant
 	}
+	// pauseEnds has somebody look whether a pause is over: a segment, or with the zero one
+	// the tenant.
+	pauseEnds struct {
+		hidden[pauseEnds]
+		down
+		tenant  audience.Tenant
+		segment audience.Segment
+	}
 	// list asks what every segment holds; answered when all tenants have been asked.
 	list struct {
 		answer

@@ -44,7 +44,7 @@ func (r *Relay) move(ctx context.Context, p *plan) error {
 // own keys for the move, and then begins with what the journal has.
 func (r *Relay) moveHeld(ctx context.Context, p *plan) (moved []audience.Segment, err error) {
 	old, successor := p.tenant.Tenant.ID, p.successor
-	heirs, err := r.heirs(ctx, old, successor.ID)
+	heirs, err := r.heirs(ctx, old, successor)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (r *Relay) moveHeld(ctx context.Context, p *plan) (moved []audience.Segment
 // heirs are the segments that take the keys of paused ones. Those of the old tenant have
 // given up their keys, so their records do not change before the move is over: an operator
 // who wants something of them waits (segment.operate).
-func (r *Relay) heirs(ctx context.Context, old, successor audience.TenantID) (heirs []audience.Segment, err error) {
+func (r *Relay) heirs(ctx context.Context, old audience.TenantID, successor audience.Tenant) (heirs []audience.Segment, err error) {
 	// The list shows what is written; a question is answered behind all that was handed in.
 	if _, err := r.parked(ctx, audience.Segment{Tenant: old}, journal.Cursor{}, 1); err != nil {
 		return nil, err
@@ -74,8 +74,9 @@ func (r *Relay) heirs(ctx context.Context, old, successor audience.TenantID) (he
 			continue
 		}
 		heir := listed.Segment
-		heir.Tenant = successor
+		heir.Tenant = successor.ID
 		heirs = append(heirs, heir)
+		r.remind(successor, heir, listed.State.PausedUntil)
 	}
 	return heirs, nil
 }

@@ -39,6 +39,7 @@ const (
 	tokenWorks
 	tenantLimited
 	addressLimited
+	pauseOver
 )
 
 // newsTexts are the lines: of one piece of news, and of several that are gathered.
@@ -55,6 +56,7 @@ var newsTexts = map[newsKind]struct {
 	tokenWorks:       {zerolog.InfoLevel, "the token of a tenant works again", "the tokens of more tenants work again"},
 	tenantLimited:    {zerolog.WarnLevel, "the limit of a tenant's organisation is used up: the tenant waits", "the limits of more organisations are used up: their tenants wait"},
 	addressLimited:   {zerolog.WarnLevel, "the limit of the relay's address is used up: all tenants wait", "the limit of the relay's address was used up again: all tenants wait"},
+	pauseOver:        {zerolog.InfoLevel, "the pause of a tenant or segment is over: it goes on", "more pauses are over: their tenants or segments go on"},
 }
 
 // tell has a line written of it, unless it is gathered with others. It does not wait.
@@ -203,6 +205,7 @@ var events = map[newsKind]status.EventKind{
 	segmentFails: status.EventSegmentFails, segmentRecovered: status.EventSegmentRecovered, segmentParked: status.EventSegmentParked,
 	segmentUnparked: status.EventSegmentUnparked, keysParked: status.EventKeysParked, tokenRefused: status.EventTokenRefused,
 	tokenWorks: status.EventTokenAccepted, tenantLimited: status.EventTenantLimited, addressLimited: status.EventAddressLimited,
+	pauseOver: status.EventPauseOver,
 }
 
 // event is that of a line: of the latest piece of news in it.

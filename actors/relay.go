@@ -84,6 +84,9 @@ func Start(o Options) *Relay {
 		}
 	}
 	r.spawn(newRegistry(r.settings, paused, proven))
+	for _, known := range tenants {
+		r.remind(known.Tenant, audience.Segment{}, known.State.PausedUntil)
+	}
 	go r.replay(replayCtx, tenants, maps.Clone(proven))
 	return r
 }

@@ -102,6 +102,9 @@ func (p *replayPass) run(ctx context.Context) {
 			p.rest = append(p.rest, rested{segment: listed.Segment, phase: phaseOf(listed)})
 		}
 		known, ok := p.tenants[listed.Segment.Tenant]
+		if ok && !p.again {
+			p.remind(known.Tenant, listed.Segment, listed.State.PausedUntil)
+		}
 		if !listed.Pending || !ok {
 			continue
 		}

@@ -150,7 +150,9 @@ func (s *segment) phase(now time.Time) status.Phase {
 	c, st := s.does(now), &s.standing
 	if st.ParkedSegment() {
 		parked := parkedFor(*st.Record().Parked)
-		parked.Until, parked.OnlyAdds = st.ProbeAt(), st.DeletesOnly()
+		if parked.OnlyAdds = st.DeletesOnly(); s.batch.Pending() > 0 {
+			parked.Until = st.ProbeAt()
+		}
 		c = parked.Besides(c)
 	}
 	return status.Phase{Condition: c, Asked: st.Waiting(), Parked: st.ParkedKeys()}

@@ -37,7 +37,8 @@ var remedyTexts = []struct {
 	{status.Pause, "pause TENANT [ENV/SEGMENT]", "make no calls to Split for a tenant or a segment",
 		`Keeps a tenant or a segment from calling Split. Posts are taken as before, and their
 keys wait. The call under way ends, and no other begins, nor a repetition or a probe,
-until the pause is over or somebody resumes it. It outlives a restart.
+until the pause is over or somebody resumes it. It outlives a restart. That a pause has
+ended by itself is an event.
 
   audiences pause acme-prod --for 2h
   audiences pause 7f3a env1/buyers --until 2026-11-30T08:00:00Z

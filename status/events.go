@@ -28,6 +28,7 @@ const (
 	EventTokenAccepted    EventKind = "token_accepted"
 	EventTenantLimited    EventKind = "tenant_limited"  // a 429 of the organisation: its tenant waits
 	EventAddressLimited   EventKind = "address_limited" // a 429 of the address: all tenants wait
+	EventPauseOver        EventKind = "pause_over"      // a pause has ended by itself
 )
 
 // Event is something that happened: to a tenant or a segment, or to all.
@@ -73,6 +74,7 @@ var eventTexts = map[EventKind]string{
 	EventTokenRefused: "Split refuses the token", EventTokenAccepted: "the token works again",
 	EventTenantLimited:  "the limit of the organisation is used up: the tenant waits",
 	EventAddressLimited: "the limit of the relay's address is used up: all tenants wait",
+	EventPauseOver:      "the pause is over",
 }
 
 // EventSentence says an event in words.
