@@ -23,7 +23,7 @@
 // operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go;
 // what an operator is shown of one that is gone is in resting.go, and how the end of its
 // pause is noticed in pauseover.go. Three actors stand
-// beside the way of a key: the newsdesk writes the log of what changes (news.go), the
+// beside the way of a key: the newsdesk writes the log of what changes (news.go, newslines.go), the
 // history keeps the last calls (history.go), the chronicle the last events (events.go).
 // Where a key is now is found out in where.go. All messages are in
 // messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
@@ -49,6 +49,7 @@
 //	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
+//	reminder  one timer for each pause with an end: feeds the registry when it is over (pauseover.go)
 //	remedy    up to 64 goroutines for each that concerns many segments: ask the registry or the journal about one each
 //
 // and outside this package the journal's committer, which answers accept, and
