@@ -21,8 +21,9 @@
 // docs/segment-states.md draws the states. Keys that the journal alone has are read and
 // counted in reads.go, an operator's wishes are carried out in operator_tenant.go and
 // operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go;
-// what an operator is shown of one that is gone is in resting.go. Three actors stand
-// beside the way of a key: the newsdesk writes the log of what changes (news.go), the
+// what an operator is shown of one that is gone is in resting.go, and how the end of its
+// pause is noticed in pauseover.go. Three actors stand
+// beside the way of a key: the newsdesk writes the log of what changes (news.go, newslines.go), the
 // history keeps the last calls (history.go), the chronicle the last events (events.go).
 // Where a key is now is found out in where.go. All messages are in
 // messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
@@ -33,21 +34,22 @@
 //	                           actor and without, which tenants are proven, and paused
 //	          fed by           the door: accept, list, operate, inspect, seek, surrender, regain,
 //	                           activate, drainAll, end;
-//	                           replay: activate, found, foundResting;
+//	                           replay: activate, found, foundResting;  reminders of the ends of pauses: pauseEnds;
 //	                           the journal: rested;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
 //	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
-//	          fed by           registry: accept, activate, slot, operate, inspect, seek, rested, surrender, regain, rest, doze, drain,
+//	          fed by           registry: accept, activate, slot, operate, inspect, seek, rested, surrender, regain, pauseEnds, rest, doze, drain,
 //	                           listTenant, end;
 //	                           segments: wantPermit, wantNoPermit, segmentIdle, segmentDrained, callEnded (permit
 //	                           not used);
 //	                           calls: callEnded; its timers: tick, sweep
 //	segment   one per segment  its cell, and in it batch, standing, timer; survivor but for the counts in it
-//	          fed by           tenant: accepted, activate, permit, recall, operate, inspect, seek, surrenderSegment, regain, rest,
+//	          fed by           tenant: accepted, activate, permit, recall, operate, inspect, seek, surrenderSegment, regain, pauseEnds, rest,
 //	                           doze, drain;
 //	                           calls: flushed; the journal: drawn, counted, unparked, settled; its timer: tick
 //	call      one goroutine per call under way: reads its chunk, which nobody changes meanwhile
 //	replay    one goroutine at the start: reads the journal, feeds the registry
+//	reminder  one timer for each pause with an end: feeds the registry when it is over (pauseover.go)
 //	remedy    up to 64 goroutines for each that concerns many segments: ask the registry or the journal about one each
 //
 // and outside this package the journal's committer, which answers accept, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"audiences/journal"
 	"audiences/status"
@@ -13,10 +14,20 @@ import (
 
 // chronicle is the actor that keeps the last events: in memory, and in the journal over
 // restarts.
+//
+// What is gathered for one event is kept in the journal as a draft meanwhile, so that a
+// kill loses none of it. A draft is an event there, which the next draft of its kind
+// replaces, and at last the event itself; it is shown after a restart alone, as the event
+// that did not come about.
 type chronicle struct {
 	*settings
 	last   uint64 // number of the last event; like those of calls they rise over restarts
 	events []status.Event
+	drafts map[status.EventKind]uint64 // the numbers of those that the journal has
+}
+
+func newChronicle(s *settings) *chronicle {
+	return &chronicle{settings: s, last: firstCall(time.Now()), drafts: map[status.EventKind]uint64{}}
 }
 
 // Messages of the chronicle.
@@ -25,6 +36,7 @@ type (
 	happened struct {
 		answer
 		event status.Event
+		draft bool // it is not shown yet
 	}
 	// eventsOf is answered when the events are put there.
 	eventsOf struct {
@@ -82,13 +94,19 @@ func (c *chronicle) add(event status.Event) {
 func (c *chronicle) keep(m *happened) {
 	c.last++
 	m.event.Number = c.last
-	c.add(m.event)
+	before := c.drafts[m.event.Kind]
+	if m.draft {
+		c.drafts[m.event.Kind] = c.last
+	} else {
+		delete(c.drafts, m.event.Kind)
+		c.add(m.event)
+	}
 	text, err := json.Marshal(m.event)
 	if err != nil { // times, numbers and texts alone: a time of the year 10,000
 		m.give(err)
 		return
 	}
-	c.Journal.NoteEvent(journal.Event{Number: m.event.Number, Text: text}, through(m.to))
+	c.Journal.NoteEvent(journal.Event{Number: m.event.Number, Text: text, Replaces: before}, through(m.to))
 	m.handed()
 }
 

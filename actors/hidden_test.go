@@ -31,7 +31,7 @@ import (
 // holds, may be printed one day: by the actor library with an undelivered message,
 // or by somebody who looks for a fault.
 var ours = []any{
-	accept{}, accepted{}, activate{}, operate{}, task{}, recall{}, recalls{}, plan{}, subject{}, inspect{}, surrender{}, surrenderSegment{}, regain{}, list{}, listTenant{}, found{}, foundResting{}, rested{}, restingTenant{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
+	accept{}, accepted{}, activate{}, operate{}, task{}, recall{}, recalls{}, plan{}, subject{}, inspect{}, surrender{}, surrenderSegment{}, regain{}, pauseEnds{}, list{}, listTenant{}, found{}, foundResting{}, rested{}, restingTenant{}, drainAll{}, drain{}, slot{}, permit{}, rest{}, end{},
 	surrendering{}, listing{}, dormantSegments{}, report{}, answer{}, down{}, lateRefusal{},
 	wantPermit{}, wantNoPermit{}, callEnded{}, segmentIdle{}, segmentDrained{}, wantSlot{}, slotEnded{}, tenantIdle{}, tenantDrained{},
 	tick{}, sweep{}, admit{}, doze{}, flushed{}, drawn{}, counted{}, unparked{}, settled{},

@@ -75,13 +75,15 @@ type (
 		found   *keyInFlight // is put here
 	}
 	// surrender has the segments of a tenant give up their keys, to be moved to
-	// another tenant; answered when all of them have been told.
+	// another tenant, or some of them, which take over what is moved; answered when all of
+	// them have been told.
 	surrender struct {
 		hidden[surrender]
 		down
 		answer
 		tenant audience.Tenant
-		told   *surrendering // is put here
+		only   []audience.Segment // nil: all of them
+		told   *surrendering      // is put here
 	}
 	// surrenderSegment is surrender to one segment; answered when it holds no key any
 	// more.
@@ -96,6 +98,14 @@ type (
 		down
 		answer
 		tenant audience.Tenant
+	}
+	// pauseEnds has somebody look whether a pause is over: a segment, or with the zero one
+	// the tenant.
+	pauseEnds struct {
+		hidden[pauseEnds]
+		down
+		tenant  audience.Tenant
+		segment audience.Segment
 	}
 	// list asks what every segment holds; answered when all tenants have been asked.
 	list struct {

@@ -3,15 +3,18 @@ package actors
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/status"
 )
 
 // move makes all pending and parked keys of one tenant pending keys of another one: a
 // customer's new token gets what the old one could not deliver. Where both have a key
 // pending, the new tenant's stands. The old tenant is left paused: what is still posted
-// under the old token waits, and is not sent with a token that is dead.
+// under the old token waits, and is not sent with a token that is dead. A segment that is
+// paused by itself stays paused under the new one.
 //
 // What the new tenant has already delivered is not known any more: a key that
 // the customer changed again under the new token, and that is delivered, gets
@@ -21,10 +24,10 @@ func (r *Relay) move(ctx context.Context, p *plan) error {
 	defer func() {
 		_ = r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} }) // a relay that ends begins anew
 	}()
-	if err := r.surrender(ctx, old); err != nil {
+	if err := r.surrender(ctx, old, nil); err != nil {
 		return err
 	}
-	moved, err := r.moveKeys(old.ID, successor.ID)
+	moved, err := r.moveHeld(ctx, p)
 	if err == nil {
 		// Before the old tenant's segments look at what was posted meanwhile.
 		err = r.pauseMoved(p)
@@ -34,6 +37,48 @@ func (r *Relay) move(ctx context.Context, p *plan) error {
 		r.activate(successor, segment)
 	}
 	return err
+}
+
+// moveHeld moves the keys. A segment of the new tenant that takes those of a paused one is
+// paused by that, and its actor must not find the keys before it knows: so it gives up its
+// own keys for the move, and then begins with what the journal has.
+func (r *Relay) moveHeld(ctx context.Context, p *plan) (moved []audience.Segment, err error) {
+	old, successor := p.tenant.Tenant.ID, p.successor
+	heirs, err := r.heirs(ctx, old, successor)
+	if err != nil {
+		return nil, err
+	}
+	if len(heirs) > 0 {
+		defer func() {
+			_ = r.askAgain(func(a answer) any { return &regain{answer: a, tenant: successor} }) // a relay that ends begins anew
+		}()
+		if err := r.surrender(ctx, successor, heirs); err != nil {
+			return nil, err
+		}
+	}
+	return r.moveKeys(old, successor.ID)
+}
+
+// heirs are the segments that take the keys of paused ones. Those of the old tenant have
+// given up their keys, so their records do not change before the move is over: an operator
+// who wants something of them waits (segment.operate).
+func (r *Relay) heirs(ctx context.Context, old audience.TenantID, successor audience.Tenant) (heirs []audience.Segment, err error) {
+	// The list shows what is written; a question is answered behind all that was handed in.
+	if _, err := r.parked(ctx, audience.Segment{Tenant: old}, journal.Cursor{}, 1); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	for listed, err := range r.Journal.SegmentsOf(old) {
+		unnamed := listed.Segment == audience.Segment{} // the move cannot know it either
+		if unnamed || err == nil && !listed.State.PausedAt(now) {
+			continue
+		}
+		heir := listed.Segment
+		heir.Tenant = successor.ID
+		heirs = append(heirs, heir)
+		r.remind(successor, heir, listed.State.PausedUntil)
+	}
+	return heirs, nil
 }
 
 // moveKeys has the journal move the keys, and is not given up when the operator goes away:
@@ -61,10 +106,11 @@ func (r *Relay) pauseMoved(p *plan) error {
 	return nil
 }
 
-// surrender waits until no segment of the tenant holds keys or makes a call.
-func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant) error {
+// surrender waits until no segment of the tenant holds keys or makes a call; with only,
+// none of those.
+func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
 	var told surrendering
-	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, told: &told} }); err != nil {
+	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, only: only, told: &told} }); err != nil {
 		return err
 	}
 	for range told.segments {

@@ -3,6 +3,8 @@ package actors
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +37,7 @@ func TestMoveTenant(t *testing.T) {
 				cure()
 				s.split.Fault(sandbox.Rule{Kind: sandbox.Unauthorized, Token: "token"})
 				s.move("token", "new")
+				s.operateOn("new", "s", status.Resume, time.Time{}) // where it was paused it is still
 				used := s.split.Counts().Statuses[401]
 				s.at(2 * time.Hour)
 				s.expectMembers("1 2 6-10 20-48 100")
@@ -115,7 +118,6 @@ func TestMoveTenantToASegmentThatIsBeingRead(t *testing.T) {
 	play(t, sandbox.Options{}, Options{}, func(s *scene) {
 		s.add("1-30")
 		s.split.Rotate("token", "new")
-		s.operateOn("token", "s", status.Pause, time.Time{})
 		s.faulty.loadTakes.Store(int64(time.Minute))
 		s.accept("new", "s", audience.Add, "50")
 		s.move("token", "new")
@@ -173,5 +175,128 @@ func TestMoveTenantDuringADiscard(t *testing.T) {
 		}
 		s.expectMembers("")
 		s.expectRest()
+	})
+}
+
+// TestMoveKeepsPauses: what an operator holds is held under the new token too, whatever the
+// segment there was about, until that one is resumed; a restart right after the move
+// changes nothing, and all others go out.
+func TestMoveKeepsPauses(t *testing.T) {
+	for what, at := range map[string]func(*scene){
+		"no segment yet": func(*scene) {},
+		"at rest": func(s *scene) {
+			s.accept("new", "s", audience.Add, "90")
+			s.at(30 * time.Second)
+		},
+		"gathers":                func(s *scene) { s.accept("new", "s", audience.Add, "90") },
+		"more than memory holds": func(s *scene) { s.accept("new", "s", audience.Add, "60-90") },
+		"a call is under way": func(s *scene) {
+			s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Token: "new", Delay: 2 * time.Second})
+			s.accept("new", "s", audience.Add, "90")
+			s.at(11 * time.Second)
+		},
+		"repeats": func(s *scene) {
+			s.split.Fault(sandbox.Rule{Kind: sandbox.Status, Token: "new", Count: 3})
+			s.accept("new", "s", audience.Add, "90")
+			s.at(11 * time.Second)
+		},
+		"let go": func(s *scene) {
+			s.accept("new", "s", audience.Add, "90")
+			s.at(time.Hour)
+		},
+		"being read": func(s *scene) {
+			s.faulty.loadTakes.Store(int64(20 * time.Second))
+			s.accept("new", "s", audience.Add, "90")
+			time.AfterFunc(30*time.Second, func() { s.faulty.loadTakes.Store(0) })
+		},
+		"refused while the keys come": func(s *scene) {
+			s.accept("new", "s", audience.Add, "90")
+			forbidden := s.split.Fault(sandbox.Rule{Kind: sandbox.Forbidden, Token: "new", Segment: "s"})
+			s.faulty.afterMove = func() {
+				time.AfterFunc(time.Minute, forbidden)
+				time.Sleep(11 * time.Second)
+			}
+		},
+	} {
+		for then, and := range map[string]func(*scene){"": func(*scene) {}, ", restarted": (*scene).restart} {
+			t.Run(what+then, func(t *testing.T) {
+				play(t, sandbox.Options{}, Options{MaxKeysPerCall: 10, MaxKeysHeld: 10}, func(s *scene) {
+					s.split.Rotate("token", "new")
+					s.add("99")
+					s.operate(status.Pause)
+					s.add("1 2 10-50") // more than memory holds
+					s.accept("token", "free", audience.Add, "7 8")
+					s.operateOn("token", "free", status.Pause, s.began.Add(time.Second)) // is over by then
+					s.accept("new", "other", audience.Add, "1")                          // makes it known
+					s.at(2 * time.Second)
+					at(s)
+					s.move("token", "new")
+					held := time.Since(s.began)
+					and(s)
+					s.at(held + 5*time.Hour)
+					for _, key := range s.split.Members("new", "env", "s") {
+						if len(key) == 1 || key < "60" {
+							s.Fatalf("key %s was held, and is sent", key)
+						}
+					}
+					s.expectMembersOf("new", "free", "7 8")
+					if d := s.inspect("new", "s"); !d.State.Paused || d.State.PausedBy != "ana" {
+						s.Errorf("%+v", d.State)
+					}
+					s.operateOn("new", "s", status.Resume, time.Time{})
+					s.at(held + 10*time.Hour)
+					for _, key := range []string{"1", "2", "50"} {
+						if !slices.Contains(s.split.Members("new", "env", "s"), key) {
+							s.Errorf("key %s is not sent", key)
+						}
+					}
+					s.expectRest()
+				})
+			})
+		}
+	}
+}
+
+// TestPauseDuringAMove is not lost: it is that of the segment that the move leaves.
+func TestPauseDuringAMove(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.add("1")
+		s.accept("new", "s", audience.Add, "90")
+		paused := make(chan error, 1)
+		s.faulty.beforeMove = func() {
+			go func() {
+				_, err := s.relay.Remedy(context.Background(), s.wish("token", "s", status.Pause, time.Time{}))
+				paused <- err
+			}()
+			time.Sleep(time.Second)
+		}
+		s.move("token", "new")
+		s.must(<-paused)
+		s.add("2")
+		s.operateOn("token", "", status.Resume, time.Time{})
+		s.at(time.Hour)
+		s.expectMembers("1 90")
+		s.expectPending("token", "s", "2")
+		s.restart()
+		s.at(2 * time.Hour)
+		s.expectPending("token", "s", "2")
+	})
+}
+
+// TestMoveSaysWhatStaysPaused: the trial, the deed and its event.
+func TestMoveSaysWhatStaysPaused(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.troubled()
+		s.accept("new", "s", audience.Add, "1")
+		w := s.moving("token", "new")
+		effect, err := s.remedy(w)
+		s.must(err)
+		if effect.Paused != 1 || !strings.Contains(effect.Sentence, "where 1 of them stays paused") {
+			s.Errorf("%+v", effect)
+		}
+		if e := s.deeds()[0]; e.Paused != 1 || !strings.Contains(e.Sentence, "(1 segment stays paused there)") {
+			s.Errorf("%+v", e)
+		}
 	})
 }

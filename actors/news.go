@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"maps"
-	"slices"
 	"time"
 
 	"audiences/audience"
@@ -10,7 +8,6 @@ import (
 	"audiences/status"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/rs/zerolog"
 )
 
 // news is something that has changed, for the log. It names the thing that changed: a
@@ -23,6 +20,7 @@ type news struct {
 	cause   string    // as in splitclient.Outcome
 	next    time.Time // the next attempt, or the end of a wait; zero: there is none
 	keys    int
+	at      time.Time // when it was told; given by the newsdesk
 }
 
 type newsKind uint8
@@ -38,23 +36,8 @@ const (
 	tokenWorks
 	tenantLimited
 	addressLimited
+	pauseOver
 )
-
-// newsTexts are the lines: of one piece of news, and of several that are gathered.
-var newsTexts = map[newsKind]struct {
-	level     zerolog.Level
-	one, more string
-}{
-	segmentFails:     {zerolog.WarnLevel, "calls to Split fail for a segment: its keys are kept, the call is repeated", "calls to Split fail for more segments: their keys are kept, the calls are repeated"},
-	segmentRecovered: {zerolog.InfoLevel, "calls to Split go through again for a segment", "calls to Split go through again for more segments"},
-	segmentParked:    {zerolog.WarnLevel, "Split refuses a segment: parked, its keys are kept", "Split refuses more segments: parked, their keys are kept"},
-	segmentUnparked:  {zerolog.InfoLevel, "Split takes a parked segment again", "Split takes more parked segments again"},
-	keysParked:       {zerolog.WarnLevel, "Split refuses keys of a segment: parked", "Split refuses keys of more segments: parked"},
-	tokenRefused:     {zerolog.WarnLevel, "Split refuses the token of a tenant: its keys are kept, the token is tried now and then", "Split refuses the tokens of more tenants: their keys are kept, the tokens are tried now and then"},
-	tokenWorks:       {zerolog.InfoLevel, "the token of a tenant works again", "the tokens of more tenants work again"},
-	tenantLimited:    {zerolog.WarnLevel, "the limit of a tenant's organisation is used up: the tenant waits", "the limits of more organisations are used up: their tenants wait"},
-	addressLimited:   {zerolog.WarnLevel, "the limit of the relay's address is used up: all tenants wait", "the limit of the relay's address was used up again: all tenants wait"},
-}
 
 // tell has a line written of it, unless it is gathered with others. It does not wait.
 func (s *settings) tell(n news) {
@@ -72,6 +55,12 @@ const (
 	forgetAfter = 5 * time.Minute // without news of the kind: the period is the least again
 )
 
+// draftAfter is how long news is in memory alone: then the journal has what was gathered
+// so far, and a kill loses no more than that. It is one small write a second and kind,
+// however much is told. Limits have no drafts: they end by themselves, come again and
+// again while there is much to send, and are told anew after a restart.
+const draftAfter = time.Second
+
 // newsdesk is the actor that writes them.
 type newsdesk struct {
 	hidden[newsdesk]
@@ -86,16 +75,14 @@ type gathering struct {
 	period time.Duration
 	ends   time.Time // of the period; zero: none is on
 	ended  time.Time // the last one
-	news   []news    // the first of each segment or tenant, so many at most as are named
+	draft  time.Time // when the journal is to have what is gathered; zero: it has
+	news   []news    // the first of each segment or tenant, as many as an event names
 	of     map[audience.Segment]struct{}
 	count  int
 	keys   int
 	reason map[string]int
 	last   news
 }
-
-// named is how many segments or tenants a line of several names.
-const named = 3
 
 func newNewsdesk(s *settings) *newsdesk {
 	return &newsdesk{settings: s, kinds: map[newsKind]*gathering{}, failing: map[audience.Segment]struct{}{}}
@@ -117,9 +104,7 @@ func (d *newsdesk) Receive(ctx actor.Context) {
 	}
 	next := time.Time{}
 	for _, g := range d.kinds {
-		if !g.ends.IsZero() {
-			next = earlier(next, g.ends)
-		}
+		next = earlierOf(next, g.ends, g.draft)
 	}
 	d.alarm.set(ctx, next, &tick{})
 }
@@ -140,10 +125,14 @@ func (d *newsdesk) take(n news, now time.Time) {
 		g = &gathering{}
 		d.kinds[n.kind] = g
 	}
+	n.at = now
 	g.add(n)
-	if g.ends.IsZero() {
+	switch {
+	case g.ends.IsZero():
 		d.line(n.kind, g)
 		g.begin(now)
+	case g.draft.IsZero() && n.kind != addressLimited && n.kind != tenantLimited:
+		g.draft = now.Add(draftAfter)
 	}
 }
 
@@ -152,7 +141,7 @@ func (g *gathering) add(n news) {
 	if g.count == 0 {
 		g.of, g.reason = map[audience.Segment]struct{}{}, map[string]int{}
 	}
-	if _, known := g.of[n.segment]; !known && len(g.news) < named {
+	if _, known := g.of[n.segment]; !known && len(g.news) < status.MostNamed {
 		g.news = append(g.news, n)
 	}
 	g.of[n.segment] = struct{}{}
@@ -170,9 +159,13 @@ func (g *gathering) begin(now time.Time) {
 	g.ends = now.Add(g.period)
 }
 
-// write writes what was gathered in periods that are over.
+// write writes what was gathered in periods that are over, and drafts of the rest.
 func (d *newsdesk) write(now time.Time) {
 	for kind, g := range d.kinds {
+		if !g.draft.IsZero() && !g.draft.After(now) && g.ends.After(now) {
+			g.draft = time.Time{}
+			d.draft(d.event(kind, g))
+		}
 		if g.ends.IsZero() || g.ends.After(now) {
 			continue
 		}
@@ -189,112 +182,23 @@ var events = map[newsKind]status.EventKind{
 	segmentFails: status.EventSegmentFails, segmentRecovered: status.EventSegmentRecovered, segmentParked: status.EventSegmentParked,
 	segmentUnparked: status.EventSegmentUnparked, keysParked: status.EventKeysParked, tokenRefused: status.EventTokenRefused,
 	tokenWorks: status.EventTokenAccepted, tenantLimited: status.EventTenantLimited, addressLimited: status.EventAddressLimited,
+	pauseOver: status.EventPauseOver,
 }
 
 // event is that of a line: of the latest piece of news in it.
 func (d *newsdesk) event(kind newsKind, g *gathering) status.Event {
 	n := g.last
-	e := status.Event{At: time.Now(), Kind: events[kind], Environment: n.segment.Environment, Segment: n.segment.Name,
+	e := status.Event{At: n.at, Kind: events[kind], Environment: n.segment.Environment, Segment: n.segment.Name,
 		Keys: g.keys, Until: n.next, Reason: n.reason, Status: n.status, Segments: len(g.of)}
 	if n.segment.Tenant != (audience.TenantID{}) {
 		e.Tenant = n.segment.Tenant.String()
 	}
+	for _, other := range g.news {
+		if of := other.segment; of != n.segment && len(e.Others) < status.MostNamed-1 {
+			e.Others = append(e.Others, status.EventSubject{Tenant: of.Tenant.String(), Environment: of.Environment, Segment: of.Name, Reason: other.reason})
+		}
+	}
 	return e
-}
-
-// line writes a line of all that was gathered, and drops it.
-func (d *newsdesk) line(kind newsKind, g *gathering) {
-	if g.count == 0 {
-		return
-	}
-	text := newsTexts[kind]
-	event := d.Logger.WithLevel(text.level)
-	if len(g.of) == 1 && kind != addressLimited {
-		d.one(event, g)
-	} else {
-		d.several(event, g)
-	}
-	if g.keys > 0 {
-		event.Int("keys", g.keys)
-	}
-	if kind == segmentFails || kind == segmentRecovered {
-		event.Int("failing", len(d.failing))
-	}
-	if len(g.of) == 1 {
-		event.Msg(text.one)
-	} else {
-		event.Msg(text.more)
-	}
-	d.note(d.event(kind, g))
-	g.news, g.of, g.reason, g.count, g.keys = nil, nil, nil, 0, 0
-}
-
-// one is a line of one segment or tenant, as it was the last time.
-func (d *newsdesk) one(event *zerolog.Event, g *gathering) {
-	n := g.last
-	d.naming(event, n.segment)
-	if n.reason != "" {
-		event.Str("reason", n.reason)
-	}
-	if n.status != 0 {
-		event.Int("status", n.status)
-	}
-	if n.cause != "" {
-		event.Str("cause", n.cause)
-	}
-	if !n.next.IsZero() {
-		event.Time("until", n.next)
-	}
-	if g.count > 1 {
-		event.Int("times", g.count)
-	}
-}
-
-// naming says who it is about.
-func (s *settings) naming(event *zerolog.Event, who audience.Segment) {
-	event.Stringer("tenant", who.Tenant)
-	if s.Name != nil {
-		if name := s.Name(who.Tenant); name != "" {
-			event.Str("name", name)
-		}
-	}
-	if who.Name != "" {
-		event.Str("environment", who.Environment).Str("segment", who.Name)
-	}
-}
-
-// several is a line of many, of which some are named.
-func (d *newsdesk) several(event *zerolog.Event, g *gathering) {
-	if until := g.last.next; g.last.kind == addressLimited {
-		event.Time("until", until).Int("times", g.count)
-		return
-	}
-	tenants := map[audience.TenantID]struct{}{}
-	segments := 0
-	for of := range g.of {
-		tenants[of.Tenant] = struct{}{}
-		if of.Name != "" {
-			segments++
-		}
-	}
-	if segments > 0 {
-		event.Int("segments", segments)
-	}
-	event.Int("tenants", len(tenants))
-	reasons := zerolog.Dict()
-	for _, reason := range slices.Sorted(maps.Keys(g.reason)) {
-		if reason != "" {
-			reasons.Int(reason, g.reason[reason])
-		}
-	}
-	event.Dict("reasons", reasons)
-	examples := zerolog.Arr()
-	for _, n := range g.news {
-		example := zerolog.Dict()
-		d.naming(example, n.segment)
-		examples.Dict(example)
-	}
-	event.Array("among", examples)
 }
 
 // newsOf is news of a call.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/sandbox"
 	"audiences/splitclient"
 
@@ -155,16 +156,26 @@ func TestLimitsAreTold(t *testing.T) {
 	}
 }
 
+// notedEvents is an easy journal that counts how often an event, or a draft of one, is
+// written.
+type notedEvents struct {
+	easyJournal
+	n atomic.Int32
+}
+
+func (n *notedEvents) NoteEvent(journal.Event, func(error)) { n.n.Add(1) }
+
 // TestNewsOfAnOutage: a thousand tenants behind an outage of ten minutes, one half of whom
 // Split answers with errors, while the calls of others get no answer, and a limit of the
-// address comes in between: at most 60 lines, and none is false.
+// address comes in between: at most 60 lines, and none is false, and few writes of events.
 func TestNewsOfAnOutage(t *testing.T) {
 	const segments = 3 // of each tenant
 	synctest.Test(t, func(t *testing.T) {
 		var log paper
 		var down atomic.Bool
 		var calls atomic.Int32
-		relay := Start(Options{Journal: &easyJournal{}, Logger: zerolog.New(&log).Level(zerolog.InfoLevel), MaxConcurrentCalls: 512, MaxUnproven: 2_000,
+		events := &notedEvents{}
+		relay := Start(Options{Journal: events, Logger: zerolog.New(&log).Level(zerolog.InfoLevel), MaxConcurrentCalls: 512, MaxUnproven: 2_000,
 			Deliver: func(_ context.Context, c splitclient.Call) splitclient.Outcome {
 				o := splitclient.Outcome{Limits: splitclient.Limits{RemainingOrg: -1, RemainingIP: -1}}
 				switch n := calls.Add(1); {
@@ -220,7 +231,10 @@ func TestNewsOfAnOutage(t *testing.T) {
 		if lines := log.lines(t, ""); len(lines) > 60 || len(log.lines(t, "the limit of the relay's address")) == 0 {
 			t.Errorf("%d lines: %+v", len(lines), lines)
 		}
-		t.Logf("%d lines", len(log.lines(t, "")))
+		t.Logf("%d lines, %d writes of events", len(log.lines(t, "")), events.n.Load())
+		if n := events.n.Load(); n > 150 {
+			t.Errorf("%d writes of events", n)
+		}
 		stopNow(relay)
 		time.Sleep(time.Hour) // as in TestFootprint
 	})

@@ -42,6 +42,9 @@ func (r *Relay) Remedy(ctx context.Context, wish status.Wish) (effect status.Eff
 
 // carryOut does what was planned. What was not done is taken off the plan.
 func (r *Relay) carryOut(ctx context.Context, p *plan) (err error) {
+	if p.wish.Remedy == status.Pause {
+		r.remindOf(p)
+	}
 	switch {
 	case p.wish.Remedy == status.Move:
 		err = r.move(ctx, p)

@@ -35,9 +35,10 @@ type SegmentDetail struct {
 }
 
 // operate carries out an operator's wish. What needs the journal's word waits
-// until the first page is in.
+// until the first page is in; so does what comes while all keys are being moved to another
+// tenant, since nobody knows before the end of that what there is to be done.
 func (s *segment) operate(m *operate, send func(any)) {
-	if !s.standing.Known() {
+	if !s.standing.Known() || s.standing.Yielded() {
 		return
 	}
 	m.stage = begun

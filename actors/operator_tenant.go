@@ -48,19 +48,41 @@ func (t *tenant) keepState(m *operate, state journal.TenantState) {
 	m.handed()
 }
 
-// surrender has all segments give up their keys.
+// surrender has segments give up their keys: all of them, or some. One without an actor
+// has none to give up, and one that is started until the regain waits like the others.
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
-	t.wakeAll(ctx)
-	for name := range t.resting {
-		t.begin(ctx, name, true)
-	}
+	told := t.surrendering(ctx, m.only)
 	t.moves++
-	done := make(chan error, t.segments.len())
-	for _, c := range t.segments.children.All() {
+	done := make(chan error, len(told))
+	for _, c := range told {
 		t.segments.tell(ctx, c, &surrenderSegment{answer: answer{done}})
 	}
-	*m.told = surrendering{segments: t.segments.len(), done: done}
+	*m.told = surrendering{segments: len(told), done: done}
 	m.give(nil)
+}
+
+func (t *tenant) surrendering(ctx actor.Context, only []audience.Segment) (told []*child) {
+	if only == nil {
+		t.wakeAll(ctx)
+		for name := range t.resting {
+			t.begin(ctx, name, true)
+		}
+		for _, c := range t.segments.children.All() {
+			told = append(told, c)
+		}
+		return told
+	}
+	for _, segment := range only {
+		name := localNameOf(segment)
+		c := t.segments.find(name)
+		if c == nil && slices.ContainsFunc(t.dormant, func(d dormantSegment) bool { return d.name == name }) {
+			c = t.begin(ctx, name, true)
+		}
+		if c != nil {
+			told = append(told, c)
+		}
+	}
+	return told
 }
 
 // regain has the segments look at what the move left them.

@@ -75,12 +75,12 @@ type Options struct {
 type settings struct {
 	Options
 	metrics    *metrics
-	ctx        context.Context    // ends when calls under way are to be given up
-	calls      sync.WaitGroup     // calls under way
-	inMemory   atomic.Int64       // keys in all batches, long texts for several; each segment adds its own changes
-	desk       func(*news)        // where news goes; nil: nowhere
-	past       func(any)          // where calls go that have ended, and changes that are never sent; nil: nowhere
-	chronicled func(status.Event) // where events go; nil: nowhere
+	ctx        context.Context // ends when calls under way are to be given up
+	calls      sync.WaitGroup  // calls under way
+	inMemory   atomic.Int64    // keys in all batches, long texts for several; each segment adds its own changes
+	desk       func(*news)     // where news goes; nil: nowhere
+	past       func(any)       // where calls go that have ended, and changes that are never sent; nil: nowhere
+	chronicled func(*happened) // where events go; nil: nowhere
 
 	callNumber atomic.Uint64 // of the last call
 	demand     demand        // where several nodes share the journal
@@ -110,11 +110,16 @@ func newSettings(ctx context.Context, o Options) *settings {
 	return s
 }
 
-// note tells of an event.
-func (s *settings) note(e status.Event) {
+// note tells of an event. It does not wait.
+func (s *settings) note(e status.Event) { s.happened(e, false) }
+
+// draft has the journal keep what would be the event now, until the next one of its kind.
+func (s *settings) draft(e status.Event) { s.happened(e, true) }
+
+func (s *settings) happened(e status.Event, draft bool) {
 	e.Sentence = status.EventSentence(e)
 	if s.chronicled != nil {
-		s.chronicled(e)
+		s.chronicled(&happened{event: e, draft: draft})
 	}
 }
 

@@ -79,6 +79,7 @@ func (m *hinted) concerns() audience.TenantID       { return m.tenant.ID }
 func (m *operate) concerns() audience.TenantID      { return m.tenant.ID }
 func (m *inspect) concerns() audience.TenantID      { return m.tenant.ID }
 func (m *regain) concerns() audience.TenantID       { return m.tenant.ID }
+func (m *pauseEnds) concerns() audience.TenantID    { return m.tenant.ID }
 func (m *seek) concerns() audience.TenantID         { return m.segment.Tenant }
 func (m *rested) concerns() audience.TenantID       { return m.segment.Tenant }
 func (m *foundResting) concerns() audience.TenantID { return m.segment.Tenant }
@@ -236,7 +237,7 @@ func (r *Relay) Release(slots audience.Slots, done func()) {
 			return
 		}
 		for _, id := range tenants {
-			if err := r.surrender(ctx, audience.Tenant{ID: id}); err != nil && !errors.Is(err, ErrCrashed) { // who crashed holds nothing
+			if err := r.surrender(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) { // who crashed holds nothing
 				return
 			}
 		}

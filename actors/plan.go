@@ -118,7 +118,7 @@ func (p *plan) concerns(s *subject) bool {
 	case status.Retry, status.Discard:
 		return s.refused || s.state.Parked != nil
 	case status.Move:
-		return s.pending > 0 || s.more || s.refused
+		return s.pending > 0 || s.more || s.refused || paused
 	}
 	return true
 }
@@ -146,6 +146,9 @@ func (p *plan) effect(now time.Time) status.Effect {
 		n, more := p.keys(&p.subjects[i])
 		e.Keys += n
 		e.More = e.More || more
+		if p.wish.Remedy == status.Move && p.subjects[i].state.PausedAt(p.made) {
+			e.Paused++
+		}
 	}
 	e.Sentence = status.EffectSentence(p.wish, e, now)
 	return e
@@ -175,7 +178,7 @@ func (p *plan) event(e status.Effect) status.Event {
 	event := status.Event{At: time.Now(), Kind: kinds[p.wish.Remedy], Who: p.wish.Who, Tenant: p.tenant.Tenant.ID.String(),
 		Environment: p.wish.Segment.Environment, Segment: p.wish.Segment.Name, Keys: e.Keys, Until: e.Until}
 	if p.wish.Remedy == status.Move {
-		event.To = p.successor.ID.String()
+		event.To, event.Paused = p.successor.ID.String(), e.Paused
 	}
 	return event
 }

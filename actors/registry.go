@@ -113,6 +113,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
 	case *regain:
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)
+	case *pauseEnds:
+		r.pauseEnds(ctx, m)
 	case *surrender:
 		r.surrender(ctx, m)
 	case *own:

@@ -99,8 +99,8 @@ func (r *Relay) openDesk() {
 	desk, past := newNewsdesk(r.settings), newHistory()
 	r.newsdesk = r.spawnBeside("newsdesk", func() actor.Actor { return desk })
 	r.history = r.spawnBeside("history", func() actor.Actor { return past })
-	r.chronicle = r.spawnBeside("chronicle", func() actor.Actor { return &chronicle{settings: r.settings, last: firstCall(time.Now())} })
-	r.chronicled = func(e status.Event) { r.system.Root.Send(r.chronicle, &happened{event: e}) }
+	r.chronicle = r.spawnBeside("chronicle", func() actor.Actor { return newChronicle(r.settings) })
+	r.chronicled = func(m *happened) { r.system.Root.Send(r.chronicle, m) }
 	r.desk = func(n *news) { r.system.Root.Send(r.newsdesk, n) }
 	r.past = func(message any) { r.system.Root.Send(r.history, message) }
 }
@@ -198,8 +198,10 @@ func (r *Relay) Stop(ctx context.Context) {
 	r.giveUp()
 	r.end()
 	r.calls.Wait()
-	_ = r.system.Root.PoisonFuture(r.newsdesk).Wait() // behind all that was told
-	if !r.system.IsStopped() {                        // a second Stop has nothing left to do
+	for _, pid := range []*actor.PID{r.newsdesk, r.chronicle} {
+		_ = r.system.Root.PoisonFuture(pid).Wait() // behind all that it was told
+	}
+	if !r.system.IsStopped() { // a second Stop has nothing left to do
 		r.system.Shutdown()
 	}
 }

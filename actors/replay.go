@@ -7,6 +7,7 @@ import (
 
 	"audiences/audience"
 	"audiences/journal"
+	"audiences/status"
 
 	"github.com/rs/zerolog"
 )
@@ -56,6 +57,9 @@ func (r *Relay) readProven(of audience.Slots) map[audience.TenantID]struct{} {
 // proven; of the others the registry is told. It runs beside the intake: a change
 // for a segment that is not back yet activates it early.
 func (r *Relay) replay(ctx context.Context, of replaying) {
+	for _, known := range of.tenants {
+		r.remind(known.Tenant, audience.Segment{}, known.State.PausedUntil)
+	}
 	var rest []rested
 	holds := holdings{tenants: len(of.tenants)}
 	const most = 3 // an actor that panics takes a message along: the segment is looked for once more
@@ -108,6 +112,9 @@ func (p *replayPass) run(ctx context.Context) {
 			p.rest = append(p.rest, rested{segment: listed.Segment, phase: phaseOf(listed)})
 		}
 		known, ok := p.tenants[listed.Segment.Tenant]
+		if ok && !p.again {
+			p.remind(known.Tenant, listed.Segment, listed.State.PausedUntil)
+		}
 		if !listed.Pending || !ok {
 			continue
 		}
@@ -150,16 +157,18 @@ func (p *replayPass) wait(ctx context.Context) bool {
 func (r *Relay) dormantSegment(l journal.Listed, why because) dormantSegment {
 	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys, described: true}
 	now := time.Now()
-	switch {
-	case l.State.Paused:
-		said := pauseOf(l.State)
-		d.due, d.says = l.State.PausedUntil, &said
-	case l.State.Parked != nil:
-		said := parkedFor(*l.State.Parked)
-		said.Until = now.Add(r.ProbeInterval)
-		d.due, d.probeAt, d.says = said.Until, said.Until, &said
-	default:
-		d.due = now.Add(r.FlushInterval)
+	d.due = now.Add(r.FlushInterval)
+	if said := recordOf(l.State); said.State != status.Idle {
+		d.says = &said
+	}
+	if l.State.Parked != nil {
+		d.due, d.probeAt = now.Add(r.ProbeInterval), now.Add(r.ProbeInterval)
+		if !l.State.Paused {
+			d.says.Until = d.probeAt
+		}
+	}
+	if l.State.Paused {
+		d.due = l.State.PausedUntil
 	}
 	if why == takeover && d.says == nil {
 		d.due = now

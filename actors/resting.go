@@ -34,9 +34,7 @@ func (r resting) views(of audience.Segment, tenant audience.TenantID, now time.T
 		if of.Name != "" && name != localNameOf(of) {
 			continue
 		}
-		if phase.State == status.Paused && !phase.Until.IsZero() && !phase.Until.After(now) {
-			phase.Condition = status.Condition{State: status.Idle} // its actor would have ended the pause
-		}
+		phase.Condition = phase.PauseOver(now) // its actor would have ended the pause
 		views = append(views, SegmentView{Segment: name.of(tenant), Phase: phase})
 	}
 	return views
@@ -158,13 +156,7 @@ func rests(l journal.Listed) bool {
 
 // phaseOf is what the journal's record says of a segment without pending keys.
 func phaseOf(l journal.Listed) (phase status.Phase) {
-	phase.State = status.Idle
-	switch {
-	case l.State.Paused:
-		phase.Condition = pauseOf(l.State)
-	case l.State.Parked != nil:
-		phase.Condition = parkedFor(*l.State.Parked)
-	}
+	phase.Condition = recordOf(l.State)
 	if l.Parked {
 		phase.Parked = 1 // at least
 	}

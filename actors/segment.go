@@ -87,6 +87,7 @@ func (s *segment) receive(ctx actor.Context) {
 	case *seek:
 		s.sought(m)
 	case *inspect, *surrenderSegment: // answered when there is an answer
+	case *pauseEnds: // looked at in step
 	case *regain:
 		s.regain()
 	case *drain:
@@ -152,6 +153,7 @@ func (s *segment) accepted(m *accepted) {
 func (s *segment) step(ctx actor.Context) {
 	now := time.Now()
 	if s.standing.EndPause(now) {
+		s.tell(news{kind: pauseOver, segment: s.name})
 		s.writeState(nil)
 	}
 	if s.standing.Discarding() {

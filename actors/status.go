@@ -144,34 +144,40 @@ type datedVersion struct {
 	at      time.Time
 }
 
-// phase is what the segment knows of itself.
+// phase is what the segment knows of itself. One that Split refuses is parked, whatever it
+// does.
 func (s *segment) phase(now time.Time) status.Phase {
-	b, st := &s.batch, &s.standing
-	asked := st.Waiting()
-	of := func(c status.Condition) status.Phase {
-		return status.Phase{Condition: c, Asked: asked, Parked: st.ParkedKeys()}
+	c, st := s.does(now), &s.standing
+	if st.ParkedSegment() {
+		parked := parkedFor(*st.Record().Parked)
+		if parked.OnlyAdds = st.DeletesOnly(); s.batch.Pending() > 0 {
+			parked.Until = st.ProbeAt()
+		}
+		c = parked.Besides(c)
 	}
+	return status.Phase{Condition: c, Asked: st.Waiting(), Parked: st.ParkedKeys()}
+}
+
+// does is what the segment does, or what it waits for.
+func (s *segment) does(now time.Time) status.Condition {
+	b, st := &s.batch, &s.standing
 	switch flight := b.Flight(); {
 	case st.Calling():
-		return of(status.Condition{State: status.Calling})
+		return status.Condition{State: status.Calling}
 	case st.Paused():
-		return of(pauseOf(st.Record()))
+		return pauseOf(st.Record())
 	case st.Fetching(), !st.Known(), b.Drawing() && b.Held() == 0:
-		return of(status.Condition{State: status.Reading})
-	case st.ParkedSegment():
-		c := parkedFor(*st.Record().Parked)
-		c.Until, c.OnlyAdds = st.ProbeAt(), st.DeletesOnly()
-		return of(c)
+		return status.Condition{State: status.Reading}
 	case b.Pending() == 0:
-		return of(status.Condition{State: status.Idle})
+		return status.Condition{State: status.Idle}
 	case flight != nil && flight.Attempts > 0 && !s.tenantWaits():
-		return of(status.Condition{State: status.Repeating, Until: b.Repeat(), Attempts: flight.Attempts, Reason: string(s.survivor.last)})
-	case asked:
-		return of(status.Condition{State: status.Waiting})
+		return status.Condition{State: status.Repeating, Until: b.Repeat(), Attempts: flight.Attempts, Reason: string(s.survivor.last)}
+	case st.Waiting():
+		return status.Condition{State: status.Waiting}
 	case b.Held() == 0:
-		return of(status.Condition{State: status.Waiting, WaitsFor: status.ForInterval, Until: s.callAt(now)})
+		return status.Condition{State: status.Waiting, WaitsFor: status.ForInterval, Until: s.callAt(now)}
 	}
-	return of(status.Condition{State: status.Gathering, Until: s.callAt(now)})
+	return status.Condition{State: status.Gathering, Until: s.callAt(now)}
 }
 
 // tenantWaits: what became of the last call concerns the tenant, which waits for it.
@@ -192,6 +198,18 @@ func pauseOf(s journal.SegmentState) status.Condition {
 func parkedFor(why journal.Refusal) status.Condition {
 	return status.Condition{State: status.Parked, Since: why.At, Reason: why.Reason, OnlyAdds: standing.AsFull(why),
 		Status: why.Status, Transaction: why.Transaction, Message: why.Shown}
+}
+
+// recordOf is what the journal's record says of a segment; Idle: nothing.
+func recordOf(s journal.SegmentState) status.Condition {
+	c := status.Condition{State: status.Idle}
+	if s.Paused {
+		c = pauseOf(s)
+	}
+	if s.Parked != nil {
+		c = parkedFor(*s.Parked).Besides(c)
+	}
+	return c
 }
 
 // phase is what is known of a segment without an actor.

@@ -109,6 +109,8 @@ func (t *tenant) receive(ctx actor.Context) {
 		}
 	case *inspect:
 		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
+	case *pauseEnds:
+		t.segments.tell(ctx, t.segment(ctx, m.segment), m)
 	case *surrender:
 		t.surrender(ctx, m)
 	case *doze:

@@ -37,7 +37,8 @@ var remedyTexts = []struct {
 	{status.Pause, "pause TENANT [ENV/SEGMENT]", "make no calls to Split for a tenant or a segment",
 		`Keeps a tenant or a segment from calling Split. Posts are taken as before, and their
 keys wait. The call under way ends, and no other begins, nor a repetition or a probe,
-until the pause is over or somebody resumes it. It outlives a restart.
+until the pause is over or somebody resumes it. It outlives a restart. That a pause has
+ended by itself is an event.
 
   audiences pause acme-prod --for 2h
   audiences pause 7f3a env1/buyers --until 2026-11-30T08:00:00Z
@@ -70,7 +71,9 @@ accepted before the command. They are not delivered, and cannot be had back.
 	{status.Move, "move TENANT NEW", "hand the keys of a tenant to another one: the customer's new token",
 		`Hands all pending and parked keys of a tenant to another one, because the customer has a
 new apiToken. Both must have posted. Where both have a key pending the new one's stands.
-The old tenant is left paused, so that late posts do not go to a dead token.
+The old tenant is left paused, so that late posts do not go to a dead token. A segment
+that is paused by itself stays paused under the new token, until it is resumed there; a
+pause of the whole old tenant holds none of what is moved.
 
   audiences move 7f3a90c1d2e4 acme-prod --dry-run
 `},

@@ -72,7 +72,7 @@ func (a *adminClient) showDetail(d status.Detail) error {
 	_, _ = fmt.Fprintf(out, "%s\n\n", d.Sentence)
 	line("tenant", status.Title(d.Tenant, d.Name))
 	line("segment", d.Environment+"/"+d.Segment.Segment)
-	line("state", string(d.State))
+	line("state", stateText(d.Condition))
 	line("Split says", d.Message)
 	line("pending", fmt.Sprintf("%s (%d to add, %d to delete, %s in the journal alone)", pendingText(d.Counts), d.Adds, d.Deletes, status.Number(d.Stored)))
 	line("parked", status.Number(d.Parked))

@@ -95,9 +95,17 @@ func (a *adminClient) showTenants(tenants []status.Tenant) error {
 		for _, n := range t.States {
 			segments += n
 		}
-		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", status.Title(t.Tenant, t.Name), t.State, status.Number(segments), pendingText(t.Counts), status.Number(t.Parked), t.Sentence)
+		_, _ = fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", status.Title(t.Tenant, t.Name), stateText(t.Condition), status.Number(segments), pendingText(t.Counts), status.Number(t.Parked), t.Sentence)
 	}
 	return out.Flush()
+}
+
+// stateText is the state, and what holds besides.
+func stateText(c status.Condition) string {
+	if c.Also == "" {
+		return string(c.State)
+	}
+	return string(c.State) + ", " + string(c.Also)
 }
 
 func pendingText(n status.Counts) string {
@@ -119,6 +127,9 @@ pending and parked, and what comes next. Those that need somebody most are first
 that was let go with nothing pending is not listed.
 
 States: ` + stateNames() + `.
+A parked segment is listed as parked, and found as that, also while it is paused, while
+the token of its tenant is refused, or while one of its keys is tried; --state finds it by
+either state.
 
   audiences segments --state parked
   audiences segments --tenant 7f3a --search Newsletter
@@ -156,7 +167,7 @@ func (a *adminClient) showSegments(list admin.SegmentList) error {
 		_, _ = fmt.Fprint(out, "TENANT\tENVIRONMENT/SEGMENT\tSTATE\tPENDING\tPARKED KEYS\t\n")
 	}
 	for _, s := range list.Segments {
-		_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\t%s\t%s\t%s\n", status.Title(s.Tenant, s.Name), s.Environment, s.Segment.Segment, s.State, pendingText(s.Counts), status.Number(s.Parked), s.Sentence)
+		_, _ = fmt.Fprintf(out, "%s\t%s/%s\t%s\t%s\t%s\t%s\n", status.Title(s.Tenant, s.Name), s.Environment, s.Segment.Segment, stateText(s.Condition), pendingText(s.Counts), status.Number(s.Parked), s.Sentence)
 	}
 	_, _ = fmt.Fprintf(out, "%s of %s segments.\n", status.Number(len(list.Segments)), status.Number(list.Matching))
 	if list.Next != "" {

@@ -5,6 +5,8 @@ package journal
 type Event struct {
 	Number uint64 // rises from one to the next
 	Text   []byte // names no key and no token (I7)
+
+	Replaces uint64 // the number of an earlier event, which goes in the same step; 0: none
 }
 
 // EventsKept is how many events a journal keeps: the last ones.

@@ -30,8 +30,9 @@ type Keeper interface {
 	// over what waits under the old one (I9: the operator decides, never the relay).
 	// Pending and parked keys of every segment become pending, with a new version, for
 	// the same segment of `to`, unless `to` has the key pending or parked, which is newer.
-	// The segments of `from` are then gone, with their states; the tenant itself goes at
-	// the next start.
+	// A segment that is paused stays so: with the first of its keys the segment of `to` is
+	// paused, unless it is paused itself. The segments of `from` are then gone, with their
+	// states; the tenant itself goes at the next start.
 	//
 	// done is called once with the segments of `to` that exist now and the number of
 	// keys handed over; it must not wait. After an error, or a crash, part may be done:

@@ -25,7 +25,7 @@ type TenantState struct {
 // by itself stays until the segment looks at it again.
 func (s SegmentState) PausedAt(now time.Time) bool { return pausedAt(s.Paused, s.PausedUntil, now) }
 
-// PausedAt is the same of a tenant, whose record stays until somebody resumes it.
+// PausedAt is the same of a tenant, whose record stays until it is seen that it has ended.
 func (s TenantState) PausedAt(now time.Time) bool { return pausedAt(s.Paused, s.PausedUntil, now) }
 
 func pausedAt(paused bool, until, now time.Time) bool {

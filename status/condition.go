@@ -46,9 +46,15 @@ type Condition struct {
 	Until    time.Time `json:"until,omitzero"`     // when the next step comes: a call, an attempt, the end of a pause
 	Behind   int       `json:"behind,omitempty"`   // Waiting for its turn: how many others are first
 	Attempts int       `json:"attempts,omitempty"` // Repeating: calls made with the same keys
-	By       string    `json:"by,omitempty"`       // Paused: who did it
+	By       string    `json:"by,omitempty"`       // Paused, itself or besides: who did it
 	Reason   string    `json:"reason,omitempty"`   // TokenRefused, Parked, Repeating: why, as in docs/metrics.md
 	OnlyAdds bool      `json:"onlyAdds,omitempty"` // Parked: its deletes go on, as the segment is full
+
+	// Also is what holds besides: of what is Parked that it is Paused, TokenRefused or
+	// Calling, and Until and By are of that then; of what is Paused that it is TokenRefused;
+	// of a tenant that is TokenRefused that a segment of it is Parked. "": nothing.
+	Also      State     `json:"also,omitempty"`
+	AlsoSince time.Time `json:"alsoSince,omitzero"` // when that began; zero: not known
 
 	// Of Split's answer: Parked.
 	Status      int    `json:"status,omitempty"`      // of HTTP; 0: there was no answer, or it is not known any more

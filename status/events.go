@@ -28,26 +28,41 @@ const (
 	EventTokenAccepted    EventKind = "token_accepted"
 	EventTenantLimited    EventKind = "tenant_limited"  // a 429 of the organisation: its tenant waits
 	EventAddressLimited   EventKind = "address_limited" // a 429 of the address: all tenants wait
+	EventPauseOver        EventKind = "pause_over"      // a pause has ended by itself
 )
 
 // Event is something that happened: to a tenant or a segment, or to all.
 type Event struct {
-	Number      uint64    `json:"number"` // rises from event to event, also over restarts
-	At          time.Time `json:"at"`
-	Kind        EventKind `json:"kind"`
-	Who         string    `json:"who,omitempty"`    // the operator; "": the relay itself
-	Tenant      string    `json:"tenant,omitempty"` // the fingerprint
-	Environment string    `json:"environment,omitempty"`
-	Segment     string    `json:"segment,omitempty"`
-	Keys        int       `json:"keys,omitempty"`
-	Until       time.Time `json:"until,omitzero"`
-	Reason      string    `json:"reason,omitempty"`   // as in docs/metrics.md
-	Status      int       `json:"status,omitempty"`   // of HTTP, where Split answered
-	Sentence    string    `json:"sentence"`           // all of it in words, see EventSentence
-	To          string    `json:"to,omitempty"`       // EventMoved: the fingerprint of the new tenant
-	Name        string    `json:"name,omitempty"`     // of the tenant, see tenantNames; "": nothing
-	Segments    int       `json:"segments,omitempty"` // that it happened to at about that time, where it is more than one; of tenants, where no segment is named
+	Number      uint64         `json:"number"` // rises from event to event, also over restarts
+	At          time.Time      `json:"at"`
+	Kind        EventKind      `json:"kind"`
+	Who         string         `json:"who,omitempty"`    // the operator; "": the relay itself
+	Tenant      string         `json:"tenant,omitempty"` // the fingerprint
+	Environment string         `json:"environment,omitempty"`
+	Segment     string         `json:"segment,omitempty"`
+	Keys        int            `json:"keys,omitempty"`
+	Until       time.Time      `json:"until,omitzero"`
+	Reason      string         `json:"reason,omitempty"`   // as in docs/metrics.md
+	Status      int            `json:"status,omitempty"`   // of HTTP, where Split answered
+	Sentence    string         `json:"sentence"`           // all of it in words, see EventSentence
+	To          string         `json:"to,omitempty"`       // EventMoved: the fingerprint of the new tenant
+	Name        string         `json:"name,omitempty"`     // of the tenant, see tenantNames; "": nothing
+	Paused      int            `json:"paused,omitempty"`   // EventMoved: segments that stay paused under the new tenant
+	Others      []EventSubject `json:"others,omitempty"`   // some of those, beside the one above
+	Segments    int            `json:"segments,omitempty"` // that it happened to at about that time, where it is more than one; of tenants, where no segment is named
 }
+
+// EventSubject is one of many that an event happened to: a segment, or a tenant.
+type EventSubject struct {
+	Tenant      string `json:"tenant"` // the fingerprint
+	Environment string `json:"environment,omitempty"`
+	Segment     string `json:"segment,omitempty"`
+	Reason      string `json:"reason,omitempty"` // as in Event
+	Name        string `json:"name,omitempty"`   // of the tenant; "": nothing
+}
+
+// MostNamed is how many an event names of those that it happened to, with the first.
+const MostNamed = 5
 
 // eventTexts say what happened to something that the sentence begins with.
 var eventTexts = map[EventKind]string{
@@ -59,6 +74,7 @@ var eventTexts = map[EventKind]string{
 	EventTokenRefused: "Split refuses the token", EventTokenAccepted: "the token works again",
 	EventTenantLimited:  "the limit of the organisation is used up: the tenant waits",
 	EventAddressLimited: "the limit of the relay's address is used up: all tenants wait",
+	EventPauseOver:      "the pause is over",
 }
 
 // EventSentence says an event in words.
@@ -73,10 +89,11 @@ func EventSentence(e Event) string {
 	if e.To != "" {
 		said += ", to tenant " + e.To
 	}
-	said += inBrackets(Answer(e.Reason, e.Status, ""))
-	if e.Segments > 1 {
-		said += fmt.Sprintf(", and %s more", Number(e.Segments-1))
+	if e.Paused > 0 {
+		said += fmt.Sprintf(" (%s %s paused there)", Count(e.Paused, "segment"), stays(e.Paused))
 	}
+	said += inBrackets(Answer(e.Reason, e.Status, ""))
+	said += others(e)
 	switch e.Kind {
 	case EventSegmentFails, EventSegmentParked, EventTokenRefused:
 		if !e.Until.IsZero() && e.Segments <= 1 { // of many each has a time of its own
@@ -99,6 +116,33 @@ func subject(e Event) string {
 		return "tenant " + Title(e.Tenant, e.Name)
 	}
 	return fmt.Sprintf("%s/%s of tenant %s", e.Environment, e.Segment, Title(e.Tenant, e.Name))
+}
+
+// others says whom else it happened to: some by name, and how many more.
+func others(e Event) string {
+	more := max(0, e.Segments-1-len(e.Others))
+	if len(e.Others) == 0 {
+		if more == 0 {
+			return ""
+		}
+		return fmt.Sprintf(", and %s more", Number(more))
+	}
+	var names []string
+	for _, o := range e.Others {
+		name := o.Environment + "/" + o.Segment
+		if o.Segment == "" || o.Tenant != e.Tenant {
+			name = subject(Event{Tenant: o.Tenant, Name: o.Name, Environment: o.Environment, Segment: o.Segment})
+		}
+		if o.Reason != e.Reason {
+			name += inBrackets(o.Reason)
+		}
+		names = append(names, name)
+	}
+	said := "; so it is with " + strings.Join(names, ", ")
+	if more > 0 {
+		said += fmt.Sprintf(", and %s more", Number(more))
+	}
+	return said
 }
 
 // upper begins with a capital letter, unless with somebody's name.

@@ -21,6 +21,11 @@ func TestEventSentence(t *testing.T) {
 		{event(EventSegmentFails, 60), "e/s of tenant aa: calls to Split fail and are repeated, and 59 more."},
 		{event(EventSegmentParked, 1), "e/s of tenant aa: Split refuses the segment: parked; tried again at 14:03:00."},
 		{event(EventTokenRefused, 1), "e/s of tenant aa: Split refuses the token; tried again at 14:03:00."},
+		{Event{At: now, Kind: EventSegmentParked, Tenant: "aa", Environment: "e", Segment: "s", Segments: 9, Reason: "forbidden", Status: 403, Others: []EventSubject{
+			{Tenant: "aa", Environment: "e", Segment: "t", Reason: "forbidden"}, {Tenant: "bb", Name: "acme", Environment: "f", Segment: "u", Reason: "not_found"}}},
+			"e/s of tenant aa: Split refuses the segment: parked (forbidden, status 403); so it is with e/t, f/u of tenant acme (bb) (not_found), and 6 more."},
+		{Event{At: now, Kind: EventTokenAccepted, Tenant: "aa", Segments: 2, Others: []EventSubject{{Tenant: "bb"}}}, "Tenant aa: the token works again; so it is with tenant bb."},
+		{Event{At: now, Kind: EventMoved, Tenant: "aa", Keys: 3, To: "bb", Paused: 2, Who: "ana"}, "Tenant aa: moved, 3 keys, to tenant bb (2 segments stay paused there) by ana."},
 	} {
 		if got := EventSentence(c.event); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)

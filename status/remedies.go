@@ -45,10 +45,11 @@ func (w Wish) Whole() bool { return w.Segment == audience.Segment{Tenant: w.Segm
 
 // Effect is what a remedy does, or would do.
 type Effect struct {
-	Segments int  `json:"segments"` // that it concerns
-	Keys     int  `json:"keys"`     // that it concerns, about
-	More     bool `json:"more"`     // there may be more keys: they are still being counted
-	DryRun   bool `json:"dryRun"`   // nothing was changed
+	Segments int  `json:"segments"`         // that it concerns
+	Keys     int  `json:"keys"`             // that it concerns, about
+	More     bool `json:"more"`             // there may be more keys: they are still being counted
+	DryRun   bool `json:"dryRun"`           // nothing was changed
+	Paused   int  `json:"paused,omitempty"` // Move: segments of them that stay paused under the new tenant
 	// Until is when a pause ends by itself; zero: with Resume.
 	Until    time.Time `json:"until,omitzero"`
 	Sentence string    `json:"sentence"`
@@ -132,10 +133,21 @@ func consequence(w Wish, e Effect, now time.Time) string {
 	case Pause:
 		return pauseEnd(e.Until, now)
 	case Move:
-		if e.DryRun {
-			return fmt.Sprintf(" to tenant %s, and pause the old one", w.To)
+		where := fmt.Sprintf(" to tenant %s", w.To)
+		if e.Paused > 0 {
+			where += fmt.Sprintf(", where %s of them %s paused", Number(e.Paused), stays(e.Paused))
 		}
-		return fmt.Sprintf(" to tenant %s, and paused the old one", w.To)
+		if e.DryRun {
+			return where + ", and pause the old one"
+		}
+		return where + ", and paused the old one"
 	}
 	return ""
+}
+
+func stays(n int) string {
+	if n == 1 {
+		return "stays"
+	}
+	return "stay"
 }

@@ -27,6 +27,8 @@ func TestEffectSentences(t *testing.T) {
 		{Wish{Remedy: Discard, Segment: one}, Effect{Segments: 1, Keys: 3}, "Discarded 3 keys of 1 segment.", "Would discard 3 keys of 1 segment."},
 		{Wish{Remedy: Move, Segment: whole, To: audience.TenantID{0xbb}}, Effect{Segments: 2, Keys: 3},
 			"Moved 2 segments with 3 keys to tenant bb0000000000, and paused the old one.", "Would move 2 segments with 3 keys to tenant bb0000000000, and pause the old one."},
+		{Wish{Remedy: Move, Segment: whole, To: audience.TenantID{0xbb}}, Effect{Segments: 2, Keys: 3, Paused: 1},
+			"Moved 2 segments with 3 keys to tenant bb0000000000, where 1 of them stays paused, and paused the old one.", "Would move 2 segments with 3 keys to tenant bb0000000000, where 1 of them stays paused, and pause the old one."},
 	} {
 		if got := EffectSentence(c.wish, c.effect, now); got != c.done {
 			t.Errorf("got  %s\nwant %s", got, c.done)

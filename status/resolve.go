@@ -37,15 +37,19 @@ type AddressGate struct {
 func Resolve(p Phase, t TenantGate, a AddressGate, pending int, now time.Time) Condition {
 	c := p.Condition
 	switch {
-	case c.State == Paused, c.State == Calling, c.State == Reading:
+	case c.Also != "", c.State == Calling, c.State == Reading:
 		return c
+	case c.State == Parked && t.Paused:
+		return c.Besides(t.paused())
+	case c.State == Parked, c.State == Paused:
+		return c.Besides(t.refused(pending))
 	case t.Paused:
-		return Condition{State: Paused, Since: t.PausedSince, Until: t.PausedUntil, By: t.PausedBy}
-	case pending == 0 && c.State != Parked:
+		return t.paused().Besides(t.refused(pending))
+	case pending == 0:
 		return c
 	case t.Refused:
-		return Condition{State: TokenRefused, Since: t.RefusedAt, Until: t.RefusedTry, Reason: "unauthorized"}
-	case c.State == Parked || !p.Asked:
+		return t.refused(pending)
+	case !p.Asked:
 		return c
 	case t.Blocked.After(now) && t.ByAddress:
 		return waits(c, ForAddressLimit, t.Blocked)
@@ -59,6 +63,18 @@ func Resolve(p Phase, t TenantGate, a AddressGate, pending int, now time.Time) C
 		c.Behind = behind(t.Waiting, a.Waiting)
 	}
 	return c
+}
+
+func (t TenantGate) paused() Condition {
+	return Condition{State: Paused, Since: t.PausedSince, Until: t.PausedUntil, By: t.PausedBy}
+}
+
+// refused is Idle where the token is not refused, or nothing is pending that it is for.
+func (t TenantGate) refused(pending int) Condition {
+	if !t.Refused || pending == 0 {
+		return Condition{State: Idle}
+	}
+	return Condition{State: TokenRefused, Since: t.RefusedAt, Until: t.RefusedTry, Reason: "unauthorized"}
 }
 
 // behind is how many others may be first: of the same tenant, or else other tenants.

@@ -13,12 +13,13 @@ func TestResolve(t *testing.T) {
 	asked := Phase{Condition: Condition{State: Waiting, Since: in(-1)}, Asked: true}
 	again := Phase{Condition: Condition{State: Repeating, Attempts: 3, Until: in(-1), Reason: "timeout"}, Asked: true}
 	parked := Phase{Condition: Condition{State: Parked, Since: in(-60), Until: in(60)}}
+	both := Phase{Condition: parked.Besides(Condition{State: Paused, Since: in(-3), By: "bo"})}
 	of := func(s State) Phase { return Phase{Condition: Condition{State: s}} }
 
 	free, open := TenantGate{}, AddressGate{}
 	refused := TenantGate{Refused: true, RefusedAt: in(-9), RefusedTry: in(9)}
 	blocked := TenantGate{Blocked: in(30), Waiting: 7}
-	pausedTenant := TenantGate{Paused: true, PausedSince: in(-7), PausedUntil: in(7), PausedBy: "ana", Refused: true}
+	pausedTenant := TenantGate{Paused: true, PausedSince: in(-7), PausedUntil: in(7), PausedBy: "ana", Refused: true, RefusedAt: in(-9)}
 	shut := AddressGate{Blocked: in(20)}
 	for what, c := range map[string]struct {
 		phase   Phase
@@ -46,8 +47,13 @@ func TestResolve(t *testing.T) {
 		"reading":                            {of(Reading), refused, shut, 0, Condition{State: Reading}},
 		"parked":                             {parked, blocked, shut, 3, parked.Condition},
 		"parked, all keys gone":              {parked, free, open, 0, parked.Condition},
-		"parked, token refused":              {parked, refused, open, 3, Condition{State: TokenRefused, Since: in(-9), Until: in(9), Reason: "unauthorized"}},
-		"paused itself and its tenant":       {of(Paused), pausedTenant, open, 3, Condition{State: Paused}},
+		"parked, token refused":              {parked, refused, open, 3, Condition{State: Parked, Since: in(-60), Until: in(9), Also: TokenRefused, AlsoSince: in(-9)}},
+		"parked, token refused, no keys":     {parked, refused, open, 0, parked.Condition},
+		"parked, tenant paused":              {parked, pausedTenant, open, 3, Condition{State: Parked, Since: in(-60), Until: in(7), By: "ana", Also: Paused, AlsoSince: in(-7)}},
+		"parked and paused, tenant paused":   {both, pausedTenant, open, 3, both.Condition},
+		"paused, token refused":              {of(Paused), refused, open, 3, Condition{State: Paused, Also: TokenRefused, AlsoSince: in(-9)}},
+		"tenant paused, token refused":       {gathering, pausedTenant, open, 3, Condition{State: Paused, Since: in(-7), Until: in(7), By: "ana", Also: TokenRefused, AlsoSince: in(-9)}},
+		"paused itself and its tenant":       {of(Paused), pausedTenant, open, 0, Condition{State: Paused}},
 	} {
 		if got := Resolve(c.phase, c.tenant, c.address, c.pending, now); got != c.want {
 			t.Errorf("%s: %+v, want %+v", what, got, c.want)

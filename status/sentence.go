@@ -22,13 +22,9 @@ func sentence(c Condition, kept string, now time.Time) string {
 	case TokenRefused:
 		return fmt.Sprintf("Split refuses the token%s%s: %s kept%s.", since(c.Since, now), inBrackets(c.Reason), kept, then("the token is tried again", c.Until, now))
 	case Parked:
-		what := "refuses this segment"
-		if c.OnlyAdds {
-			what = "has no room in this segment"
-		}
-		return fmt.Sprintf("Split %s%s%s: %s kept%s.", what, since(c.Since, now), inBrackets(Answer(c.Reason, c.Status, c.Transaction)), kept, then("one key is tried", c.Until, now))
+		return parkedSentence(c, kept, now)
 	case Paused:
-		return fmt.Sprintf("Paused%s%s%s: %s kept.", by(c.By), since(c.Since, now), pauseEnd(c.Until, now), kept)
+		return pausedSentence(c, kept, now)
 	case Repeating:
 		return fmt.Sprintf("%s failed%s: %s kept%s.", attempts(c.Attempts), inBrackets(c.Reason), kept, then("the next one is made", c.Until, now))
 	case Waiting:

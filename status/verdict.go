@@ -23,7 +23,11 @@ func Verdict(tenants []Tenant, fresh Freshness) string {
 	segments, by := 0, map[State][]Tenant{}
 	for _, t := range tenants {
 		all = all.Plus(t.Counts)
-		by[t.State] = append(by[t.State], t)
+		for _, trouble := range troubles {
+			if t.Condition.Is(trouble.state) {
+				by[trouble.state] = append(by[trouble.state], t)
+			}
+		}
 		for _, n := range t.States {
 			segments += n
 		}

@@ -26,7 +26,8 @@ func (s Segment) WithSentence(now time.Time) Segment {
 }
 
 // Tenant is one tenant with its segments. Its condition is that of the segment that
-// needs an operator most, or what concerns all of them.
+// needs an operator most, or what concerns all of them; where the one is that a segment is
+// Parked, Also tells the other.
 type Tenant struct {
 	Tenant string `json:"tenant"`         // the fingerprint of its apiToken
 	Name   string `json:"name,omitempty"` // what people call it, see tenantNames; "": nothing
@@ -44,24 +45,43 @@ type Tenant struct {
 // NewTenant sums up what its segments say.
 func NewTenant(fingerprint string, gate TenantGate, segments []Segment, now time.Time) Tenant {
 	t := Tenant{Tenant: fingerprint, Paused: gate.Paused, States: map[State]int{}, Segments: segments, kept: map[State]Counts{}}
-	worst := &Segment{Condition: Condition{State: Idle}}
+	worst, parked := &Segment{Condition: Condition{State: Idle}}, (*Segment)(nil)
 	for i := range segments {
 		s := &segments[i]
 		t.States[s.State]++
 		t.Counts, t.kept[s.State] = t.Plus(s.Counts), t.kept[s.State].Plus(s.Counts)
+		if s.Also != "" {
+			t.kept[s.Also] = t.kept[s.Also].Plus(s.Counts)
+		}
 		if s.State.Rank() < worst.State.Rank() {
 			worst = s
 		}
+		if s.State == Parked && parked == nil {
+			parked = s
+		}
 	}
 	t.Condition = worst.Condition
-	if whole := Resolve(Phase{Condition: Condition{State: Idle}}, gate, AddressGate{}, t.Pending, now); whole.State != Idle {
-		t.Condition = whole
-	} else if t.troubled() {
+	whole := Resolve(Phase{Condition: Condition{State: Idle}}, gate, AddressGate{}, t.Pending, now)
+	switch {
+	case whole.State == Idle && t.troubled():
 		t.Sentence = t.of(worst, now)
-		return t
+	case whole.State == Idle:
+		t.Sentence = Sentence(t.Condition, t.Counts, now)
+	case parked != nil:
+		if t.Condition = parked.Besides(whole); whole.State.Rank() < Parked.Rank() {
+			t.Condition = whole.Besides(parked.Condition)
+		}
+		t.Sentence = Sentence(whole, t.Counts, now) + t.parkedOf(parked, now)
+	default:
+		t.Condition, t.Sentence = whole, Sentence(whole, t.Counts, now)
 	}
-	t.Sentence = Sentence(t.Condition, t.Counts, now)
 	return t
+}
+
+// Is reports whether that is its state, or in trouble that of one of its segments.
+func (t *Tenant) Is(state State) bool {
+	_, some := t.kept[state]
+	return t.Condition.Is(state) || some && state.Rank() <= Repeating.Rank()
 }
 
 // troubled: a single segment of it is what has to be said.
@@ -72,11 +92,16 @@ func (t *Tenant) troubled() bool {
 // of is the sentence of the tenant's worst segment, with its name, and how many others
 // are in the same state.
 func (t *Tenant) of(worst *Segment, now time.Time) string {
-	said := worst.Environment + "/" + worst.Segment + ": " + Sentence(worst.Condition, worst.Counts, now)
-	if others := t.States[t.State] - 1; others > 0 {
-		said += " So it is with " + Count(others, "more segment") + "."
+	return worst.Environment + "/" + worst.Segment + ": " + Sentence(worst.Condition, worst.Counts, now) + t.others(t.State)
+}
+
+// others says how many segments are in a state beside the one that was named.
+func (t *Tenant) others(state State) string {
+	others := t.States[state] - 1
+	if others < 1 {
+		return ""
 	}
-	return said
+	return " So it is with " + Count(others, "more segment") + "."
 }
 
 // Rank is the place of a state among States: the one that needs an operator most is 0.

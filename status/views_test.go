@@ -1,6 +1,8 @@
 package status
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -62,8 +64,58 @@ func TestTenantSaysWhichSegment(t *testing.T) {
 		}
 	}
 	whole := NewTenant("f", TenantGate{Refused: true}, []Segment{named("a", segmentIn(TokenRefused, 2, 0)), parked}, now)
-	if want := Sentence(whole.Condition, Counts{Pending: 5, Parked: 1}, now); whole.Sentence != want {
+	if want := Sentence(whole.Condition, Counts{Pending: 5, Parked: 1}, now) + " Split refuses e/bad since 14:01:00 (1 min): parked."; whole.Sentence != want {
 		t.Errorf("got  %s\nwant %s", whole.Sentence, want)
+	}
+}
+
+// TestParkedSegmentIsSeenInItsTenant, whatever concerns all of that, and the tenant is
+// found by everything that holds.
+func TestParkedSegmentIsSeenInItsTenant(t *testing.T) {
+	held := segmentIn(Parked, 3, 0)
+	held.Condition = held.Besides(Condition{State: Paused})
+	for what, c := range map[string]struct {
+		gate        TenantGate
+		segments    []Segment
+		state, also State
+		is          []State
+		verdict     string
+	}{
+		"segment paused": {TenantGate{}, []Segment{held}, Parked, Paused, []State{Parked, Paused},
+			"Tenant f: Split refuses a segment of it, 3 keys are kept. Tenant f: it is paused, or a segment of it, 3 keys are kept."},
+		"tenant paused": {TenantGate{Paused: true}, []Segment{held, segmentIn(Paused, 4, 0)}, Parked, Paused, []State{Parked, Paused},
+			"Tenant f: Split refuses a segment of it, 3 keys are kept. Tenant f: it is paused, or a segment of it, 7 keys are kept."},
+		"token refused": {TenantGate{Refused: true}, []Segment{segmentIn(TokenRefused, 2, 0), segmentIn(Parked, 1, 0)}, TokenRefused, Parked, []State{TokenRefused, Parked},
+			"Tenant f: its token is refused, 2 keys are kept. Tenant f: Split refuses a segment of it, 1 key is kept."},
+		"another one paused": {TenantGate{}, []Segment{segmentIn(Parked, 1, 0), segmentIn(Paused, 1, 0), segmentIn(Gathering, 1, 0)}, Parked, "", []State{Parked, Paused},
+			"Tenant f: Split refuses a segment of it, 1 key is kept."},
+	} {
+		got := NewTenant("f", c.gate, c.segments, now)
+		if got.State != c.state || got.Also != c.also || !strings.Contains(got.Sentence, "Split refuses") {
+			t.Errorf("%s: %s, also %s: %s", what, got.State, got.Also, got.Sentence)
+		}
+		for _, state := range States() {
+			if got.Is(state) != slices.Contains(c.is, state) {
+				t.Errorf("%s: is it %s? %v", what, state, got.Is(state))
+			}
+		}
+		if said := Verdict([]Tenant{got}, Freshness{}); said != c.verdict {
+			t.Errorf("%s:\ngot  %s\nwant %s", what, said, c.verdict)
+		}
+	}
+}
+
+// TestPauseOver: a pause that has ended by itself is not told, and what holds besides is.
+func TestPauseOver(t *testing.T) {
+	paused := Condition{State: Paused, Since: now.Add(-time.Hour), Until: now, By: "ana"}
+	parked := Condition{State: Parked, Since: now.Add(-time.Hour), Reason: "forbidden"}
+	later := Condition{State: Paused, Until: now.Add(time.Second)}
+	for _, c := range []struct{ of, want Condition }{
+		{paused, Condition{State: Idle}}, {parked.Besides(paused), parked}, {parked, parked}, {later, later}, {parked.Besides(later), parked.Besides(later)},
+	} {
+		if got := c.of.PauseOver(now); got != c.want {
+			t.Errorf("%+v, want %+v", got, c.want)
+		}
 	}
 }
 

@@ -63,10 +63,12 @@ func (s *Standing) CountedParked(inJournal, known int, err error) {
 }
 
 // Yield gives all keys up, because the journal is about to move them to another
-// tenant: pending and parked ones, and the record. Until MoveOver the segment calls
-// nobody, and what is accepted stays in the journal alone: what comes before the move
-// is moved, what comes after it is this tenant's, and nobody knows which is which. A
-// discard must be over.
+// tenant: pending and parked ones, and the record. A pause is not over by that: the
+// journal hands it on with the keys. Until MoveOver the segment calls nobody, and what is
+// accepted stays in the journal alone: what comes before the move is moved, what comes
+// after it is this tenant's, and nobody knows which is which. The segment that takes the
+// keys of a paused one yields as well, and finds the pause at the end. A discard must be
+// over.
 func (s *Standing) Yield() {
 	s.happen(keysYielded)
 	s.pause, s.refusal, s.parkedKeys = pause{}, nil, 0

@@ -18,7 +18,7 @@ const (
 	overruled  // so it could not, and its record is older than what was decided here since
 	read       // the record is known, stored keys are being counted
 	counted    // the record and the number of keys are known
-	yielded    // all keys are being moved to another tenant; the journal alone takes new ones
+	yielded    // all keys are being moved to another tenant, or come from there; the journal alone takes new ones
 
 	running // no operator keeps the segment from calling
 	paused  // an operator does

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"audiences/status"
@@ -45,7 +46,15 @@ func (s *Server) eventsBefore(ctx context.Context, before uint64, limit int) ([]
 	named := append([]status.Event{}, found...) // an empty list is not null
 	for i := range named {
 		event := &named[i]
-		if event.Name = s.options.Names[event.Tenant]; event.Name != "" {
+		event.Name = s.options.Names[event.Tenant]
+		known := event.Name != ""
+		event.Others = slices.Clone(event.Others) // the relay shows them to others too
+		for j := range event.Others {
+			other := &event.Others[j]
+			other.Name = s.options.Names[other.Tenant]
+			known = known || other.Name != ""
+		}
+		if known {
 			event.Sentence = status.EventSentence(*event)
 		}
 	}

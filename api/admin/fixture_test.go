@@ -31,6 +31,7 @@ type fakeRelay struct {
 	failNote error
 	refuse   func(status.Wish) error
 	parked   []status.ParkedKey
+	events   []status.Event // nil: seven of one kind
 }
 
 // id has a fingerprint that begins with these bytes.
@@ -140,6 +141,9 @@ func (f *fakeRelay) Where(_ context.Context, in audience.Segment, key audience.K
 }
 
 func (f *fakeRelay) Events(_ context.Context, before uint64, limit int) (events []status.Event, err error) {
+	if f.events != nil {
+		return f.events, f.answer()
+	}
 	if before == 0 {
 		before = 8
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,7 +101,7 @@ func TestRevealing(t *testing.T) {
 	if event.At.IsZero() {
 		t.Error("the event has no time")
 	}
-	if event.At = (status.Event{}).At; event != (status.Event{Kind: status.EventRevealed, Who: "actor", Tenant: printB, Environment: "env-b1", Segment: "b1", Keys: 2}) {
+	if event.At = (status.Event{}).At; !reflect.DeepEqual(event, status.Event{Kind: status.EventRevealed, Who: "actor", Tenant: printB, Environment: "env-b1", Segment: "b1", Keys: 2}) {
 		t.Errorf("%+v", event)
 	}
 	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", body, lookToken); code != http.StatusForbidden || strings.Contains(text, "85128") {

@@ -287,14 +287,14 @@ func (f Filter) ofTenant(fingerprint, name string) bool {
 }
 
 func (f Filter) segment(s *segmentRow) bool {
-	return f.ofTenant(s.of.Tenant, s.of.Name) && (f.State == "" || s.State == f.State) && f.finds(s.Segment.Segment, s.Environment) && (!f.parked || isParked(s))
+	return f.ofTenant(s.of.Tenant, s.of.Name) && (f.State == "" || s.Is(f.State)) && f.finds(s.Segment.Segment, s.Environment) && (!f.parked || isParked(s))
 }
 
 // isParked reports whether a segment, or a key of it, is parked.
-func isParked(row *segmentRow) bool { return row.Parked > 0 || row.State == status.Parked }
+func isParked(row *segmentRow) bool { return row.Parked > 0 || row.Is(status.Parked) }
 
 func (f Filter) tenantRow(t *status.Tenant) bool {
-	return f.ofTenant(t.Tenant, t.Name) && (f.State == "" || t.State == f.State) && f.finds(t.Tenant, t.Name)
+	return f.ofTenant(t.Tenant, t.Name) && (f.State == "" || t.Is(f.State)) && f.finds(t.Tenant, t.Name)
 }
 
 // finds looks for Search in either name, whatever their case.

@@ -121,3 +121,48 @@ func expectPages(t *testing.T, now *snapshot, given map[string]string, want []pl
 		t.Errorf("%v: %d rows, want %d, or in another order", given, len(got), len(want))
 	}
 }
+
+// TestParkedAndPausedIsParkedEverywhere: in lists, in counts, on the page, for remedies, and
+// with either state; so is what is parked while a call is under way.
+func TestParkedAndPausedIsParkedEverywhere(t *testing.T) {
+	held, tried := segmentIn("held", status.Parked, 3, 0), segmentIn("tried", status.Parked, 1, 0)
+	held.Condition = held.Besides(status.Condition{State: status.Paused, By: "ana"})
+	tried.Condition = tried.Besides(status.Condition{State: status.Calling})
+	relay := &fakeRelay{tenants: []status.Tenant{tenantOf(idA, held, tried, segmentIn("paused", status.Paused, 1, 0), segmentIn("idle", status.Idle, 0, 0))}}
+	handler := local(relay)
+	for state, want := range map[status.State]string{status.Parked: "held tried", status.Paused: "held paused", status.Calling: "tried", status.Idle: "idle"} {
+		var names []string
+		for _, s := range got[SegmentList](t, handler, "segments?sort=name&state="+string(state)).Segments {
+			names = append(names, s.Segment.Segment)
+		}
+		if strings.Join(names, " ") != want {
+			t.Errorf("%s: %v, want %s", state, names, want)
+		}
+		tenants := got[TenantList](t, handler, "tenants?state="+string(state))
+		if trouble := state == status.Parked || state == status.Paused; tenants.Matching == 1 != trouble {
+			t.Errorf("%d tenants are %s", tenants.Matching, state)
+		}
+	}
+	if list := got[ParkedList](t, handler, "parked"); list.Matching != 2 {
+		t.Errorf("%d segments are listed as parked", list.Matching)
+	}
+	sum := got[Summary](t, handler, "summary")
+	if sum.Segments[status.Parked] != 2 || sum.Tenants[status.Parked] != 1 || !strings.Contains(sum.Verdict, "Split refuses a segment of it, 4 keys are kept") {
+		t.Errorf("%+v", sum)
+	}
+	shows(t, opened(t, handler, "GET", "", ""), "<b>2</b> segments</dd>", `<span class="state parked">parked</span> <span class="state paused">paused</span>`)
+}
+
+// TestEventsNameWhomPeopleKnow: also those that are named beside the first; what the relay
+// keeps is not changed for that.
+func TestEventsNameWhomPeopleKnow(t *testing.T) {
+	relay := busy()
+	relay.events = []status.Event{{Kind: status.EventTokenRefused, Tenant: printB, Segments: 3, Others: []status.EventSubject{{Tenant: printA}}}}
+	list := got[EventList](t, local(relay), "events")
+	if want := "Tenant " + printB + ": Split refuses the token; so it is with tenant acme-prod (" + printA + "), and 1 more."; len(list.Events) != 1 || list.Events[0].Sentence != want {
+		t.Errorf("%+v, want %s", list.Events, want)
+	}
+	if kept := relay.events[0].Others[0].Name; kept != "" {
+		t.Errorf("the relay's own event was given the name %s", kept)
+	}
+}

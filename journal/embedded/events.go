@@ -3,19 +3,25 @@ package embedded
 import (
 	"encoding/binary"
 	"iter"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"audiences/journal"
 )
 
-// NoteEvent keeps an event, and lets the oldest go. done gets nil once it is durable.
+// NoteEvent keeps an event, and lets the oldest go, and the one that it replaces. done gets
+// nil once it is durable.
 func (j *Journal) NoteEvent(e journal.Event, done func(error)) {
 	j.submit(operation{
 		durable: true,
 		done:    orIgnore(done),
 		stage: func(b *pebble.Batch) {
 			set(b, eventKey(e.Number), e.Text)
+			if at := slices.Index(j.events, e.Replaces); at >= 0 && e.Replaces != 0 {
+				del(b, eventKey(e.Replaces))
+				j.events = slices.Delete(j.events, at, at+1)
+			}
 			for j.events = append(j.events, e.Number); len(j.events) > journal.EventsKept; j.events = j.events[1:] {
 				del(b, eventKey(j.events[0]))
 			}

@@ -47,3 +47,33 @@ func TestTheLastEventsAreKept(t *testing.T) {
 		}
 	}
 }
+
+// TestEventTakesThePlaceOfAnother: a draft is gone with what replaces it, in one step, also
+// from those that count as kept.
+func TestEventTakesThePlaceOfAnother(t *testing.T) {
+	options := inMemory()
+	j := open(t, options)
+	done := make(chan error, 1)
+	for number := uint64(1); number <= 3*journal.EventsKept; number++ {
+		e := journal.Event{Number: number, Text: fmt.Append(nil, "event ", number)}
+		if number%3 == 0 {
+			e.Replaces = number - 2 // not the last one
+		}
+		j.NoteEvent(e, told(done))
+		wait(t, done)
+	}
+	j.NoteEvent(journal.Event{Number: 9_999, Replaces: 7_777, Text: []byte("there is no such")}, told(done))
+	wait(t, done)
+	after := open(t, Options{Dir: options.Dir, Memory: options.Memory.CrashClone(nil)})
+	for _, from := range []*Journal{j, after} {
+		events, errs := collect(from.Events())
+		if len(errs) > 0 || len(events) != journal.EventsKept {
+			t.Fatalf("%d events: %v", len(events), errs)
+		}
+		for _, e := range events {
+			if e.Number%3 == 1 && e.Number != 9_999 && e.Number+2 <= 3*journal.EventsKept {
+				t.Errorf("event %d was replaced and is there", e.Number)
+			}
+		}
+	}
+}

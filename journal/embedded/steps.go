@@ -120,8 +120,9 @@ func (u *unparking) move(b *pebble.Batch, encoded, value []byte) error {
 // takes over what waits under the old one (I9: the operator decides, never the
 // relay). Pending and parked keys of every segment become pending for the same
 // segment of `to`, unless `to` has the key pending or parked, which is newer.
-// The segments of `from` are then gone, with their states; the tenant itself goes
-// at the next Open.
+// A segment that is paused stays so: with the first of its keys the segment of `to`
+// is paused, unless it is paused itself. The segments of `from` are then gone, with
+// their states; the tenant itself goes at the next Open.
 //
 // done is called once with the segments of `to` that exist now and the number of
 // keys handed over; it must not wait. After an error, or a crash, part may be
@@ -166,6 +167,9 @@ func (m *moving) step(b *pebble.Batch) (more bool, err error) {
 	target.Tenant = m.to
 	from, to := idOf(segment), idOf(target)
 	set(b, head(prefixDescriptor, to), encodeDescriptor(target))
+	if err := m.carryPause(b, from, to); err != nil {
+		return false, err
+	}
 	for _, prefix := range []byte{prefixPending, prefixParked} {
 		if n, err := m.moveKeys(b, prefix, from, to); err != nil || n > 0 {
 			return true, err

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -76,6 +77,9 @@ func (m *moving) step(ctx context.Context, conn *pgx.Conn) error {
 		if err := m.name(ctx, tx, target); err != nil {
 			return err
 		}
+		if err := carryPause(ctx, tx, from, to); err != nil {
+			return err
+		}
 		for _, table := range []string{"pending", "parked"} {
 			n, gave, err := m.take(ctx, tx, table, from, to)
 			if err != nil {
@@ -96,6 +100,7 @@ func (m *moving) step(ctx context.Context, conn *pgx.Conn) error {
 	if taken == 0 {
 		m.moved, m.segments = append(m.moved, target), m.segments[1:]
 		m.j.known.remove(from)
+		m.j.hinting.add(map[segmentID]struct{}{to: {}}) // another node may own that tenant
 	}
 	return nil
 }
@@ -105,6 +110,33 @@ func (m *moving) name(ctx context.Context, tx pgx.Tx, target audience.Segment) e
 	_, err := tx.Exec(ctx, `INSERT INTO segment (id, tenant, workspace, environment, traffic_type, name) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (id) DO UPDATE SET seen = now()`,
 		idOf(target), target.Tenant[:], target.Workspace, target.Environment, target.TrafficType, target.Name)
+	return err
+}
+
+// carryPause has the segment of the other tenant paused as this one is, unless it is paused
+// itself, in the transaction that gives it the first keys: an operator holds them. That
+// Split refuses the one segment says nothing of the other.
+func carryPause(ctx context.Context, tx pgx.Tx, from, to segmentID) error {
+	var records [2][]byte
+	var states [2]journal.SegmentState // of from, of to
+	err := tx.QueryRow(ctx, `SELECT (SELECT state FROM segment WHERE id = $1), (SELECT state FROM segment WHERE id = $2)`, from, to).Scan(&records[0], &records[1])
+	if err != nil {
+		return err
+	}
+	for i := range states {
+		if parseState(records[i], &states[i]) != nil { // it may have been a pause: somebody has to look
+			states[i] = journal.SegmentState{Paused: true, PausedSince: time.Now().UTC()}
+		}
+	}
+	if now := time.Now(); !states[0].PausedAt(now) || states[1].PausedAt(now) {
+		return nil
+	}
+	states[0].Parked = states[1].Parked
+	carried, err := stateOf(states[0], false)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `UPDATE segment SET state = $2 WHERE id = $1`, to, carried)
 	return err
 }
 

@@ -65,11 +65,13 @@ func (j *Journal) Prove(id audience.TenantID) {
 // on its row. Rows that nobody needs go later, see tidy.go.
 func (j *Journal) Forget(audience.Segment) {}
 
-// NoteEvent keeps an event. Where another node has taken its number, it gets the next one.
+// NoteEvent keeps an event, and drops the one that it replaces. Where another node has taken
+// its number, it gets the next one.
 func (j *Journal) NoteEvent(e journal.Event, done func(error)) {
 	j.lanes[0].put(task{done: done, do: func(ctx context.Context, conn *pgx.Conn) error {
 		for number := e.Number; ; number++ {
-			tag, err := conn.Exec(ctx, `INSERT INTO event (number, text) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(number), e.Text)
+			tag, err := conn.Exec(ctx, `WITH replaced AS (DELETE FROM event WHERE number = $3)
+				INSERT INTO event (number, text) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(number), e.Text, int64(e.Replaces))
 			if err != nil || tag.RowsAffected() == 1 {
 				return err
 			}

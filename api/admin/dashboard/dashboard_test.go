@@ -122,17 +122,18 @@ func TestQuery(t *testing.T) {
 // TestRemediesAreOffered where they may change something.
 func TestRemediesAreOffered(t *testing.T) {
 	for want, c := range map[string]struct {
-		state  status.State
-		parked int
+		state, also status.State
+		parked      int
 	}{
-		"flush pause":                {status.Gathering, 0},
-		"resume":                     {status.Paused, 0},
-		"flush pause retry discard":  {status.Parked, 0},
-		"resume retry discard":       {status.Paused, 3},
-		"flush pause retry discard ": {status.Idle, 1},
+		"flush pause":                {status.Gathering, "", 0},
+		"resume":                     {status.Paused, "", 0},
+		"flush pause retry discard":  {status.Parked, "", 0},
+		"resume retry discard":       {status.Paused, "", 3},
+		"resume retry discard ":      {status.Parked, status.Paused, 0},
+		"flush pause retry discard ": {status.Idle, "", 1},
 	} {
 		var names []string
-		for _, r := range offered(status.Condition{State: c.state}, status.Counts{Parked: c.parked}) {
+		for _, r := range offered(status.Condition{State: c.state, Also: c.also}, status.Counts{Parked: c.parked}) {
 			names = append(names, string(r))
 		}
 		if got := strings.Join(names, " "); got != strings.TrimSpace(want) {
@@ -151,6 +152,22 @@ func TestRemediesOfATenant(t *testing.T) {
 			names = append(names, string(r))
 		}
 		if got := strings.Join(names, " "); got != want || tenant.State != status.Paused {
+			t.Errorf("%+v: %s, want %s", gate, got, want)
+		}
+	}
+}
+
+// TestRemediesOfATenantWithAParkedSegment are offered whatever else is said of the tenant.
+func TestRemediesOfATenantWithAParkedSegment(t *testing.T) {
+	parked := []status.Segment{{Segment: "s", Condition: status.Condition{State: status.Parked, Also: status.Paused}, Counts: status.Counts{Pending: 1}}}
+	for want, gate := range map[string]status.TenantGate{
+		"flush pause retry discard move": {}, "flush pause retry discard move ": {Refused: true}, "resume retry discard move": {Paused: true},
+	} {
+		var names []string
+		for _, r := range (Tenants{}).Remedies(status.NewTenant("aa", gate, parked, time.Now())).Remedies {
+			names = append(names, string(r))
+		}
+		if got := strings.Join(names, " "); got != strings.TrimSpace(want) {
 			t.Errorf("%+v: %s, want %s", gate, got, want)
 		}
 	}

@@ -12,11 +12,15 @@ type Remedies struct {
 	Remedies []status.Remedy
 }
 
-// Remedies are those of one tenant.
+// Remedies are those of one tenant. A segment that is paused by itself goes on by itself
+// alone.
 func (t Tenants) Remedies(of status.Tenant) Remedies {
-	whole := of.Condition
-	if whole.State == status.Paused && !of.Paused {
-		whole.State = status.Idle // a segment is, which goes on by itself alone
+	whole := status.Condition{State: status.Idle}
+	if of.Paused {
+		whole.State = status.Paused
+	}
+	if of.Is(status.Parked) {
+		whole.Also = status.Parked
 	}
 	return Remedies{url.Values{"tenant": {of.Tenant}}.Encode(), append(offered(whole, of.Counts), status.Move)}
 }
@@ -39,12 +43,12 @@ func (d Detail) Remedies() Remedies {
 
 // offered are the remedies that may change something.
 func offered(c status.Condition, n status.Counts) (some []status.Remedy) {
-	if c.State == status.Paused {
+	if c.Is(status.Paused) {
 		some = append(some, status.Resume)
 	} else {
 		some = append(some, status.Flush, status.Pause)
 	}
-	if c.State == status.Parked || n.Parked > 0 {
+	if c.Is(status.Parked) || n.Parked > 0 {
 		some = append(some, status.Retry, status.Discard)
 	}
 	return some
