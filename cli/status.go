@@ -142,7 +142,7 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 	}
 	a.bind(cmd)
 	a.watched(p, cmd)
-	cmd.Flags().StringVar(&tenant, "tenant", "", "only of this tenant: its `fingerprint`, or how that begins")
+	cmd.Flags().StringVar(&tenant, "tenant", "", "only of this tenant: its `fingerprint`, how that begins where no other does, or its name")
 	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
 	cmd.Flags().StringVar(&search, "search", "", "only where the segment's or the environment's name has this `text` in it")
 	cmd.Flags().IntVar(&limit, "limit", 100, "so many at most, up to 1,000")

@@ -53,11 +53,12 @@ func (s *Server) listParked(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.current(r.Context())
+	w.filter.parked = true
+	now, filter, err := s.filtered(r.Context(), w.filter)
 	if err != nil {
 		return nil, err
 	}
-	w.filter.parked = true
+	w.filter = filter
 	shown := now.segments.page(w)
 	list := ParkedList{At: now.at, Segments: now.listed(shown.rows), Matching: shown.matching, Next: shown.next}
 	list.Reasons, err = s.reasons()

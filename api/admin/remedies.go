@@ -81,7 +81,11 @@ func (s *Server) remedyOf(ctx context.Context, remedy status.Remedy, asked Remed
 	if err != nil {
 		return done, err
 	}
-	return s.bulk(ctx, wish, now.matching(*asked.Filter))
+	filter, err := now.resolved(*asked.Filter)
+	if err != nil {
+		return done, err
+	}
+	return s.bulk(ctx, wish, now.matching(filter))
 }
 
 // wish checks what goes together.
