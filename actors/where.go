@@ -118,20 +118,30 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after stri
 }
 
 // Where looks for a key: in one segment, with a Tenant alone in all of its segments, with
-// the zero Segment in all. What is pending or parked comes first, then the deliveries.
-// after is what an earlier page ended with. One page is a bounded work, and may be empty
-// and have more behind it.
+// the zero Segment in all. A segment without a workspace or a traffic type stands for all
+// that have its other names; one that nobody knows is status.ErrUnknown. What is pending or
+// parked comes first, then the deliveries. after is what an earlier page ended with. One
+// page is a bounded work, and may be empty and have more behind it.
 func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (w status.Whereabouts, err error) {
 	defer r.caught(&err)
 	find := journal.Find{Tenant: in.Tenant, Key: key, After: journal.FindCursor(after)}
-	if in.Name != "" {
+	switch {
+	case in.Name != "" && (in.Workspace == "" || in.TrafficType == ""):
+		find.Like = in
+	case in.Name != "":
 		find.Segment = in
 	}
 	found, err := reply(ctx, func(done func(journal.Found)) {
 		find.Done = done
 		r.Journal.Find(find)
 	})
-	if err = errors.Join(err, found.Err); err != nil {
+	switch err = errors.Join(err, found.Err); {
+	case errors.Is(err, journal.ErrBadCursor):
+		return w, fmt.Errorf("%w: %w", status.ErrImpossible, err)
+	case err == nil && in.Name != "" && !found.More && !found.Known:
+		err = r.known(ctx, in)
+	}
+	if err != nil {
 		return w, fmt.Errorf("look for a key: %w", err)
 	}
 	now := time.Now()
@@ -170,6 +180,16 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 	}
 	w.Sentence = status.WhereSentence(w, after == "", now)
 	return w, nil
+}
+
+// known is status.ErrUnknown for a segment that has no actor, of which the journal has said
+// that it has nothing either.
+func (r *Relay) known(ctx context.Context, in audience.Segment) error {
+	views, err := r.views(ctx, in)
+	if err == nil && len(views) == 0 {
+		err = fmt.Errorf("the segment is %w: there is no key of it, no state and no receipt", status.ErrUnknown)
+	}
+	return err
 }
 
 // addSuperseded adds the last change of the key in each of the places that was never sent.

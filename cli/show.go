@@ -108,13 +108,14 @@ func whereCommand(p process) *cobra.Command {
 the last change since the start that was never sent, as a later one of the same key came
 before. KEY may be -, and is then read from standard input, so that it is in no shell's
 history and in no list of processes. What was delivered is known as far back as receipts
-go (receiptsMaxAge); a negative answer says how far that is.
+go (receiptsMaxAge); a negative answer says how far that is. A segment of which nothing
+is known, not even a receipt, is refused: its name may be misspelt.
 
   audiences where - --tenant acme-prod < key
   audiences where 8735621876001 --tenant acme-prod --segment env1/buyers
 
-Exit codes: 0 it was seen, 1 the relay did not answer, 2 the command line is wrong, 3 it
-was not seen.
+Exit codes: 0 it was seen, 1 the relay did not answer or refused, 2 the command line is
+wrong, 3 it was not seen.
 `,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			asked, err := whereRequest(cmd, p.stdin, args, tenant, segment)
@@ -178,7 +179,7 @@ func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error 
 		if seen > 0 {
 			return out.Flush()
 		}
-		return notSeen{w.Sentence}
+		return notSeen{status.WhereSentence(w, true, time.Now())} // of all pages, and not of the last alone
 	}
 }
 

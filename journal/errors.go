@@ -12,3 +12,6 @@ var ErrMoved = errors.New("the journal's directory was moved, removed or replace
 
 // ErrDiskFull refuses a change while the journal's disk has no room for it.
 var ErrDiskFull = errors.New("disk nearly full")
+
+// ErrBadCursor refuses a place to go on from that no page before has led to.
+var ErrBadCursor = errors.New("the cursor is not one that a page before gave")

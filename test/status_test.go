@@ -157,6 +157,9 @@ func TestOperatorsCommands(t *testing.T) {
 	p.Kill()
 	p = s.Start()
 	expect(run(0, "events"), events...)
+	expect(run(0, "where", "8735621876001", "--tenant", "acme-prod", "--segment", "env1/buyers"), `env1/buyers +Delivered at `)
+	expect(run(exitNothing, "where", "5", "--tenant", "acme-prod", "--segment", "env1/buyers"), "Not seen since")
+	expect(run(exitFailed, "where", "5", "--tenant", "acme-prod", "--segment", "env1/buyer"), "the segment is not known here")
 	if code, out, stderr := harness.Run(t, nil, "fingerprint", harness.APIToken); code != exitWrong || strings.Contains(out+stderr, harness.APIToken) {
 		t.Errorf("exit code %d: %s%s", code, out, stderr)
 	}

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -140,6 +141,16 @@ func TestWhere(t *testing.T) {
 			t.Errorf("%s: %d %s", body, code, text)
 		}
 	}
+	for err, want := range map[error]int{status.ErrUnknown: 404, status.ErrImpossible: 400} { // a segment that nobody knows, a cursor of somebody else
+		relay.failLook = fmt.Errorf("look for a key: %w", err)
+		if code, text := call(t, handler, http.MethodPost, apiPath+"/where", `{"key":"`+key+`","tenant":"aa","environment":"e","segment":"s","cursor":"x"}`, ""); code != want || !strings.Contains(text, err.Error()) {
+			t.Errorf("%v: %d %s", err, code, text)
+		}
+	}
+	if relay.in != (audience.Segment{Tenant: idA, Environment: "e", Name: "s"}) {
+		t.Errorf("a segment that is not shown was looked for as %+v", relay.in)
+	}
+	relay.failLook = nil
 	if code, _ := call(t, handler, http.MethodGet, apiPath+"/where?key="+key, "", ""); code != http.StatusMethodNotAllowed {
 		t.Errorf("a key in a URL: %d", code)
 	}

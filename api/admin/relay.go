@@ -19,7 +19,9 @@ type Relay interface {
 	Segment(context.Context, audience.Segment) (status.Detail, error)
 	// Parked lists a segment's parked keys: at most limit, after the cursor.
 	Parked(ctx context.Context, in audience.Segment, after string, limit int) (status.ParkedPage, error)
-	// Where looks for a key: in one segment, in a tenant, or with the zero Segment in all.
+	// Where looks for a key: in one segment, in a tenant, or with the zero Segment in all. A
+	// segment without Workspace or TrafficType stands for all that have its other names; one
+	// that nobody knows is status.ErrUnknown.
 	Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (status.Whereabouts, error)
 	// Events are the last ones with a number below before, the newest first; before 0: the
 	// last ones of all.
