@@ -26,11 +26,7 @@ const oldestOf = 1000
 // one that neither the journal nor an actor knows is status.ErrUnknown.
 func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status.Detail, err error) {
 	defer r.caught(&err)
-	views, err := r.views(ctx, segment)
-	if err == nil {
-		_, err = r.lookAtOne(ctx, segment, views)
-	}
-	if err != nil {
+	if err := r.exists(ctx, segment); err != nil {
 		return d, err
 	}
 	inner, err := r.Inspect(ctx, segment)
@@ -51,6 +47,15 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 	}
 	d.Calls, err = r.lastCalls(ctx, segment)
 	return d, err
+}
+
+// exists is status.ErrUnknown for a segment that neither the journal nor an actor knows.
+func (r *Relay) exists(ctx context.Context, segment audience.Segment) error {
+	views, err := r.views(ctx, segment)
+	if err == nil {
+		_, err = r.lookAtOne(ctx, segment, views)
+	}
+	return err
 }
 
 // describeOne is a segment of the tenant that was asked, with its sentence.
@@ -94,7 +99,8 @@ func (r *Relay) oldest(ctx context.Context, segment audience.Segment) (oldest ti
 }
 
 // Parked lists a segment's parked keys with their reasons: at most limit, after the
-// cursor that an earlier page ended with, or from the start with "".
+// cursor that an earlier page ended with, or from the start with "". A segment that neither
+// the journal nor an actor knows is status.ErrUnknown.
 func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after string, limit int) (listed status.ParkedPage, err error) {
 	defer r.caught(&err)
 	var cursor journal.Cursor
@@ -104,6 +110,9 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after stri
 		}
 	}
 	page, err := r.parked(ctx, segment, cursor, limit)
+	if err == nil && len(page.Entries) == 0 {
+		err = r.exists(ctx, segment)
+	}
 	if err != nil {
 		return listed, err
 	}

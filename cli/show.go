@@ -188,23 +188,31 @@ func parkedCommand(p process) *cobra.Command {
 	var reveal bool
 	var cursor string
 	cmd := &cobra.Command{
-		Use:   "parked [TENANT ENV/SEGMENT]",
+		Use:   "parked [TENANT [ENV/SEGMENT]]",
 		Short: "list what Split refused for good",
-		Long: `Lists the segments with parked keys; of one segment its parked keys, with Split's reason
-and words. Keys are masked. --reveal shows them, which is an event with who did it.
+		Long: `Lists the segments that are parked or have parked keys, of all tenants or of one; of one
+segment its parked keys, with Split's reason and words. Keys are masked. --reveal shows
+them, which is an event with who did it.
 
   audiences parked
+  audiences parked acme-prod
   audiences parked acme-prod env1/buyers --reveal
 ` + answersAndCodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return a.parkedSegments(cmd, cursor)
+			target := admin.Target{}
+			if len(args) > 0 {
+				var err error
+				if target, err = targetOf(cmd, args); err != nil {
+					return err
+				}
 			}
-			target, err := targetOf(cmd, args)
-			if err != nil {
-				return err
+			switch {
+			case target.Segment != "":
+				return a.parkedKeys(cmd, target, reveal, cursor)
+			case reveal:
+				return wrong(cmd, "--reveal needs a segment, as ENVIRONMENT/SEGMENT")
 			}
-			return a.parkedKeys(cmd, target, reveal, cursor)
+			return a.parkedSegments(cmd, target.Tenant, cursor)
 		},
 	}
 	a.bind(cmd)
@@ -214,8 +222,8 @@ and words. Keys are masked. --reveal shows them, which is an event with who did 
 	return cmd
 }
 
-func (a *adminClient) parkedSegments(cmd *cobra.Command, cursor string) error {
-	query := url.Values{}
+func (a *adminClient) parkedSegments(cmd *cobra.Command, tenant, cursor string) error {
+	query := queryOf(admin.Target{Tenant: tenant})
 	if cursor != "" {
 		query.Set("cursor", cursor)
 	}

@@ -125,6 +125,9 @@ func (f *fakeRelay) Parked(_ context.Context, in audience.Segment, after string,
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.in = in
+	if in.Name == "none" {
+		return page, fmt.Errorf("list parked keys: %w", status.ErrUnknown)
+	}
 	from, _ := strconv.Atoi(after)
 	until := min(from+limit, len(f.parked))
 	if page.Keys = f.parked[from:until]; until < len(f.parked) {

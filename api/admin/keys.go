@@ -156,7 +156,8 @@ func (s *Server) reveal(r *http.Request) (any, error) {
 	return s.revealOf(r.Context(), asked)
 }
 
-// revealOf returns the keys only once the event is kept.
+// revealOf returns the keys only once the event is kept. Where there are none nothing was
+// revealed.
 func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status.ParkedPage, err error) {
 	if asked.Limit < 0 || asked.Limit > largePage {
 		return page, bad("limit is a number from 1 to 1000")
@@ -168,7 +169,9 @@ func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status
 	if page, err = s.options.Relay.Parked(ctx, in, asked.Cursor, cmp.Or(asked.Limit, usualPage)); err != nil {
 		return page, err
 	}
-	page.Keys = append([]status.ParkedKey{}, page.Keys...)
+	if page.Keys = append([]status.ParkedKey{}, page.Keys...); len(page.Keys) == 0 {
+		return page, nil
+	}
 	for i := range page.Keys {
 		page.Keys[i].Shown = page.Keys[i].Key.Text()
 	}

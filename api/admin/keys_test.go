@@ -72,6 +72,13 @@ func TestParkedKeysAreMasked(t *testing.T) {
 	}
 }
 
+// TestParkedKeysOfNoSegment is no empty list.
+func TestParkedKeysOfNoSegment(t *testing.T) {
+	if code, text := call(t, local(busy()), http.MethodGet, apiPath+"/parked?tenant=bb&environment=env-b1&segment=none", "", ""); code != http.StatusNotFound || !strings.Contains(text, "not known") {
+		t.Errorf("%d %s", code, text)
+	}
+}
+
 // TestLookingForAReasonEnds: it reads so many keys and then gives a cursor.
 func TestLookingForAReasonEnds(t *testing.T) {
 	relay := busy()
@@ -110,6 +117,15 @@ func TestRevealing(t *testing.T) {
 	relay.failNote = errors.New("the disk is full")
 	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", body, actToken); code != http.StatusServiceUnavailable || strings.Contains(text, "85128") {
 		t.Errorf("revealed without an event: %d %s", code, text)
+	}
+	relay.failNote, relay.notes = nil, nil
+	const unknown = `{"tenant":"bb","environment":"env-b1","segment":"none"}`
+	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", unknown, actToken); code != http.StatusNotFound || len(relay.notes) > 0 {
+		t.Errorf("of a segment that nobody knows: %d %s, %+v", code, text, relay.notes)
+	}
+	relay.parked = nil
+	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", body, actToken); code != http.StatusOK || len(relay.notes) > 0 {
+		t.Errorf("of a segment without parked keys: %d %s, %+v", code, text, relay.notes)
 	}
 	for _, wrong := range []string{`{}`, `{"tenant":"bb"}`, `{"tenant":"bb","environment":"e","segment":"s","limit":1001}`, `{"tenant":"bb","environment":"e","segment":"s","limit":-1}`, `[]`} {
 		if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", wrong, actToken); code != 400 {

@@ -67,3 +67,19 @@ func TestWhereByNames(t *testing.T) {
 		}
 	})
 }
+
+// TestParkedKeysOfNoSegment: one that nobody knows is refused, and is not said to have no
+// parked keys; one that has none has an empty list.
+func TestParkedKeysOfNoSegment(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		if page, err := s.relay.Parked(context.Background(), s.segment("token", "s"), "", 10); err != nil || len(page.Keys) > 0 || page.Next != "" {
+			s.Errorf("%+v, %v", page, err)
+		}
+		for _, in := range []audience.Segment{s.segment("token", "other"), s.segment("nobody", "s")} {
+			if _, err := s.relay.Parked(context.Background(), in, "", 10); !errors.Is(err, status.ErrUnknown) {
+				s.Errorf("%s: %v", in.Name, err)
+			}
+		}
+	})
+}
