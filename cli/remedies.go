@@ -82,8 +82,9 @@ func remedyCommands(p process) (commands []*cobra.Command) {
 		cmd := &cobra.Command{
 			Use: text.use, Short: text.short,
 			Long: text.long + `
-Exit codes: 0 done, 1 the relay did not answer or refused, 2 the command line is wrong,
-3 there was nothing to do; of flush also: it is paused, resume it first.
+Exit codes: 0 done, 1 the relay did not answer or refused, or it failed with a segment,
+2 the command line is wrong, 3 there was nothing to do; of flush also: what is meant is
+paused, resume it first.
 `,
 			RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
 		}
@@ -192,10 +193,10 @@ func (r *remedy) confirm(cmd *cobra.Command, asked admin.RemedyRequest) error {
 
 func (r *remedy) carryOut(ctx context.Context, asked admin.RemedyRequest) error {
 	var did admin.RemedyAnswer
-	if done, err := r.post(ctx, "remedies/"+string(r.what), asked, &did); done || err != nil {
-		return err
+	printed, err := r.post(ctx, "remedies/"+string(r.what), asked, &did)
+	if err == nil && !printed {
+		_, err = fmt.Fprintln(r.stdout, did.Sentence)
 	}
-	_, err := fmt.Fprintln(r.stdout, did.Sentence)
 	for _, f := range did.Failed {
 		_, _ = fmt.Fprintf(r.p.stderr, "%s %s/%s: %s\n", f.Tenant, f.Environment, f.Segment, f.Error)
 	}

@@ -166,7 +166,7 @@ func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error 
 	seen := 0
 	for {
 		var w status.Whereabouts
-		if done, err := a.post(cmd.Context(), "where", asked, &w); done || err != nil {
+		if _, err := a.post(cmd.Context(), "where", asked, &w); err != nil {
 			return err
 		}
 		for _, s := range w.Sightings {
@@ -176,7 +176,10 @@ func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error 
 		if asked.Cursor = w.Next; w.Next != "" {
 			continue
 		}
-		if seen > 0 {
+		switch {
+		case seen > 0 && a.json:
+			return nil
+		case seen > 0:
 			return out.Flush()
 		}
 		return notSeen{status.WhereSentence(w, true, time.Now())} // of all pages, and not of the last alone

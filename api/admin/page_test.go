@@ -234,6 +234,8 @@ func TestWhatCannotBeDoneIsSaid(t *testing.T) {
 	} {
 		shows(t, answer, `role="alert"`)
 	}
+	shows(t, opened(t, handler, "POST", "/remedies/flush", "filter=yes&tenant=bb"), `role="alert"`, "3 segments are paused")
+	relay.refuse = func(status.Wish) error { return errDisk }
 	if text := shows(t, opened(t, handler, "POST", "/remedies/flush", "filter=yes&tenant=bb"), "It failed with 3 segments"); strings.Count(text, "<li>") != 3 {
 		t.Error(text)
 	}
