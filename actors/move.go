@@ -17,7 +17,7 @@ import (
 // the customer changed again under the new token, and that is delivered, gets
 // the older change once more. So move soon after the rotation.
 func (r *Relay) move(ctx context.Context, p *plan) error {
-	old, successor := p.tenant.Tenant, p.successor
+	old, successor := p.tenant.Tenant, p.successor.Tenant
 	defer func() {
 		_ = r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} }) // a relay that ends begins anew
 	}()

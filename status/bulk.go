@@ -16,6 +16,9 @@ func SumSentence(r Remedy, e Effect, paused, failures int) string {
 		about = "at least "
 	}
 	said := []string{fmt.Sprintf("%s of %s, with %s.", capital(string(r)), Count(e.Segments, "segment"), about+keys(e.Keys))}
+	if e.Held > 0 {
+		said = append(said, SegmentsHold(e.Held))
+	}
 	if paused > 0 {
 		said = append(said, are(Count(paused, "segment"), paused)+" paused, and left alone.")
 	}

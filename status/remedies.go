@@ -45,10 +45,11 @@ func (w Wish) Whole() bool { return w.Segment == audience.Segment{Tenant: w.Segm
 
 // Effect is what a remedy does, or would do.
 type Effect struct {
-	Segments int  `json:"segments"` // that it concerns
-	Keys     int  `json:"keys"`     // that it concerns, about
-	More     bool `json:"more"`     // there may be more keys: they are still being counted
-	DryRun   bool `json:"dryRun"`   // nothing was changed
+	Segments int  `json:"segments"`       // that it concerns
+	Keys     int  `json:"keys"`           // that it concerns, about
+	More     bool `json:"more"`           // there may be more keys: they are still being counted
+	DryRun   bool `json:"dryRun"`         // nothing was changed
+	Held     int  `json:"held,omitempty"` // segments of these that a pause still keeps from calling
 	// Until is when a pause ends by itself; zero: with Resume.
 	Until    time.Time `json:"until,omitzero"`
 	Sentence string    `json:"sentence"`

@@ -78,6 +78,7 @@ func (a *RemedyAnswer) count(in audience.Segment, effect status.Effect, err erro
 	case err == nil:
 		a.Segments += effect.Segments
 		a.Keys += effect.Keys
+		a.Held += effect.Held
 		a.More = a.More || effect.More
 	case errors.Is(err, status.ErrNotNeeded):
 	case errors.Is(err, status.ErrPausedNow):
