@@ -125,9 +125,11 @@ func (r *remedy) run(cmd *cobra.Command, args []string) error {
 func (r *remedy) request(cmd *cobra.Command, args []string) (asked admin.RemedyRequest, err error) {
 	asked = admin.RemedyRequest{For: r.length, DryRun: r.dryRun}
 	if r.until != "" {
-		if asked.Until, err = time.Parse(time.RFC3339, r.until); err != nil {
+		at, err := time.Parse(time.RFC3339, r.until)
+		if err != nil {
 			return asked, wrong(cmd, "--until takes a time such as 2026-11-30T08:00:00Z")
 		}
+		asked.Until = &at
 	}
 	switch filtered := r.state != "" || r.search != ""; {
 	case r.what == status.Move:

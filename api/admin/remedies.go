@@ -18,11 +18,11 @@ import (
 // segment, or with Filter all segments that match.
 type RemedyRequest struct {
 	Target
-	Filter *Filter   `json:"filter,omitempty"`
-	Until  time.Time `json:"until,omitzero"` // of a pause; without it and For: until somebody resumes
-	For    string    `json:"for,omitempty"`  // the same as a length of time from now, such as 2h or 1h30m
-	To     string    `json:"to,omitempty"`   // of move: the new tenant
-	DryRun bool      `json:"dryRun,omitempty"`
+	Filter *Filter    `json:"filter,omitempty"`
+	Until  *time.Time `json:"until,omitempty"` // of a pause; without it and For: until somebody resumes. A time that is given is one, also the zero time
+	For    string     `json:"for,omitempty"`   // the same as a length of time from now, such as 2h or 1h30m
+	To     string     `json:"to,omitempty"`    // of move: the new tenant
+	DryRun bool       `json:"dryRun,omitempty"`
 }
 
 // RemedyAnswer is what was done, or what would be. With a filter it is the sum.
@@ -100,18 +100,24 @@ func (asked RemedyRequest) wish(remedy status.Remedy, now time.Time) (w status.W
 	return w, asked.Filter.check()
 }
 
+// until is when a pause ends; zero: with a resume.
 func (asked RemedyRequest) until(now time.Time) (at time.Time, err error) {
-	if asked.For != "" {
+	switch {
+	case asked.For != "":
 		span, err := time.ParseDuration(asked.For)
-		if err != nil || span <= 0 || !asked.Until.IsZero() {
+		if err != nil || span <= 0 || asked.Until != nil {
 			return at, bad("for is a length of time such as 2h or 1h30m, without until")
 		}
-		asked.Until = now.Add(span)
+		at = now.Add(span)
+	case asked.Until != nil:
+		at = *asked.Until
+	default:
+		return at, nil
 	}
-	if !asked.Until.IsZero() && (!asked.Until.After(now) || asked.Until.Sub(now) > longestPause) {
+	if !at.After(now) || at.Sub(now) > longestPause {
 		return at, bad("a pause ends in the future, in a year at most; without until and for it ends with resume")
 	}
-	return asked.Until, nil
+	return at, nil
 }
 
 func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyRequest) (done RemedyAnswer, err error) {

@@ -65,6 +65,7 @@ func TestWishesThatAreRefused(t *testing.T) {
 		`flush {"tenant":"aa","for":"2h"}`: "of a pause", `flush {"tenant":"aa","to":"bb"}`: "of a move",
 		`pause {"tenant":"aa","for":"2"}`: "length of time", `pause {"tenant":"aa","for":"-2h"}`: "length of time", `pause {"tenant":"aa","for":"2h","until":"2999-01-01T00:00:00Z"}`: "length of time",
 		`pause {"tenant":"aa","for":"9000h"}`: "a year at most", `pause {"tenant":"aa","until":"2001-01-01T00:00:00Z"}`: "in the future",
+		`pause {"tenant":"aa","until":"0001-01-01T00:00:00Z"}`: "in the future", `pause {"filter":{"tenant":"aa"},"until":"0001-01-01T00:00:00Z"}`: "in the future", `pause {"tenant":"aa","for":"2h","until":"0001-01-01T00:00:00Z"}`: "length of time",
 		`move {"tenant":"aa"}`: "whole tenant", `move {"tenant":"aa","environment":"e","segment":"s","to":"bb"}`: "whole tenant", `move {"filter":{"tenant":"aa"},"to":"bb"}`: "whole tenant", `move {"tenant":"aa","to":"aa"}`: "itself", `move {"tenant":"aa","to":"zz"}`: "no such",
 		`flush {"filter":{}}`: "lets everything through", `flush {"tenant":"aa","filter":{"tenant":"aa"}}`: "not both", `flush {"filter":{"state":"x"}}`: "state is one of", `flush {"filter":{"size":"x"}}`: "one JSON object",
 		`flush {"tenant":"` + strings.Repeat("x", 70<<10) + `"}`: "too large",
