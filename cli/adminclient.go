@@ -231,16 +231,18 @@ func (a *adminClient) client() (*http.Client, error) {
 func (a *adminClient) refused(response *http.Response) error {
 	words, _ := io.ReadAll(io.LimitReader(response.Body, 10_000)) // what there is of them helps
 	var problem admin.Problem
-	if json.Unmarshal(words, &problem) != nil || problem.Error == "" {
+	foreign := json.Unmarshal(words, &problem) != nil || problem.Error == ""
+	if foreign {
 		problem.Error = fmt.Sprintf("%s: %.300s", response.Status, strings.TrimSpace(string(words)))
 	}
-	return refusal{fmt.Sprintf("the relay at %s: %s", a.address, problem.Error), response.StatusCode}
+	return refusal{fmt.Sprintf("the relay at %s: %s", a.address, problem.Error), response.StatusCode, foreign}
 }
 
 // refusal is what the relay answered in place of doing it.
 type refusal struct {
-	words  string
-	status int
+	words   string
+	status  int
+	foreign bool // it is not the JSON API that answered, such as where HTTPS is spoken
 }
 
 func (r refusal) Error() string { return r.words }

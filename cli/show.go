@@ -18,7 +18,7 @@ import (
 )
 
 const answersAndCodes = `
-Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
+Exit codes: 0 the relay answered, 1 it did not or refused, 2 the command line is wrong.
 `
 
 func showCommand(p process) *cobra.Command {
@@ -100,7 +100,7 @@ func clock(at time.Time) string {
 
 func whereCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
-	var tenant, segment string
+	var tenant, segment textValue
 	cmd := &cobra.Command{
 		Use:   "where KEY",
 		Short: "say where a key is, and what became of it",
@@ -118,7 +118,7 @@ Exit codes: 0 it was seen, 1 the relay did not answer or refused, 2 the command 
 wrong, 3 it was not seen.
 `,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			asked, err := whereRequest(cmd, p.stdin, args, tenant, segment)
+			asked, err := whereRequest(cmd, p.stdin, args, string(tenant), string(segment))
 			if err != nil {
 				return err
 			}
@@ -126,8 +126,8 @@ wrong, 3 it was not seen.
 		},
 	}
 	a.bind(cmd)
-	cmd.Flags().StringVar(&tenant, "tenant", "", "only in this tenant: its `fingerprint`, how that begins, or its name")
-	cmd.Flags().StringVar(&segment, "segment", "", "only in this segment of the tenant: `ENV/SEGMENT`")
+	cmd.Flags().Var(&tenant, "tenant", "only in this tenant: its `fingerprint`, how that begins, or its name")
+	cmd.Flags().Var(&segment, "segment", "only in this segment of the tenant: `ENV/SEGMENT`")
 	bindSegment(cmd)
 	return cmd
 }
@@ -147,7 +147,7 @@ func whereRequest(cmd *cobra.Command, stdin io.Reader, args []string, tenant, se
 	case segment != "":
 		asked.Target, err = targetOf(cmd, []string{tenant, segment})
 	default:
-		asked.Tenant = tenant
+		asked.Tenant, err = tenant, noSegmentFlags(cmd)
 	}
 	return asked, err
 }
@@ -189,7 +189,7 @@ func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error 
 func parkedCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
 	var reveal bool
-	var cursor string
+	var cursor textValue
 	cmd := &cobra.Command{
 		Use:   "parked [TENANT [ENV/SEGMENT]]",
 		Short: "list what Split refused for good",
@@ -202,26 +202,25 @@ them, which is an event with who did it.
   audiences parked acme-prod env1/buyers --reveal
 ` + answersAndCodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			target := admin.Target{}
+			target, err := admin.Target{}, noSegmentFlags(cmd)
 			if len(args) > 0 {
-				var err error
-				if target, err = targetOf(cmd, args); err != nil {
-					return err
-				}
+				target, err = targetOf(cmd, args)
 			}
 			switch {
+			case err != nil:
+				return err
 			case target.Segment != "":
-				return a.parkedKeys(cmd, target, reveal, cursor)
+				return a.parkedKeys(cmd, target, reveal, string(cursor))
 			case reveal:
 				return wrong(cmd, "--reveal needs a segment, as ENVIRONMENT/SEGMENT")
 			}
-			return a.parkedSegments(cmd, target.Tenant, cursor)
+			return a.parkedSegments(cmd, target.Tenant, string(cursor))
 		},
 	}
 	a.bind(cmd)
 	bindSegment(cmd)
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the keys as they are, as an operator")
-	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list says that there are more")
+	cmd.Flags().Var(&cursor, "cursor", "go on where an earlier list says that there are more")
 	return cmd
 }
 

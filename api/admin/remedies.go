@@ -19,7 +19,7 @@ import (
 type RemedyRequest struct {
 	Target
 	Filter *Filter    `json:"filter,omitempty"`
-	Until  *time.Time `json:"until,omitempty"` // of a pause; without it and For: until somebody resumes. A time that is given is one, also the zero time
+	Until  *time.Time `json:"until,omitempty"` // of a pause; without it and For: until somebody resumes. The zero time is one in the past
 	For    string     `json:"for,omitempty"`   // the same as a length of time from now, such as 2h or 1h30m
 	To     string     `json:"to,omitempty"`    // of move: the new tenant
 	DryRun bool       `json:"dryRun,omitempty"`
