@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -75,6 +76,10 @@ line is wrong.
 			return wrong(cmd, "--traffic must be 0 to %d", sandbox.MaxTraffic)
 		case t.tenants < 2 || t.tenants > 1000:
 			return wrong(cmd, "--tenants must be 2 to 1000")
+		case slices.ContainsFunc([]int{t.port, t.adminPort, t.splitPort}, func(port int) bool { return port < 0 || port > 65535 }):
+			return wrong(cmd, "a port is 0 to 65535")
+		case t.flush <= 0 || t.lasting <= 0:
+			return wrong(cmd, "--flush and --for must be more than 0")
 		}
 		if name != "" {
 			if t.scenario, err = scenarioNamed(name); err != nil {
