@@ -65,15 +65,23 @@ func (j *Journal) Prove(id audience.TenantID) {
 // on its row. Rows that nobody needs go later, see tidy.go.
 func (j *Journal) Forget(audience.Segment) {}
 
-// NoteEvent keeps an event. Where another node has taken its number, it gets the next one.
+// NoteEvent keeps an event. It comes after all that there are, whatever number it was to
+// have: the other nodes have events of their own. One that is there, as the answer was lost,
+// is not written twice.
 func (j *Journal) NoteEvent(e journal.Event, done func(error)) {
 	j.lanes[0].put(task{done: done, do: func(ctx context.Context, conn *pgx.Conn) error {
-		for number := e.Number; ; number++ {
-			tag, err := conn.Exec(ctx, `INSERT INTO event (number, text) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(number), e.Text)
-			if err != nil || tag.RowsAffected() == 1 {
+		for there := false; !there; {
+			_, err := conn.Exec(ctx, `INSERT INTO event (number, text) SELECT greatest($1, (SELECT max(number) + 1 FROM event)), $2
+				WHERE NOT EXISTS (SELECT 1 FROM event WHERE number >= $1 AND text = $2) ON CONFLICT DO NOTHING`, int64(e.Number), e.Text)
+			if err != nil {
+				return err
+			}
+			// Another node may have been faster to take the number.
+			if err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM event WHERE number >= $1 AND text = $2)`, int64(e.Number), e.Text).Scan(&there); err != nil {
 				return err
 			}
 		}
+		return nil
 	}})
 }
 
