@@ -84,6 +84,7 @@ func (j *Journal) lookWhetherBack() {
 	j.noteAway(j.accept.do(j.ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var standby bool
 		var now time.Time
+		sent := time.Now()
 		if err := conn.QueryRow(ctx, `SELECT pg_is_in_recovery(), clock_timestamp()`).Scan(&standby, &now); err != nil {
 			return err
 		}
@@ -91,7 +92,7 @@ func (j *Journal) lookWhetherBack() {
 			_ = conn.Close(ctx)
 			return errors.New("the server is a standby")
 		}
-		j.clock.heard(now, time.Now()) // it may be another server, with another clock
+		j.clock.heard(now, sent, time.Now()) // it may be another server, with another clock
 		return nil
 	}))
 }

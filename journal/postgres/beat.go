@@ -48,10 +48,11 @@ func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.Vi
 		return rows.Err()
 	})
 	j.lives.queue(batch)
+	sent := time.Now()
 	if err := j.onTable(ctx, batch); err != nil {
 		return placement.View{}, err
 	}
-	j.clock.heard(view.Now, time.Now())
+	j.clock.heard(view.Now, sent, time.Now())
 	j.hinting.own(view.Of(j.self))
 	return view, nil
 }

@@ -8,6 +8,7 @@
 //	accept.go    Append: groups of changes, each one fenced statement
 //	group.go     what a group is made of
 //	versions.go  which change is which, and when it came
+//	clock.go     the database's clock
 //	lanes.go     everything else: what concerns one segment is done in its order
 //	remove.go    Settle and Park, by version
 //	handover.go  keys become pending again, there or elsewhere

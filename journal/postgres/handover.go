@@ -22,7 +22,7 @@ type handover struct {
 	audience.Hidden[handover]
 	table    string // pending or parked, where they are taken
 	from, to segmentID
-	version  journal.Version // that they get
+	version  journal.Version // that they get, and no others: by it they are known again
 	spare    bool            // what is parked in to is newer
 }
 

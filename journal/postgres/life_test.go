@@ -114,7 +114,7 @@ func TestDeadlineInTheDatabase(t *testing.T) {
 	c := newCluster(t)
 	j := c.owner()
 	s := segment(tenant("token"), "s")
-	j.clock.heard(j.clock.at(time.Now()).Add(-time.Minute), time.Now()) // as if the answer had taken a minute
+	j.clock.heard(j.clock.at(time.Now()).Add(-time.Minute), time.Now(), time.Now()) // as if the answer had taken a minute
 	if _, err := accept(j, s, audience.Add, "1"); !errors.Is(err, errFenced) {
 		t.Errorf("%v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"audiences/audience"
-	"audiences/journal"
 )
 
 // MoveTenant goes in steps, segment by segment, once all that was handed in before is done.
@@ -17,7 +16,7 @@ import (
 // The rows of the segments that are empty now stay for a while, as those of others: another
 // node may have written one lately, and count on it (see known.go).
 func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error)) {
-	m := &moving{j: j, from: from, to: to, version: j.newVersion(), done: done}
+	m := &moving{j: j, from: from, to: to, done: done}
 	j.barrier(func() { j.behind.put(task{do: m.list, done: m.next}) })
 }
 
@@ -41,7 +40,6 @@ type moving struct {
 	audience.Hidden[moving]
 	j        *Journal
 	from, to audience.TenantID
-	version  journal.Version
 	done     func([]audience.Segment, int, error)
 
 	segments []audience.Segment // of from, still to do
@@ -71,7 +69,7 @@ func (m *moving) step(ctx context.Context, conn *pgx.Conn) error {
 	segment := m.segments[0]
 	target := segment
 	target.Tenant = m.to
-	h := &handover{table: "pending", from: idOf(segment), to: idOf(target), version: m.version, spare: true}
+	h := &handover{table: "pending", from: idOf(segment), to: idOf(target), version: m.j.newVersion(), spare: true}
 	if m.parked {
 		h.table = "parked"
 	}

@@ -163,12 +163,13 @@ func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
 	}
 	j.self = placement.NodeID(id)
 	var now time.Time
+	sent := time.Now()
 	err = conn.QueryRow(ctx, `INSERT INTO node (id, name, egress, version, started, expires) VALUES ($1, $2, $3, $4, now(), clock_timestamp() + $5) RETURNING clock_timestamp()`,
 		id, j.o.Name, j.o.Egress, j.o.Version, j.o.Lease).Scan(&now)
 	if err != nil {
 		return err
 	}
-	j.clock.heard(now, time.Now())
+	j.clock.heard(now, sent, time.Now())
 	batch := &pgx.Batch{}
 	j.lives.queue(batch)
 	return conn.SendBatch(ctx, batch).Close()
@@ -220,19 +221,4 @@ func (j *Journal) Close() error {
 	defer j.beating.Unlock()
 	j.table.drop()
 	return nil
-}
-
-// clock knows the database's clock: what it said, and when that answer came by ours. What
-// passes since is measured by the monotonic clock, which nobody sets.
-type clock struct{ last atomic.Pointer[answered] }
-
-type answered struct{ said, came time.Time }
-
-func (c *clock) heard(said, came time.Time) { c.last.Store(&answered{said: said, came: came}) }
-
-// at is the database's time at a moment of ours. It is behind by one round trip at most,
-// and never ahead.
-func (c *clock) at(ours time.Time) time.Time {
-	last := c.last.Load()
-	return last.said.Add(ours.Sub(last.came))
 }

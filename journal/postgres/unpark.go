@@ -25,7 +25,6 @@ func (j *Journal) Unpark(u journal.Unpark) {
 		slices.SortFunc(work.listed, bytes.Compare)
 		work.listed = slices.CompactFunc(work.listed, bytes.Equal)
 	}
-	work.version = j.newVersion()
 	work.step()
 }
 
@@ -37,8 +36,7 @@ type unparking struct {
 	discard bool
 	done    func(int, error)
 	listed  [][]byte // still to do; nil: all that there are
-	version journal.Version
-	after   []byte // where the next step begins, if none are listed
+	after   []byte   // where the next step begins, if none are listed
 	n       int
 }
 
@@ -107,7 +105,7 @@ func (u *unparking) take(ctx context.Context, tx pgx.Tx, keys []held) (int64, er
 		taken, err := take(ctx, tx, "parked", u.id, keys)
 		return int64(len(taken)), err
 	}
-	h := handover{table: "parked", from: u.id, to: u.id, version: u.version}
+	h := handover{table: "parked", from: u.id, to: u.id, version: u.j.newVersion()}
 	taken, _, err := h.carryOut(ctx, tx, keys)
 	return taken, err
 }

@@ -107,7 +107,7 @@ func TestVersionsAreUsedUp(t *testing.T) {
 	c := newCluster(t)
 	j := c.owner()
 	s := segment(tenant("token"), "s")
-	j.clock.heard(j.clock.at(time.Now()).AddDate(30, 0, 0), time.Now())
+	j.clock.heard(j.clock.at(time.Now()).AddDate(30, 0, 0), time.Now(), time.Now())
 	version, done := put(j, s, audience.Add, "1")
 	if err := <-done; !errors.Is(err, errWornOut) {
 		t.Errorf("%v", err)
