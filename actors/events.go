@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -72,13 +73,12 @@ func (c *chronicle) remember() {
 		var event status.Event
 		c.last = max(c.last, kept.Number)
 		if err == nil {
-			err = json.Unmarshal(kept.Text, &event)
+			event, err = readEvent(kept)
 		}
 		if err != nil {
 			c.Logger.Error().Err(err).Msg("not all events of before the start can be read")
 			continue
 		}
-		event.Number = kept.Number
 		c.add(event)
 	}
 }
@@ -113,8 +113,33 @@ func (c *chronicle) keep(m *happened) {
 // Events are the last ones with a number below before, the newest first, at most limit;
 // before 0: the last ones of all.
 func (r *Relay) Events(ctx context.Context, before uint64, limit int) (events []status.Event, err error) {
+	if r.Sharing != nil {
+		return r.eventsOfAll(before, limit)
+	}
 	err = r.askOf(ctx, r.chronicle, func(a answer) any { return &eventsOf{answer: a, before: before, limit: limit, events: &events} })
 	return events, err
+}
+
+// eventsOfAll are those of all nodes, which the journal has.
+func (r *Relay) eventsOfAll(before uint64, limit int) (events []status.Event, err error) {
+	for kept, err := range r.Journal.Events() {
+		if err != nil {
+			return nil, fmt.Errorf("read events: %w", err)
+		}
+		event, err := readEvent(kept)
+		if err == nil && (before == 0 || event.Number < before) {
+			events = append(events, event)
+		}
+	}
+	slices.Reverse(events)
+	return events[:min(limit, len(events))], nil
+}
+
+// readEvent reads an event as it is kept.
+func readEvent(kept journal.Event) (event status.Event, err error) {
+	err = json.Unmarshal(kept.Text, &event)
+	event.Number = kept.Number
+	return event, err
 }
 
 // Note keeps an event that the caller has caused, and returns once it is kept.

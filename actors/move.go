@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -50,7 +51,7 @@ func (r *Relay) moveHeld(ctx context.Context, p *plan) (moved []audience.Segment
 	}
 	if len(heirs) > 0 {
 		defer func() {
-			_ = r.askAgain(func(a answer) any { return &regain{answer: a, tenant: successor} }) // a relay that ends begins anew
+			r.regain(successor)
 		}()
 		if err := r.surrender(ctx, successor, heirs); err != nil {
 			return nil, err
@@ -106,9 +107,24 @@ func (r *Relay) pauseMoved(p *plan) error {
 	return nil
 }
 
+// regain ends a surrender. A relay that ends begins anew.
+func (r *Relay) regain(tenant audience.Tenant) {
+	if err := r.RegainHere(tenant); errors.Is(err, ErrElsewhere) && r.Sharing != nil {
+		_ = r.Sharing.Peers.Regain(r.ctx, tenant)
+	}
+}
+
 // surrender waits until no segment of the tenant holds keys or makes a call; with only,
-// none of those.
+// none of those. The tenant may be another node's.
 func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
+	err := r.surrenderHere(ctx, tenant, only)
+	if errors.Is(err, ErrElsewhere) && r.Sharing != nil {
+		return r.Sharing.Peers.Surrender(ctx, tenant, only)
+	}
+	return err
+}
+
+func (r *Relay) surrenderHere(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
 	var told surrendering
 	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, only: only, told: &told} }); err != nil {
 		return err

@@ -29,6 +29,17 @@ type Sharing struct {
 	// it no longer may (F3). Both are called before each call to Split.
 	Lease  func() error
 	Within func() context.Context
+	// Peers are the other nodes.
+	Peers Peers
+}
+
+// Peers are what other nodes do for a move to a tenant of theirs.
+type Peers interface {
+	// Surrender has these segments of the tenant give up their keys, and returns when they
+	// hold none.
+	Surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error
+	// Regain has them look at the journal, with their states, again.
+	Regain(ctx context.Context, tenant audience.Tenant) error
 }
 
 // Messages of this file.
@@ -211,6 +222,16 @@ func (t *tenant) leave(ctx actor.Context) {
 	}
 }
 
+// SurrenderHere and RegainHere are what Peers ask of the node that owns the tenant.
+func (r *Relay) SurrenderHere(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
+	return r.surrenderHere(ctx, tenant, only)
+}
+
+// RegainHere ends SurrenderHere.
+func (r *Relay) RegainHere(tenant audience.Tenant) error {
+	return r.askAgain(func(a answer) any { return &regain{answer: a, tenant: tenant} })
+}
+
 // Claim takes over the tenants of slots that are this node's from now on: their keys are
 // due at once, since the node that owned them may have let them wait for long. It returns
 // at once.
@@ -237,7 +258,7 @@ func (r *Relay) Release(slots audience.Slots, done func()) {
 			return
 		}
 		for _, id := range tenants {
-			if err := r.surrender(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) { // who crashed holds nothing
+			if err := r.surrenderHere(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) && !errors.Is(err, ErrElsewhere) { // who crashed, or was let go before, holds nothing
 				return
 			}
 		}

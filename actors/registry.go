@@ -186,10 +186,10 @@ func (r *registry) adopt(ctx actor.Context, t audience.Tenant, known dormantTena
 	return c
 }
 
-// surrender is passed on, unless the tenant belongs to another node and has no actor.
+// surrender is passed on, unless the tenant belongs to another node and has no actor here.
 func (r *registry) surrender(ctx actor.Context, m *surrender) {
 	if c := r.tenants.find(m.tenant.ID); c == nil && !r.owned.Has(m.tenant.ID.Slot()) {
-		m.give(nil)
+		m.fail(ErrElsewhere)
 		return
 	}
 	r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), m)

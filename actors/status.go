@@ -23,17 +23,52 @@ import (
 // pending may be missing. A segment that was let go is missing, if nothing of it is
 // pending or parked, and nobody paused it. Segments are without their sentences.
 func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
+	listing, err := r.Listing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Status(listing), nil
+}
+
+// Listing is what a relay tells of its tenants, for Status: it can be sent to another node.
+type Listing struct {
+	Node    string // of the relay, where it has a name
+	Address status.AddressGate
+	Tenants []TenantListing
+}
+
+// TenantListing is one tenant in it.
+type TenantListing struct {
+	ID    audience.TenantID
+	Gate  status.TenantGate
+	Views []SegmentView
+}
+
+// Listing lists what Status is made of.
+func (r *Relay) Listing(ctx context.Context) (l Listing, err error) {
 	asked, err := r.list(ctx, audience.Segment{})
 	if err != nil {
-		return nil, fmt.Errorf("list segments: %w", err)
+		return l, fmt.Errorf("list segments: %w", err)
 	}
+	l.Address = asked.address
+	for _, t := range asked.all() {
+		l.Tenants = append(l.Tenants, TenantListing{ID: t.id, Gate: t.gate, Views: t.views})
+	}
+	return l, nil
+}
+
+// Status is the state of the tenants of several relays, in the order of Relay.Status.
+func Status(listings ...Listing) (all []status.Tenant) {
 	now := time.Now()
-	var all []status.Tenant
-	for _, l := range asked.all() {
-		all = append(all, describe(l.id, l.gate, asked.address, l.views, now))
+	for _, l := range listings {
+		for _, t := range l.Tenants {
+			tenant := describe(t.ID, t.Gate, l.Address, t.Views, now)
+			tenant.Node = l.Node
+			all = append(all, tenant)
+		}
 	}
 	slices.SortFunc(all, func(a, b status.Tenant) int { return cmp.Compare(a.Tenant, b.Tenant) })
-	return all, nil
+	return all
 }
 
 func describe(id audience.TenantID, gate status.TenantGate, address status.AddressGate, views []SegmentView, now time.Time) status.Tenant {

@@ -146,7 +146,7 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 			err := r.ask(ctx, func(a answer) any {
 				return &seek{answer: a, segment: seen.Segment, key: key, found: &flight}
 			})
-			if err != nil {
+			if err != nil && !errors.Is(err, ErrElsewhere) { // its owner would tell
 				return w, fmt.Errorf("look for a key: %w", err)
 			}
 			if flight.call != 0 {

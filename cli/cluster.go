@@ -9,7 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"audiences/actors"
+	"audiences/api/admin"
 	"audiences/audience"
+	shared "audiences/cluster"
 	"audiences/journal/postgres"
 	"audiences/journal/vault"
 	"audiences/logging"
@@ -24,6 +26,7 @@ type cluster struct {
 	node     *placement.Node
 	stall    *placement.Stall
 	relay    *actors.Relay // from begin on
+	shown    *shared.Relay // to operators, from begin on
 	run      context.Context
 	end      context.CancelFunc
 	ended    chan struct{} // closed when run has ended
@@ -85,7 +88,7 @@ func (c *cluster) sharing() *actors.Sharing {
 	if c == nil {
 		return nil
 	}
-	return &actors.Sharing{Lease: c.node.Lease().Held, Within: c.node.Lease().Context}
+	return &actors.Sharing{Lease: c.node.Lease().Held, Within: c.node.Lease().Context, Peers: peers{c}}
 }
 
 // mayCall is asked before bytes go to Split; nil: nobody has to be asked.
@@ -102,10 +105,31 @@ func (c *cluster) begin(relay *actors.Relay) {
 		return
 	}
 	c.relay = relay
+	c.shown = shared.New(shared.Options{Local: relay, Post: c.database, Node: c.node, Self: c.database.Self()})
+	go c.database.Serve(c.run, c.shown.Answer)
 	go func() {
 		defer close(c.ended)
 		c.node.Run(c.run)
 	}()
+}
+
+// peers are the other nodes, for the relay, which is made before what asks them.
+type peers struct{ *cluster }
+
+func (p peers) Surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
+	return p.shown.Surrender(ctx, tenant, only)
+}
+
+func (p peers) Regain(ctx context.Context, tenant audience.Tenant) error {
+	return p.shown.Regain(ctx, tenant)
+}
+
+// operators is the relay that answers operators: for all nodes, where there are several.
+func (s *service) operators() admin.Relay {
+	if s.cluster == nil {
+		return s.relay
+	}
+	return s.cluster.shown
 }
 
 // noticed is how long a node that leaves takes changes at least: until those who spread

@@ -176,7 +176,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 			{Name: "relay is at work", Refuse: s.relay.Ready},
 		},
 		Gatherer:       registry,
-		Relay:          s.relay,
+		Relay:          s.operators(),
 		Names:          s.cfg.TenantNames,
 		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},
@@ -189,6 +189,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		Registerer:     registry,
 	}
 	if s.cluster != nil {
+		options.Own, options.Nodes = s.relay, s.cluster.shown.Nodes
 		options.Checks = append(options.Checks, admin.Check{Name: "node has its lease", Refuse: s.cluster.node.Ready})
 	}
 	if s.cfg.AdminTLS {

@@ -31,6 +31,7 @@ func (s Segment) WithSentence(now time.Time) Segment {
 type Tenant struct {
 	Tenant string `json:"tenant"`         // the fingerprint of its apiToken
 	Name   string `json:"name,omitempty"` // what people call it, see tenantNames; "": nothing
+	Node   string `json:"node,omitempty"` // which node delivers for it; "": there is only one
 	Condition
 	Counts
 	Paused   bool          `json:"paused"` // all of it is; State says that, too, where only a segment is

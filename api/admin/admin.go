@@ -25,6 +25,7 @@ import (
 	"audiences/api/admin/dashboard"
 	"audiences/api/admin/series"
 	"audiences/api/connections"
+	"audiences/status"
 )
 
 // Options say what a Server shows.
@@ -36,6 +37,11 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// Relay is what the JSON API tells of and acts on. nil: there is no JSON API.
 	Relay Relay
+	// Own is what the metrics count, where Relay tells of several nodes: each counts its
+	// own. nil: Relay.
+	Own Relay
+	// Nodes are the nodes that share the journal. nil: there is only this one.
+	Nodes func(context.Context) ([]status.Node, error)
 	// Names are what people call tenants, by their fingerprints.
 	Names map[string]string
 	// SplitURL is how /health/dependencies names Split. "": Split.
@@ -85,13 +91,14 @@ func New(options Options) *Server {
 	options.Access.Logger = options.Logger
 	options.Access.Refuse = refuse
 	options.Access.Home = dashboard.Path
-	s := &Server{options: options, access: access.New(options.Access), stopping: make(chan struct{})}
+	s := &Server{options: options, access: access.New(options.Access), stopping: make(chan struct{}),
+		snapshots: snapshots{relay: options.Relay, names: options.Names}}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.gate = connections.NewGate(connections.Options{
 		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer, TLS: overTLS(options),
 		AcceptFailed: func(err error) { options.Logger.Debug().Err(err).Msg("cannot accept an admin connection") }})
 	if options.Relay != nil && options.Registerer != nil {
-		options.Registerer.MustRegister(newStates(s))
+		options.Registerer.MustRegister(s.states())
 	}
 	s.http = &http.Server{
 		Handler:           touching(guarded(s.routes())),

@@ -17,7 +17,8 @@ const scrapePatience = 2 * time.Second
 // states shows how many tenants and segments are in each state, and what the limit of
 // the address leaves. A scrape asks the relay at most once a second, as all others do.
 type states struct {
-	server            *Server
+	relay             Relay
+	snapshots         *snapshots
 	tenants, segments *prometheus.Desc
 	blocked, waiting  *prometheus.Desc
 	oldest            *prometheus.Desc
@@ -34,8 +35,16 @@ type counted struct {
 	oldest            time.Time // when the oldest pending key was accepted; zero: none is known
 }
 
-func newStates(s *Server) *states {
-	return &states{server: s,
+// states are those of this node. Where it is alone, a scrape and a page share what they see.
+func (s *Server) states() *states {
+	if s.options.Own == nil {
+		return newStates(s.options.Relay, &s.snapshots)
+	}
+	return newStates(s.options.Own, &snapshots{relay: s.options.Own})
+}
+
+func newStates(relay Relay, from *snapshots) *states {
+	return &states{relay: relay, snapshots: from,
 		tenants:  prometheus.NewDesc("audiences_tenants", "Tenants by what they are about.", []string{"state"}, nil),
 		segments: prometheus.NewDesc("audiences_segments", "Segments by what they are about; those that were let go with nothing pending or parked are missing.", []string{"state"}, nil),
 		blocked:  prometheus.NewDesc("audiences_egress_blocked_seconds", "How long no tenant may call, for the limit of the relay's address.", nil, nil),
@@ -79,11 +88,11 @@ func (m *states) Collect(to chan<- prometheus.Metric) {
 }
 
 func (m *states) count(ctx context.Context) (c counted, err error) {
-	found, err := m.server.current(ctx)
+	found, err := m.snapshots.current(ctx)
 	if err != nil {
 		return c, err
 	}
-	budgets, err := m.server.options.Relay.Budgets(ctx)
+	budgets, err := m.relay.Budgets(ctx)
 	if err != nil {
 		return c, err
 	}

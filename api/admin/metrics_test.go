@@ -36,7 +36,7 @@ audiences_segments{state="waiting"} 0
 		relay.mu.Unlock()
 		s.snapshots.forget()
 	}
-	if n := testutil.CollectAndCount(newStates(s), "audiences_tenants"); n != 9 {
+	if n := testutil.CollectAndCount(s.states(), "audiences_tenants"); n != 9 {
 		t.Errorf("%d series of tenants", n)
 	}
 }

@@ -77,7 +77,7 @@ func (s *Server) remedyOf(ctx context.Context, remedy status.Remedy, asked Remed
 	if asked.Filter == nil {
 		return s.single(ctx, wish, asked)
 	}
-	now, err := s.askedSince(ctx, time.Now()) // nothing that is about to be shown is missed
+	now, err := s.snapshots.askedSince(ctx, time.Now()) // nothing that is about to be shown is missed
 	if err != nil {
 		return done, err
 	}

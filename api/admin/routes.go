@@ -38,6 +38,7 @@ func (s *Server) api() []route {
 		{http.MethodPost, "where", access.Viewer, s.where},
 		{http.MethodGet, "events", access.Viewer, s.events},
 		{http.MethodGet, "budgets", access.Viewer, s.budgets},
+		{http.MethodGet, "nodes", access.Viewer, s.nodes},
 		{http.MethodGet, "series", access.Viewer, s.seriesOf},
 		{http.MethodGet, "openapi.json", access.Viewer, openAPI},
 	}

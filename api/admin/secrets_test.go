@@ -25,6 +25,7 @@ var asked = []struct{ method, path, body string }{
 	{"POST", "where", `{"key":"` + secretText + `"}`},
 	{"GET", "events?limit=2", ""},
 	{"GET", "budgets", ""},
+	{"GET", "nodes", ""},
 	{"GET", "series?window=6h", ""},
 	{"GET", "openapi.json", ""},
 	{"POST", "remedies/flush", `{"filter":{"tenant":"bb"}}`},

@@ -88,8 +88,11 @@ func (s *snapshot) handy() bool {
 	return !s.small() && s.cost > snapshotDear && time.Since(s.at) < snapshotStale
 }
 
-// snapshots keeps the last one. Its zero value has none.
+// snapshots keeps the last one.
 type snapshots struct {
+	relay Relay
+	names map[string]string
+
 	mu   sync.Mutex
 	last *snapshot
 	// asking is closed when the request that asks the relay has its answer; nil: none
@@ -98,16 +101,19 @@ type snapshots struct {
 }
 
 // current is a snapshot that is new enough to be shown.
-func (s *Server) current(ctx context.Context) (*snapshot, error) {
+func (s *snapshots) current(ctx context.Context) (*snapshot, error) {
 	return s.askedSince(ctx, time.Time{})
 }
+
+// current is a snapshot for whoever asks the server.
+func (s *Server) current(ctx context.Context) (*snapshot, error) { return s.snapshots.current(ctx) }
 
 // askedSince is a snapshot for which the relay was asked at a time, or later; zero: for
 // one to be shown. One request asks the relay, the others wait for that one; where it gets
 // no answer, the next one asks.
-func (s *Server) askedSince(ctx context.Context, since time.Time) (*snapshot, error) {
+func (s *snapshots) askedSince(ctx context.Context, since time.Time) (*snapshot, error) {
 	for {
-		found, asking, mine := s.snapshots.begin(since)
+		found, asking, mine := s.begin(since)
 		switch {
 		case found != nil && mine:
 			go s.askAhead(ctx, asking)
@@ -146,20 +152,20 @@ func (s *snapshots) begin(since time.Time) (found *snapshot, asking chan struct{
 }
 
 // askAhead asks for the next snapshot, for those who come later.
-func (s *Server) askAhead(ctx context.Context, asking chan struct{}) {
+func (s *snapshots) askAhead(ctx context.Context, asking chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), snapshotPatience)
 	defer cancel()
 	_, _ = s.ask(ctx, asking) // where it fails, the next request asks
 }
 
-func (s *Server) ask(ctx context.Context, asking chan struct{}) (made *snapshot, err error) {
+func (s *snapshots) ask(ctx context.Context, asking chan struct{}) (made *snapshot, err error) {
 	began := time.Now()
-	defer func() { s.snapshots.end(asking, made) }()
-	tenants, err := s.options.Relay.Status(ctx)
+	defer func() { s.end(asking, made) }()
+	tenants, err := s.relay.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
-	made = newSnapshot(tenants, s.options.Names)
+	made = newSnapshot(tenants, s.names)
 	made.at, made.cost = began, time.Since(began)
 	return made, nil
 }

@@ -103,7 +103,7 @@ func (s *Server) find(ctx context.Context, t Target) (in audience.Segment, name 
 	if in, name, err = now.find(t); !isMissing(err) {
 		return in, name, err
 	}
-	if now, err = s.askedSince(ctx, began); err != nil {
+	if now, err = s.snapshots.askedSince(ctx, began); err != nil {
 		return in, "", err
 	}
 	if in, name, err = now.find(t); errors.Is(err, errNotShown) {

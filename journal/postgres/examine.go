@@ -205,8 +205,8 @@ func (f *facts) readSchema(ctx context.Context, tx pgx.Tx) error {
 	return tx.QueryRow(ctx, `SELECT coalesce(current_schema(), ''), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)`).Scan(&f.schema, &f.owner)
 }
 
-// ourTables are all tables of the present format.
-var ourTables = []string{"meta", "node", "slot", "tenant", "proven", "segment", "pending", "parked", "hint", "event", "receipt"}
+// ourTables are all tables of the present format, in the order in which they are made.
+var ourTables = []string{"meta", "node", "slot", "tenant", "proven", "segment", "pending", "parked", "hint", "wish", "event", "receipt"}
 
 func (f *facts) readTables(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT c.relname, pg_has_role(c.relowner, 'USAGE'),

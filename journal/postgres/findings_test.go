@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,5 +60,18 @@ func TestFindings(t *testing.T) {
 		if worst != c.mark || !strings.Contains(lines, c.says) {
 			t.Errorf("%s: %d, want %d and %q in\n%s", what, worst, c.mark, c.says, lines)
 		}
+	}
+}
+
+// TestOurTables: a check looks at every table.
+func TestOurTables(t *testing.T) {
+	made := []string{"meta"}
+	for _, step := range migrations {
+		for _, name := range regexp.MustCompile(`CREATE (?:UNLOGGED )?TABLE (\w+)`).FindAllStringSubmatch(step, -1) {
+			made = append(made, name[1])
+		}
+	}
+	if !slices.Equal(made, ourTables) {
+		t.Errorf("%q are made, %q are looked at", made, ourTables)
 	}
 }

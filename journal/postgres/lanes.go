@@ -13,9 +13,9 @@ import (
 )
 
 // laneCount is how many lanes there are for what concerns one segment. With the lines of
-// Append, of the beats, of what may take long and of the hints that makes seven
-// connections.
-const laneCount = 3
+// Append, of the beats, of what may take long, of the hints and of the wishes that makes
+// seven connections.
+const laneCount = 2
 
 // lane does one thing after the other. All that concerns one segment goes through the same
 // lane, so that it is done in the order in which it was handed in.
@@ -157,7 +157,18 @@ func inTransaction(ctx context.Context, conn *pgx.Conn, durable bool, f func(pgx
 
 // ask does something and waits for it, behind all that may take long.
 func (j *Journal) ask(do func(context.Context, *pgx.Conn) error) error {
+	return j.askUntil(context.Background(), do)
+}
+
+// askUntil is ask, but waits no longer than ctx. What do writes must not be read after an
+// error: it may be done later.
+func (j *Journal) askUntil(ctx context.Context, do func(context.Context, *pgx.Conn) error) error {
 	done := make(chan error, 1)
 	j.behind.put(task{do: do, done: func(err error) { done <- err }})
-	return <-done
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

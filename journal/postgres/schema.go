@@ -74,6 +74,15 @@ CREATE TABLE hint (
 	segment uuid NOT NULL,
 	PRIMARY KEY (slot, segment)
 ) WITH (autovacuum_vacuum_threshold = 1000);
+CREATE UNLOGGED TABLE wish (
+	id uuid PRIMARY KEY,
+	node int NOT NULL,
+	question bytea NOT NULL,
+	taken boolean NOT NULL DEFAULT false,
+	answer bytea,
+	at timestamptz NOT NULL DEFAULT now()
+) WITH (autovacuum_vacuum_threshold = 100);
+CREATE INDEX wish_node ON wish (node) WHERE NOT taken;
 CREATE TABLE event (
 	number bigint PRIMARY KEY,
 	text bytea NOT NULL

@@ -41,6 +41,7 @@ func (j *Journal) tidy(ctx context.Context, conn *pgx.Conn) error {
 		AND NOT EXISTS (SELECT 1 FROM segment s WHERE s.tenant = t.id)`, numbers(owned), tenantGone)
 	batch.Queue(`DELETE FROM event WHERE number < (SELECT min(number) FROM (SELECT number FROM event ORDER BY number DESC LIMIT $1) last)`, journal.EventsKept)
 	batch.Queue(`DELETE FROM node n WHERE n.dead AND n.expires < now() - interval '1 hour' AND NOT EXISTS (SELECT 1 FROM slot s WHERE s.owner = n.id)`)
+	batch.Queue(`DELETE FROM wish WHERE at < now() - $1::interval`, wishAge)
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 		return err
 	}

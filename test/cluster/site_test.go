@@ -94,6 +94,15 @@ func (s *site) begin() *node {
 	return n
 }
 
+func (n *node) hasEnded() bool {
+	select {
+	case <-n.process.Ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // forget takes a node off the balancer's list.
 func (s *site) forget(n *node) {
 	s.mu.Lock()

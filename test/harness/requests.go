@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 )
 
 // Environment is where the usual changes go.
@@ -124,11 +125,23 @@ func (a *Addresses) Ping(ctx context.Context) error {
 
 // AdminGet asks the admin address.
 func (a *Addresses) AdminGet(path string) (Answer, error) {
+	return a.admin(http.MethodGet, path, "")
+}
+
+// AdminPost posts JSON to the admin address.
+func (a *Addresses) AdminPost(path, body string) (Answer, error) {
+	return a.admin(http.MethodPost, path, body)
+}
+
+func (a *Addresses) admin(method, path, body string) (Answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+a.Admin+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+a.Admin+path, strings.NewReader(body))
 	if err != nil {
 		return Answer{}, err
+	}
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	return do(Lambda, request)
 }

@@ -1,0 +1,222 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"audiences/actors"
+	"audiences/audience"
+	"audiences/placement"
+	"audiences/status"
+)
+
+// Post carries questions to other nodes, and their answers back.
+type Post interface {
+	Ask(ctx context.Context, node placement.NodeID, question []byte) (answer []byte, err error)
+}
+
+// Options are what a Relay works with. All are required.
+type Options struct {
+	Local *actors.Relay
+	Post  Post
+	Node  *placement.Node
+	Self  placement.NodeID
+}
+
+// Relay answers for all nodes what actors.Relay answers for one.
+type Relay struct {
+	*actors.Relay // what it answers by itself
+	o             Options
+}
+
+// New makes one.
+func New(o Options) *Relay { return &Relay{Relay: o.Local, o: o} }
+
+// patience is how long another node may take to say how it is. One that stands still is
+// missed before its lease is over.
+const patience = 3 * time.Second
+
+// Status is every tenant of every node. A node that does not answer is left out: Nodes
+// tells which.
+func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
+	local, err := r.Listing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	local.Node = r.name(r.o.Self)
+	listings := []actors.Listing{local}
+	for _, answered := range r.askAll(ctx, question{Kind: askListing}) {
+		if answered.err == nil {
+			answered.Listing.Node = answered.from.Name
+			listings = append(listings, answered.Listing)
+		}
+	}
+	return actors.Status(listings...), nil
+}
+
+// Budgets are those of this node's address, and of the tenants of all nodes.
+func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
+	all, err := r.Relay.Budgets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, answered := range r.askAll(ctx, question{Kind: askBudgets}) {
+		for _, b := range answered.Budgets {
+			if b.Tenant != "" {
+				all = append(all, b)
+			}
+		}
+	}
+	slices.SortFunc(all[1:], func(a, b status.Budget) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	return all, nil
+}
+
+// Segment is asked of the owner.
+func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (status.Detail, error) {
+	owner, local := r.owner(segment.Tenant)
+	if local {
+		return r.Relay.Segment(ctx, segment)
+	}
+	got, err := r.ask(ctx, owner, question{Kind: askSegment, Segment: segment})
+	return got.Detail, err
+}
+
+// Remedy is carried out by the owner.
+func (r *Relay) Remedy(ctx context.Context, wish status.Wish) (status.Effect, error) {
+	owner, local := r.owner(wish.Segment.Tenant)
+	if local {
+		return r.Relay.Remedy(ctx, wish)
+	}
+	got, err := r.ask(ctx, owner, question{Kind: askRemedy, Wish: wish})
+	return got.Effect, err
+}
+
+// Where is asked of the owner of the tenant. Without one, this node tells what the journal
+// has of all tenants, and only of its own whether a key is in flight.
+func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (status.Whereabouts, error) {
+	owner, local := r.owner(in.Tenant)
+	if local || in.Tenant == (audience.TenantID{}) {
+		return r.Relay.Where(ctx, in, key, after)
+	}
+	got, err := r.ask(ctx, owner, question{Kind: askWhere, Segment: in, Key: key.Text(), After: after})
+	return got.Where, err
+}
+
+// Surrender has segments of another node's tenant give up their keys for a move, and
+// Regain look at the journal again, see actors.Peers.
+func (r *Relay) Surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
+	return r.ofOwner(ctx, tenant, question{Kind: askSurrender, Token: tenant.Token.Reveal(), Segments: only})
+}
+
+// Regain is the end of Surrender.
+func (r *Relay) Regain(ctx context.Context, tenant audience.Tenant) error {
+	return r.ofOwner(ctx, tenant, question{Kind: askRegain, Token: tenant.Token.Reveal()})
+}
+
+func (r *Relay) ofOwner(ctx context.Context, tenant audience.Tenant, q question) error {
+	owner, local := r.owner(tenant.ID)
+	if local {
+		return actors.ErrElsewhere // it has come here meanwhile: the operator is to ask again
+	}
+	_, err := r.ask(ctx, owner, q)
+	return err
+}
+
+// Nodes are all that the table knows, by their names.
+func (r *Relay) Nodes(ctx context.Context) ([]status.Node, error) {
+	view, ok := r.o.Node.View()
+	if !ok {
+		return nil, status.ErrNoAnswer
+	}
+	silent := map[placement.NodeID]bool{}
+	for _, answered := range r.askAll(ctx, question{Kind: askPresence}) {
+		silent[answered.from.ID] = answered.err != nil
+	}
+	nodes := []status.Node{}
+	for _, m := range view.Members {
+		n := status.Node{Name: m.Name, Number: uint32(m.ID), Version: m.Version, Egress: m.Egress, State: status.NodeReady,
+			Slots: view.Of(m.ID).Len(), Expires: time.Now().Add(m.Expires.Sub(view.Now)), Demand: m.Demand, Self: m.ID == r.o.Self}
+		switch {
+		case !m.Expires.After(view.Now):
+			n.State = status.NodeLate
+		case silent[m.ID]:
+			n.State = status.NodeSilent
+		case m.Leaving:
+			n.State = status.NodeLeaving
+		}
+		nodes = append(nodes, n)
+	}
+	slices.SortFunc(nodes, func(a, b status.Node) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Number, b.Number))
+	})
+	return nodes, nil
+}
+
+// owner is who delivers for a tenant; local: this node does, or nobody knows.
+func (r *Relay) owner(tenant audience.TenantID) (owner placement.NodeID, local bool) {
+	view, ok := r.o.Node.View()
+	owner = view.Owners[tenant.Slot()]
+	return owner, !ok || owner == r.o.Self
+}
+
+func (r *Relay) name(id placement.NodeID) string {
+	view, _ := r.o.Node.View()
+	for _, m := range view.Members {
+		if m.ID == id {
+			return m.Name
+		}
+	}
+	return fmt.Sprintf("node %d", id)
+}
+
+// ask asks one node.
+func (r *Relay) ask(ctx context.Context, node placement.NodeID, q question) (answer, error) {
+	if node == 0 {
+		return answer{}, status.ErrNoAnswer
+	}
+	text, err := encode(q)
+	if err != nil {
+		return answer{}, err
+	}
+	limited, cancel := context.WithTimeout(ctx, 10*patience)
+	defer cancel()
+	got, err := r.o.Post.Ask(limited, node, text)
+	if err != nil {
+		return answer{}, fmt.Errorf("%w (%s)", status.ErrNoAnswer, r.name(node))
+	}
+	a, err := decode[answer](got)
+	if err != nil {
+		return answer{}, err
+	}
+	return a, a.failure()
+}
+
+// answered is what one of several nodes answered.
+type answered struct {
+	answer
+	from placement.Member
+	err  error
+}
+
+// askAll asks all other nodes at once.
+func (r *Relay) askAll(ctx context.Context, q question) []answered {
+	view, _ := r.o.Node.View()
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var all []answered
+	for _, m := range view.Members {
+		if m.ID != r.o.Self {
+			all = append(all, answered{from: m})
+		}
+	}
+	var asking sync.WaitGroup
+	for i := range all {
+		asking.Go(func() { all[i].answer, all[i].err = r.ask(limited, all[i].from.ID, q) })
+	}
+	asking.Wait()
+	return all
+}
