@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -30,8 +31,10 @@ func checkCommand(p process) *cobra.Command {
 		Use:   "check CONFIG",
 		Short: "tell whether the relay would start, and what would hinder it",
 		Long: `Tells whether the relay would start with a configuration: its keys, the key file
-with its password and dates, the journal with its key, and both addresses. It
-starts nothing and changes nothing, and may be used while the relay runs.
+with its password and dates, the journal with its key, and both addresses. Of a
+journal in PostgreSQL it asks the database what a start needs of it, whether what it
+confirms stays, also at a failover, and how quick it is. It starts nothing and
+changes nothing, and may be used while the relay runs.
 
 One line for each thing looked at: ok, note, WARNING (it would start, but look at
 this), FAULT (it would not start).
@@ -41,14 +44,14 @@ this), FAULT (it would not start).
 Exit codes: 0 without a FAULT, 2 with one.
 `,
 		Args: configuration,
-		RunE: func(_ *cobra.Command, args []string) error { return check(args[0], p.stdout) },
+		RunE: func(cmd *cobra.Command, args []string) error { return check(cmd.Context(), args[0], p.stdout) },
 	}
 }
 
 // check looks at all that the relay needs for its start, without starting it, and
 // changes nothing. It may be used beside a relay that runs. Faults of the
 // configuration do not keep it from looking at what has none.
-func check(path string, stdout io.Writer) error {
+func check(ctx context.Context, path string, stdout io.Writer) error {
 	cfg, err := config.Load(path, os.Environ())
 	r := &report{out: stdout}
 	if errors.As(err, &r.wrong) {
@@ -68,12 +71,12 @@ func check(path string, stdout io.Writer) error {
 	switch {
 	case !r.sound("journal", "journalDir", "journalKeyFile"):
 	case cfg.JournalInDatabase():
-		r.database(cfg)
+		holder = r.database(ctx, cfg)
 	default:
 		holder = r.journal(cfg)
 	}
 	if r.sound("port") {
-		r.address("port", net.JoinHostPort("", strconv.Itoa(cfg.Port)), holder)
+		r.address("port", portAddress(cfg), holder)
 	}
 	if r.sound("adminAddress") && cfg.AdminAddress != "" {
 		r.address("admin address", cfg.AdminAddress, holder)
@@ -214,15 +217,21 @@ func named(pid int) string {
 	return fmt.Sprintf(", %d", pid)
 }
 
-// address tries to listen where the relay would.
+// portAddress is where the relay takes changes.
+func portAddress(cfg config.Config) string { return net.JoinHostPort("", strconv.Itoa(cfg.Port)) }
+
+// address tries to listen where the relay would. holder is the relay of this configuration
+// that runs; 0: none does; -1: one that answers on the port, and cannot be seen.
 func (r *report) address(what, address string, holder int) {
 	listener, err := net.Listen("tcp", address)
 	switch {
 	case err == nil:
 		r.ok(what, address)
 		_ = listener.Close()
-	case errors.Is(err, syscall.EADDRINUSE) && holder != 0 && listens(holder, portIn(address)):
+	case errors.Is(err, syscall.EADDRINUSE) && holder > 0 && listens(holder, portIn(address)):
 		r.note(what, fmt.Sprintf("%s: process %d listens there", address, holder))
+	case errors.Is(err, syscall.EADDRINUSE) && holder < 0 && what == "port":
+		r.note(what, fmt.Sprintf("%s: a relay of this name and key file answers there, in a process of another container or user", address))
 	default:
 		r.fault(what, err)
 	}

@@ -1,25 +1,66 @@
 package cli
 
 import (
-	"errors"
+	"context"
+	"slices"
+	"time"
 
 	"audiences/config"
+	"audiences/journal/postgres"
 )
 
-// errNoDatabase refuses a journal in PostgreSQL, in start and in its check.
-var errNoDatabase = errors.New("open journal: this version cannot keep it in PostgreSQL yet; take journal out of the configuration, or its variable out of the environment")
+// examineWithin bounds what a check asks of the database.
+const examineWithin = 20 * time.Second
 
 // database says that the journal is in PostgreSQL, and looks at what a start needs there.
-// The directory of a journal on disk is not looked at: a start would not, either.
-func (r *report) database(cfg config.Config) {
+// The directory of a journal on disk is not looked at: a start would not, either. It returns
+// who holds the addresses, as journal does.
+func (r *report) database(ctx context.Context, cfg config.Config) (holder int) {
 	r.note("journal", "it is in "+cfg.JournalName())
-	r.databaseChecks(cfg)
+	check := ""
+	if key, err := sharedKey(cfg.JournalKeyFile); err != nil {
+		r.fault("journal", err)
+	} else {
+		check = key.Check()
+	}
+	return r.databaseChecks(ctx, cfg, check)
 }
 
-// databaseChecks is where the database is asked: its version, this user's rights, the
-// schema, the clock, whether what it confirms is durable and on how many machines, and
-// how long a question takes. Nothing of it is asked yet, and nothing may be called ok
-// here that was not: the one line foretells what a start does.
-func (r *report) databaseChecks(config.Config) {
-	r.fault("journal", errNoDatabase)
+// databaseChecks is where the database is asked.
+func (r *report) databaseChecks(ctx context.Context, cfg config.Config, keyCheck string) (holder int) {
+	limited, cancel := context.WithTimeout(ctx, examineWithin)
+	defer cancel()
+	found := postgres.Examine(limited, postgres.Examination{URL: cfg.JournalURL().Reveal(), KeyCheck: keyCheck, Lease: cfg.LeaseTime})
+	for _, f := range found.Findings {
+		r.found("database", f)
+	}
+	if !slices.Contains(found.Nodes, cfg.NodeName) || !r.sound("port", "keyFile", "keyPassword", "keyEntryPassword") {
+		return 0
+	}
+	return atWork(ctx, cfg)
+}
+
+// found prints a finding of the database.
+func (r *report) found(what string, f postgres.Finding) {
+	switch f.Mark {
+	case postgres.Fine:
+		r.ok(what, f.Text)
+	case postgres.Note:
+		r.note(what, f.Text)
+	case postgres.Warning:
+		r.warn(what, f.Text)
+	case postgres.Fault:
+		r.faults++
+		r.line("FAULT", what, f.Text)
+	}
+}
+
+// atWork is the process of the relay that is at work with this very configuration, after the
+// database has told that a node of its name is: it answers on the port with the key file's
+// certificate. 0: there is none; -1: one that this process cannot see.
+func atWork(ctx context.Context, cfg config.Config) (pid int) {
+	if cfg.Port == 0 || ping(ctx, cfg) != nil {
+		return 0
+	}
+	return listener(cfg.Port)
 }

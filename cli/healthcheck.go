@@ -44,6 +44,15 @@ func healthcheck(ctx context.Context, path string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := ping(ctx, cfg); err != nil {
+		return fmt.Errorf("check health: %w", err)
+	}
+	_, err = fmt.Fprintln(stdout, "pong")
+	return err
+}
+
+// ping asks the relay of a configuration, and nobody who has another certificate.
+func ping(ctx context.Context, cfg config.Config) error {
 	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   ownCertificate(cfg),
@@ -51,19 +60,18 @@ func healthcheck(ctx context.Context, path string, stdout io.Writer) error {
 	url := "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)) + "/ping"
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return fmt.Errorf("check health: %w", err)
+		return err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("check health: %w", err)
+		return err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 64))
 	if err != nil || response.StatusCode != http.StatusOK || string(body) != "pong" {
-		return fmt.Errorf("check health: status %d instead of a pong", response.StatusCode)
+		return fmt.Errorf("status %d instead of a pong", response.StatusCode)
 	}
-	_, err = fmt.Fprintln(stdout, "pong")
-	return err
+	return nil
 }
 
 // ownCertificate trusts what the relay says it serves, and the key file's

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -39,4 +40,16 @@ func listening(line string, port int) (inode string, ok bool) {
 		return "", false
 	}
 	return fields[inodeAt], true
+}
+
+// listener is the process that listens on a TCP port; -1: none that /proc shows to this
+// process.
+func listener(port int) int {
+	processes, _ := filepath.Glob("/proc/[0-9]*") // the pattern is sound
+	for _, process := range processes {
+		if pid, err := strconv.Atoi(filepath.Base(process)); err == nil && listens(pid, port) {
+			return pid
+		}
+	}
+	return -1
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -91,7 +90,7 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	if err != nil {
 		return nil, err
 	}
-	if s.listener, err = net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(cfg.Port))); err != nil {
+	if s.listener, err = net.Listen("tcp", portAddress(cfg)); err != nil {
 		return nil, fmt.Errorf("open port: %w", err)
 	}
 	if cfg.AdminAddress != "" {
