@@ -17,7 +17,7 @@ import (
 	"audiences/audience"
 	"audiences/journal/vault"
 	"audiences/placement"
-	server "audiences/test/postgres"
+	server "audiences/sandbox/postgres"
 )
 
 // examined are the findings as lines, and the worst mark.

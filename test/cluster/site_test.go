@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/sandbox/postgres"
 	"audiences/test/harness"
-	"audiences/test/postgres"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
