@@ -36,13 +36,14 @@ var law = map[string][]string{
 	"audiences/api/connections":         {},
 	"audiences/api/keyfile":             {},
 	"audiences/audience":                {},
-	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "config", "journal", "journal/embedded", "logging", "memory", "sandbox", "splitclient", "status"},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "config", "journal", "journal/embedded", "journal/mover", "journal/postgres", "journal/vault", "logging", "memory", "placement", "sandbox", "splitclient", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/histogram":               {},
 	"audiences/journal":                 {"audience"},
 	"audiences/journal/embedded":        {"audience", "histogram", "journal", "journal/embedded/damage", "journal/embedded/disk", "journal/ordered", "journal/vault"},
 	"audiences/journal/embedded/damage": {},
 	"audiences/journal/embedded/disk":   {"journal", "journal/embedded/damage"},
+	"audiences/journal/mover":           {"audience", "journal"}, // it knows no engine
 	"audiences/journal/ordered":         {"audience"},
 	"audiences/journal/postgres":        {"audience", "histogram", "journal", "journal/ordered", "journal/vault", "placement"},
 	"audiences/journal/vault":           {"audience"},
@@ -54,6 +55,7 @@ var law = map[string][]string{
 	"audiences/status":                  {"audience"},
 	"audiences/test":                    {},
 	"audiences/test/bench":              {"sandbox", "test/harness"}, // starts the relay as a process
+	"audiences/test/cluster":            {},
 	"audiences/test/e2e":                {},
 	"audiences/test/harness":            {"audience", "sandbox"},
 	"audiences/test/mutants":            {},
@@ -63,10 +65,12 @@ var law = map[string][]string{
 // inTests is what the tests of a package may import beyond that.
 var inTests = map[string][]string{
 	"audiences/actors":           {"journal/embedded", "placement", "sandbox"}, // the model test delivers to the look-alike
+	"audiences/journal/mover":    {"journal/embedded"},
 	"audiences/journal/postgres": {"test/postgres"},
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
-	"audiences/test":     {"audience", "config", "sandbox", "splitclient", "test/harness"},
-	"audiences/test/e2e": {"sandbox", "test/harness"},
+	"audiences/test":         {"audience", "config", "sandbox", "splitclient", "test/harness"},
+	"audiences/test/e2e":     {"sandbox", "test/harness"},
+	"audiences/test/cluster": {"sandbox", "test/harness", "test/postgres"},
 }
 
 // homes are the only packages that may import a library, for tests as well.

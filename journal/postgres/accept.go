@@ -109,7 +109,7 @@ func (j *Journal) write(g *group) error {
 	}
 	deadline := j.clock.at(g.began).Add(acceptWithin)
 	switch {
-	case j.o.Without.Deadline:
+	case j.o.Without.Deadline, j.o.Moving:
 		deadline = deadline.AddDate(1, 0, 0)
 	case time.Since(g.began) > acceptWithin:
 		return errLate

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,10 @@ type Options struct {
 	Egress  string        // which nodes leave through the same address as this one
 	Version string        // of the program
 	Lease   time.Duration // 0: 3 s
+
+	// Moving opens it to move what it holds to another journal, or the other way: for this
+	// node alone, see hold. A mark is no reason to refuse, and no change is ever too late.
+	Moving bool
 
 	ReceiptsMaxAge time.Duration // 0: none are kept
 
@@ -73,6 +78,7 @@ type Journal struct {
 	behind   *lane // counts, searches, lists: what may take long
 	known    known
 	hinting  hinting
+	hold     *hold // nil unless it is opened for a move
 	away     atomic.Pointer[error]
 	sequence atomic.Int64 // of receipts
 }
@@ -116,6 +122,13 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	j.accept, j.table = newLine(config, acceptTime), newLine(config, o.Lease/2)
+	if o.Moving {
+		j.accept, j.table = newLine(config, behindTime), newLine(config, openTime)
+		if err := j.takeAlone(ctx, config); err != nil {
+			j.end()
+			return nil, fmt.Errorf("open journal: %w", err)
+		}
+	}
 	j.intake.begin(j)
 	j.known = known{segments: map[segmentID]time.Time{}, tenants: map[audience.TenantID]time.Time{}}
 	j.running.Go(j.commit)
@@ -125,22 +138,32 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j.behind = j.newLane(newLine(config, behindTime))
 	j.running.Go(j.keepHints)
 	j.running.Go(j.keepTidy)
+	if o.Moving {
+		j.running.Go(j.keepHold)
+	}
 	return j, nil
 }
 
-// enter takes a number for this life of the node, and puts its row into the table.
+// enter takes a number for this life of the node, and puts its row into the table. Both are
+// one statement: whoever has locked the row of meta knows all nodes that there can be.
 func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
-	var id int64
-	if err := conn.QueryRow(ctx, `UPDATE meta SET nodes = nodes + 1 RETURNING nodes`).Scan(&id); err != nil {
-		return err
+	lease := j.o.Lease
+	if j.o.Moving {
+		lease = 0 // what keeps others out is the hold, which does not outlive this process
 	}
-	if id >= mostNodes {
-		return errors.New("the numbers of nodes are used up")
+	var id int64
+	var now time.Time
+	err := conn.QueryRow(ctx, `WITH me AS (UPDATE meta SET nodes = nodes + 1 WHERE nodes < $6 AND (mark IS NULL OR $5) RETURNING nodes)
+		INSERT INTO node (id, name, egress, version, started, expires) SELECT nodes, $1, $2, $3, now(), clock_timestamp() + $4 FROM me
+		RETURNING id, clock_timestamp()`, j.o.Name, j.o.Egress, j.o.Version, lease, j.o.Moving, mostNodes-1).Scan(&id, &now)
+	if errors.Is(err, pgx.ErrNoRows) {
+		mark, err := readMark(ctx, conn)
+		if err == nil {
+			err = mark.Refusal()
+		}
+		return cmp.Or(err, errors.New("the numbers of nodes are used up"))
 	}
 	j.self = placement.NodeID(id)
-	var now time.Time
-	err := conn.QueryRow(ctx, `INSERT INTO node (id, name, egress, version, started, expires) VALUES ($1, $2, $3, $4, now(), clock_timestamp() + $5) RETURNING clock_timestamp()`,
-		id, j.o.Name, j.o.Egress, j.o.Version, j.o.Lease).Scan(&now)
 	j.clock.heard(now, time.Now())
 	return err
 }
@@ -190,6 +213,7 @@ func (j *Journal) Close() error {
 	}
 	j.end()
 	<-drained
+	j.letGo()
 	return nil
 }
 
