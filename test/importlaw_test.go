@@ -65,7 +65,7 @@ var law = map[string][]string{
 // inTests is what the tests of a package may import beyond that.
 var inTests = map[string][]string{
 	"audiences/actors":           {"journal/embedded", "placement", "sandbox"}, // the model test delivers to the look-alike
-	"audiences/journal/mover":    {"journal/embedded"},
+	"audiences/journal/mover":    {"journal/embedded", "journal/postgres", "journal/vault", "placement", "test/postgres"},
 	"audiences/journal/postgres": {"test/postgres"},
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
 	"audiences/test":         {"audience", "config", "sandbox", "splitclient", "test/harness"},

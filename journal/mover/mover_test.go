@@ -16,21 +16,40 @@ import (
 	"audiences/journal/embedded"
 )
 
-// site is two journals in memory, of which each may be opened and killed.
+// store is a journal of some kind.
+type store interface {
+	Journal
+	Close() error
+}
+
+// place is where a journal lies: it can be opened as a relay or as the mover does.
+type place interface {
+	open(moving bool) (store, error)
+	crash(*rand.Rand) place // what is found after a power loss
+}
+
+// disk is one in memory.
+type disk struct{ *embedded.Memory }
+
+func (d disk) open(moving bool) (store, error) {
+	return embedded.Open(embedded.Options{Dir: "/j", Memory: d.Memory, Moving: moving})
+}
+
+func (d disk) crash(random *rand.Rand) place { return disk{d.CrashClone(random)} }
+
+// site is two journals, of which each may be opened and killed.
 type site struct {
 	*testing.T
 	random *rand.Rand
-	disks  [2]*embedded.Memory
+	places [2]place
+	odd    string // what messages of refusals begin with
 }
 
 func newSite(t *testing.T, seed uint64) *site {
-	return &site{T: t, random: rand.New(rand.NewPCG(seed, 0)), disks: [2]*embedded.Memory{embedded.NewMemory(), embedded.NewMemory()}}
+	return &site{T: t, random: rand.New(rand.NewPCG(seed, 0)), places: [2]place{disk{embedded.NewMemory()}, disk{embedded.NewMemory()}}, odd: "no\x00"}
 }
 
-// open opens one of them; moving as the mover does.
-func (s *site) open(which int, moving bool) (*embedded.Journal, error) {
-	return embedded.Open(embedded.Options{Dir: "/j", Memory: s.disks[which], Moving: moving})
-}
+func (s *site) open(which int, moving bool) (store, error) { return s.places[which].open(moving) }
 
 // use opens one as a relay does, for a moment.
 func (s *site) use(which int, f func(Side)) {
@@ -47,7 +66,7 @@ func (s *site) use(which int, f func(Side)) {
 
 // mortal is a journal whose process is killed after some operations.
 type mortal struct {
-	*embedded.Journal
+	Journal
 	left *atomic.Int64 // of both journals
 }
 
@@ -145,8 +164,8 @@ func (s *site) move(from, to, operations int) (Report, error) {
 	m.from.page, m.to.page = 7, 7
 	report, err := m.Run(s.Context())
 	if left.Load() < 0 {
-		for i := range s.disks {
-			s.disks[i] = s.disks[i].CrashClone(s.random)
+		for i := range s.places {
+			s.places[i] = s.places[i].crash(s.random)
 		}
 	}
 	return report, err
@@ -225,7 +244,7 @@ func (s *site) fillSegment(side Side, segment audience.Segment) {
 		if s.random.IntN(3) > 0 {
 			continue
 		}
-		refusal := journal.Refusal{Reason: "bad_request", Message: fmt.Sprint("no\x00", s.random.IntN(3)), At: time.Unix(int64(s.random.IntN(3)), 0), Status: 400}
+		refusal := journal.Refusal{Reason: "bad_request", Message: fmt.Sprint(s.odd, s.random.IntN(3)), At: time.Unix(int64(s.random.IntN(3)), 0), Status: 400}
 		if err := side.parkAll(s.Context(), segment, version, verb, refusal, keys[:1+s.random.IntN(len(keys))]); err != nil {
 			s.Fatal(err)
 		}
@@ -258,6 +277,7 @@ func (s *site) contents(which int) string {
 	defer j.Close()
 	side := Side{Journal: j, page: 5}
 	var lines []string
+	used := map[audience.TenantID]bool{} // a journal on disk forgets the tokens of others when it is opened
 	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for listed, err := range side.Segments(audience.AllSlots()) {
 		if err != nil {
@@ -267,6 +287,7 @@ func (s *site) contents(which int) string {
 			continue
 		}
 		name := fmt.Sprint(listed.Segment.Tenant, listed.Segment.Name)
+		used[listed.Segment.Tenant] = true
 		line("%s state %s", name, text(stateAsKept(listed.State)))
 		err := errors.Join(
 			side.pending(s.Context(), listed.Segment, func(page journal.Page) error {
@@ -289,7 +310,9 @@ func (s *site) contents(which int) string {
 		if err != nil {
 			s.Fatal(err)
 		}
-		line("tenant %s %s %s", known.Tenant.ID, known.Tenant.Token.Reveal(), text(known.State))
+		if used[known.Tenant.ID] || known.State != (journal.TenantState{}) {
+			line("tenant %s %s %s", known.Tenant.ID, known.Tenant.Token.Reveal(), text(known.State))
+		}
 	}
 	for id, err := range side.Proven(audience.AllSlots()) {
 		if err != nil {
@@ -310,7 +333,7 @@ func (s *site) contents(which int) string {
 // startable tells on which journals a relay would start.
 func (s *site) startable() (which []int) {
 	s.Helper()
-	for i := range s.disks {
+	for i := range s.places {
 		if j, err := s.open(i, false); err == nil {
 			which = append(which, i)
 			_ = j.Close()
@@ -327,41 +350,45 @@ func TestKilledAndResumed(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, seed)
-			s.fill(0)
-			s.use(1, func(Side) {})
-			want, empty := s.contents(0), s.contents(1)
-			for operations := 0; ; operations++ {
-				if operations > 5_000 {
-					t.Fatal("it does not end")
-				}
-				report, err := s.move(0, 1, operations)
-				if err == nil {
-					if report.From != report.To {
-						t.Errorf("%+v", report)
-					}
-					break
-				}
-				switch can := s.startable(); {
-				case len(can) == 2 && s.contents(1) != empty:
-					t.Fatalf("after %d operations both can be started", operations)
-				case slices.Contains(can, 1) && len(can) == 1:
-					return // killed with the last mark on its way
-				}
-				if got := s.contents(0); got != want {
-					t.Fatalf("after %d operations the source is\n%s\nwant\n%s", operations, got, want)
-				}
-			}
-			if got := s.contents(1); got != want {
-				t.Errorf("at the target is\n%s\nwant\n%s", got, want)
-			}
-			if can := s.startable(); !slices.Equal(can, []int{1}) {
-				t.Errorf("relays start on %v", can)
-			}
-			if _, err := s.move(0, 1, 1e9); !errors.Is(err, ErrDone) {
-				t.Errorf("once more: %v", err)
-			}
+			killedAndResumed(newSite(t, seed), 1)
 		})
+	}
+}
+
+func killedAndResumed(s *site, step int) {
+	t := s.T
+	s.fill(0)
+	s.use(1, func(Side) {})
+	want, empty := s.contents(0), s.contents(1)
+	for operations := 0; ; operations += step {
+		if operations > 5_000 {
+			t.Fatal("it does not end")
+		}
+		report, err := s.move(0, 1, operations)
+		if err == nil {
+			if report.From != report.To {
+				t.Errorf("%+v", report)
+			}
+			break
+		}
+		switch can := s.startable(); {
+		case len(can) == 2 && s.contents(1) != empty:
+			t.Fatalf("after %d operations both can be started", operations)
+		case slices.Contains(can, 1) && len(can) == 1:
+			return // killed with the last mark on its way
+		}
+		if got := s.contents(0); got != want {
+			t.Fatalf("after %d operations the source is\n%s\nwant\n%s", operations, got, want)
+		}
+	}
+	if got := s.contents(1); got != want {
+		t.Errorf("at the target is\n%s\nwant\n%s", got, want)
+	}
+	if can := s.startable(); !slices.Equal(can, []int{1}) {
+		t.Errorf("relays start on %v", can)
+	}
+	if _, err := s.move(0, 1, 1e9); !errors.Is(err, ErrDone) {
+		t.Errorf("once more: %v", err)
 	}
 }
 
@@ -370,40 +397,44 @@ func TestKilledAndResumed(t *testing.T) {
 func TestThereAndBack(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
-		s := newSite(t, 100+seed)
-		s.fill(0)
-		s.use(1, func(Side) {})
-		if _, err := s.move(0, 1, 1e9); err != nil {
-			t.Fatal(err)
-		}
-		s.use(1, func(side Side) { // some is delivered, some comes in
-			m := &Move{to: side}
-			for listed, err := range side.Segments(audience.AllSlots()) {
-				if err != nil {
+		thereAndBack(newSite(t, 100+seed))
+	}
+}
+
+func thereAndBack(s *site) {
+	t := s.T
+	s.fill(0)
+	s.use(1, func(Side) {})
+	if _, err := s.move(0, 1, 1e9); err != nil {
+		t.Fatal(err)
+	}
+	s.use(1, func(side Side) { // some is delivered, some comes in
+		m := &Move{to: side}
+		for listed, err := range side.Segments(audience.AllSlots()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.random.IntN(2) == 0 {
+				if err := m.clear(t.Context(), listed.Segment); err != nil {
 					t.Fatal(err)
 				}
-				if s.random.IntN(2) == 0 {
-					if err := m.clear(t.Context(), listed.Segment); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if s.random.IntN(2) == 0 {
-					s.fillSegment(side, listed.Segment)
-				}
 			}
-		})
-		want := s.contents(1)
-		for operations := s.random.IntN(10); ; operations += 1 + s.random.IntN(20) {
-			if _, err := s.move(1, 0, operations); err == nil || errors.Is(err, ErrDone) {
-				break
+			if s.random.IntN(2) == 0 {
+				s.fillSegment(side, listed.Segment)
 			}
 		}
-		if got := s.contents(0); got != want {
-			t.Errorf("seed %d: back at the first one is\n%s\nwant\n%s", seed, got, want)
+	})
+	want := s.contents(1)
+	for operations := s.random.IntN(10); ; operations += 1 + s.random.IntN(20) {
+		if _, err := s.move(1, 0, operations); err == nil || errors.Is(err, ErrDone) {
+			break
 		}
-		if can := s.startable(); !slices.Equal(can, []int{0}) {
-			t.Errorf("seed %d: relays start on %v", seed, can)
-		}
+	}
+	if got := s.contents(0); got != want {
+		t.Errorf("back at the first one is\n%s\nwant\n%s", got, want)
+	}
+	if can := s.startable(); !slices.Equal(can, []int{0}) {
+		t.Errorf("relays start on %v", can)
 	}
 }
 
@@ -464,12 +495,12 @@ func TestRefusedMoves(t *testing.T) {
 		t.Errorf("a refused move changed something; relays start on %v", can)
 	}
 	third := newSite(t, 4)
-	third.disks[0] = s.disks[0]
+	third.places[0] = s.places[0]
 	third.use(1, func(Side) {})
 	if _, err := third.move(0, 1, 5); err == nil {
 		t.Fatal("it was not killed")
 	}
-	third.disks[0] = embedded.NewMemory()
+	third.places[0] = disk{embedded.NewMemory()}
 	third.fill(0)
 	if _, err := third.move(0, 1, 1e9); err == nil {
 		t.Error("the target of another move is taken")
@@ -523,7 +554,7 @@ func TestDifferenceIsSeen(t *testing.T) {
 
 // forgetful is a journal that loses something without a word.
 type forgetful struct {
-	*embedded.Journal
+	Journal
 	keys, states, events, proofs bool
 }
 

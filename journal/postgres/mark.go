@@ -94,11 +94,8 @@ func (h *hold) lock(ctx context.Context) (err error) {
 	var check string
 	var mark []byte
 	err = h.tx.QueryRow(ctx, `SELECT created, key_check, mark FROM meta FOR UPDATE`).Scan(&created, &check, &mark)
-	if isCode(err, "55P03", "57014") {
-		return errHeld
-	}
 	if err != nil {
-		return err
+		return orHeld(err)
 	}
 	sum := sha256.Sum256([]byte(created.UTC().Format(time.RFC3339Nano) + check))
 	h.id = hex.EncodeToString(sum[:8])
@@ -106,8 +103,13 @@ func (h *hold) lock(ctx context.Context) (err error) {
 	return err
 }
 
-// errHeld is why the row of meta cannot be locked.
-var errHeld = errors.New("another command moves what it holds, or moves something to it")
+// orHeld is the error, or why the row of meta could not be locked in time.
+func orHeld(err error) error {
+	if isCode(err, "55P03", "57014") {
+		return errors.New("a command has it for itself, which moves what it holds, or moves something to it")
+	}
+	return err
+}
 
 // others is an error that names the nodes that are alive.
 func (h *hold) others(ctx context.Context, self placement.NodeID) error {

@@ -119,7 +119,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	})
 	if err != nil {
 		j.end()
-		return nil, fmt.Errorf("open journal: %w", err)
+		return nil, fmt.Errorf("open journal: %w", orHeld(err))
 	}
 	j.accept, j.table = newLine(config, acceptTime), newLine(config, o.Lease/2)
 	if o.Moving {
