@@ -36,8 +36,11 @@ const (
 	// whose process is away without the connection having ended.
 	holdIdle = time.Minute
 	holdBeat = 10 * time.Second
-	// buriedFor is how long after its burial nothing of a node can be written any more.
+	// buriedFor is how long after its burial nothing of a relay can be written any more.
 	buriedFor = acceptWithin + acceptTime + time.Second
+	// noEgress is the egress group of a move, which has none. What it has under way when it is
+	// buried is over then, see fenceOfMove.
+	noEgress = ""
 )
 
 // takeAlone makes the hold, and has this node own all slots, so that it may write states.
@@ -61,7 +64,8 @@ func (j *Journal) takeAlone(ctx context.Context, config *pgx.ConnConfig) error {
 }
 
 // take locks the row of meta, and sees to it that no other node is there. One whose lease is
-// over may come back: it is declared dead first, and what it has under way is waited for.
+// over may come back: it is declared dead first, and what it has under way is waited for. So
+// is the move that was killed before this one.
 func (h *hold) take(ctx context.Context, self placement.NodeID) error {
 	for {
 		if err := h.lock(ctx); err != nil {
@@ -70,8 +74,10 @@ func (h *hold) take(ctx context.Context, self placement.NodeID) error {
 		if err := h.others(ctx, self); err != nil {
 			return err
 		}
-		tag, err := h.tx.Exec(ctx, `UPDATE node SET dead = true WHERE NOT dead AND id <> $1`, int64(self))
-		if err != nil || tag.RowsAffected() == 0 {
+		var relays int
+		err := h.tx.QueryRow(ctx, `WITH buried AS (UPDATE node SET dead = true WHERE NOT dead AND id <> $1 RETURNING egress)
+			SELECT count(*) FROM buried WHERE egress <> $2`, int64(self), noEgress).Scan(&relays)
+		if err != nil || relays == 0 {
 			return err
 		}
 		if err := h.tx.Commit(ctx); err != nil {

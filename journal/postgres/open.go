@@ -147,15 +147,15 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 // enter takes a number for this life of the node, and puts its row into the table. Both are
 // one statement: whoever has locked the row of meta knows all nodes that there can be.
 func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
-	lease := j.o.Lease
+	lease, egress := j.o.Lease, j.o.Egress
 	if j.o.Moving {
-		lease = 0 // what keeps others out is the hold, which does not outlive this process
+		lease, egress = 0, noEgress // what keeps others out is the hold, which does not outlive this process
 	}
 	var id int64
 	var now time.Time
 	err := conn.QueryRow(ctx, `WITH me AS (UPDATE meta SET nodes = nodes + 1 WHERE nodes < $6 AND (mark IS NULL OR $5) RETURNING nodes)
 		INSERT INTO node (id, name, egress, version, started, expires) SELECT nodes, $1, $2, $3, now(), clock_timestamp() + $4 FROM me
-		RETURNING id, clock_timestamp()`, j.o.Name, j.o.Egress, j.o.Version, lease, j.o.Moving, mostNodes-1).Scan(&id, &now)
+		RETURNING id, clock_timestamp()`, j.o.Name, egress, j.o.Version, lease, j.o.Moving, mostNodes-1).Scan(&id, &now)
 	if errors.Is(err, pgx.ErrNoRows) {
 		mark, err := readMark(ctx, conn)
 		if err == nil {
