@@ -12,7 +12,10 @@ const progressAfter = time.Second
 
 // waiting tells whoever looks at a terminal what a command still waits for, and for how
 // long, until it is ended: then the line is gone.
-func waiting(what string) (end func()) {
+func waiting(what string) (end func()) { return waitingFor(func() string { return what }) }
+
+// waitingFor is waiting for something that says how far it is.
+func waitingFor(what func() string) (end func()) {
 	if !isTerminal(output{file: os.Stderr}) {
 		return func() {}
 	}
@@ -27,7 +30,7 @@ func waiting(what string) (end func()) {
 	}
 }
 
-func progress(out io.Writer, what string, ended <-chan struct{}) {
+func progress(out io.Writer, what func() string, ended <-chan struct{}) {
 	began, said := time.Now(), false
 	ticker := time.NewTicker(progressAfter)
 	defer ticker.Stop()
@@ -35,7 +38,7 @@ func progress(out io.Writer, what string, ended <-chan struct{}) {
 		select {
 		case <-ticker.C:
 			said = true
-			_, _ = fmt.Fprintf(out, "\r%s for %d s. ", what, int(time.Since(began).Seconds()))
+			_, _ = fmt.Fprintf(out, "\r%s for %d s. ", what(), int(time.Since(began).Seconds()))
 		case <-ended:
 			if said {
 				_, _ = io.WriteString(out, "\r\x1b[K")

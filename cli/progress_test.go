@@ -21,7 +21,7 @@ func TestProgress(t *testing.T) {
 			ended, gone := make(chan struct{}), make(chan struct{})
 			go func() {
 				defer close(gone)
-				progress(&out, "The relay is at it", ended)
+				progress(&out, func() string { return "The relay is at it" }, ended)
 			}()
 			time.Sleep(c.takes)
 			close(ended)

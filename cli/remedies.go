@@ -189,8 +189,13 @@ func (r *remedy) confirm(cmd *cobra.Command, asked admin.RemedyRequest) error {
 	if _, err := ask.post(cmd.Context(), "remedies/"+string(r.what), asked, &would); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(r.p.stderr, "%s\nDo it? [y/N]\n", would.Sentence)
-	answer, err := bufio.NewReader(io.LimitReader(r.p.stdin, 100)).ReadString('\n')
+	return r.p.ask(would.Sentence)
+}
+
+// ask asks whether to do what the sentence says; nil: yes.
+func (p process) ask(sentence string) error {
+	_, _ = fmt.Fprintf(p.stderr, "%s\nDo it? [y/N]\n", sentence)
+	answer, err := bufio.NewReader(io.LimitReader(p.stdin, 100)).ReadString('\n')
 	if err != nil || !strings.HasPrefix(strings.ToLower(answer), "y") {
 		return fmt.Errorf("%w: it was not done", errNothing)
 	}

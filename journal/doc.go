@@ -12,6 +12,7 @@
 //	events.go  what happened
 //	cursor.go  a place in the order of a segment's keys
 //	order.go   that order, and how a key is encoded
+//	mark.go    what two journals keep while one is moved to the other, and after
 //	errors.go  why a journal refuses
 //
 // Package journal/embedded is the store on this machine's disk. One that several

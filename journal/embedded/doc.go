@@ -5,6 +5,7 @@
 //	open.go       what Open does, and the file FORMAT
 //	setaside.go   opening the store, and setting a damaged one aside (I8)
 //	inspect.go    what an Open would find
+//	mark.go       a journal that is moved to another one, or another one to it
 //	pebble.go     the store's options, events and log, and when it compacts
 //	keeper.go     looks at disk and directory, and makes room
 //	metrics.go    the series, and what the log says of parked keys at the start

@@ -50,6 +50,10 @@ type Options struct {
 	ReceiptsMaxBytes int64
 	ReceiptsMaxAge   time.Duration
 
+	// Moving opens it to move what it holds to another journal, or the other way: a mark is
+	// no reason to refuse, and a damaged store is an error and stays where it is.
+	Moving bool
+
 	files disk.Files // in place of the disk or Memory; for tests of this package
 }
 
@@ -61,6 +65,7 @@ type Journal struct {
 	log              zerolog.Logger
 	files            disk.Files
 	lock             io.Closer
+	format           format // what the file FORMAT holds; Open's, and then SetMark's
 	db               *pebble.DB
 	vault            vault.Vault
 	parked           *parkedSet

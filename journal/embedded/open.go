@@ -73,6 +73,7 @@ func (j *Journal) open() error {
 	if err := j.openStore(known.Store); err != nil {
 		return err
 	}
+	defer func() { j.format = known }()
 	if !known.Store || known.Format < formatVersion { // before the first record of this format
 		known.Store, known.Format = true, formatVersion
 		err = writeFormat(j.files, j.options.Dir, known)
@@ -171,6 +172,9 @@ func (j *Journal) checkIn() (format, error) {
 		if err == nil && j.vault.Check() != known.KeyCheck {
 			err = fmt.Errorf("open journal in %s: the key in %s is not the one that this journal was written with", dir, keyFile)
 		}
+		if marked := known.Mark.Refusal(); err == nil && marked != nil && !j.options.Moving {
+			err = fmt.Errorf("open journal in %s: %w", dir, marked)
+		}
 		return known, err
 	}
 	if exists, err := j.files.Exists(j.storeDir()); err != nil || exists {
@@ -201,6 +205,9 @@ type format struct {
 	Created  time.Time `json:"created"`
 	KeyCheck string    `json:"keyCheck"`
 	Store    bool      `json:"store"` // the store was created: its absence is damage
+
+	// Programs that do not know of marks refuse a file that has one, as they have to.
+	Mark *journal.Mark `json:"mark,omitempty"`
 }
 
 // readFormat returns false when there is no file yet.

@@ -22,7 +22,7 @@ import (
 // nothing wrong; what it misses is in the set-aside store, and reported.
 func (j *Journal) openStore(mustExist bool) error {
 	err := j.tryStore(mustExist)
-	if err == nil || !isDamage(err) {
+	if err == nil || !isDamage(err) || j.options.Moving {
 		return err
 	}
 	aside, moveErr := j.moveAside()

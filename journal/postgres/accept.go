@@ -121,7 +121,7 @@ func (j *Journal) write(g *group) error {
 	}
 	deadline := j.clock.at(g.began).Add(acceptWithin)
 	switch {
-	case j.o.Without.Deadline:
+	case j.o.Without.Deadline, j.o.Moving:
 		deadline = deadline.AddDate(1, 0, 0)
 	case time.Since(g.began) > acceptWithin:
 		return errLate
@@ -167,10 +167,18 @@ func timeFor(rows int) time.Duration {
 // dead and the group not too late. It is looked at once for all rows.
 const fence = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND NOT dead AND clock_timestamp() < $2) `
 
+// fenceOfMove is that of a move, whose changes are never too late: whoever declares it dead
+// waits for those that are under way, as they have locked its row.
+const fenceOfMove = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND NOT dead AND clock_timestamp() < $2 FOR SHARE) `
+
 // statements are those of a group, which one transaction carries, and how many rows each
 // has to write; -1: any number.
 func (j *Journal) statements(g *group, deadline time.Time, tenants []audience.Tenant, segments []segmentID) (batch *pgx.Batch, expect []int64) {
 	batch = &pgx.Batch{}
+	fence := fence
+	if j.o.Moving {
+		fence = fenceOfMove
+	}
 	fenced := func(rows int64, sql string, args ...any) {
 		batch.Queue(fence+sql, append([]any{int64(j.self), deadline}, args...)...)
 		expect = append(expect, rows)

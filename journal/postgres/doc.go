@@ -4,6 +4,7 @@
 //
 //	open.go      Open and Close, what has to fit together before anything else
 //	schema.go    the tables, and how they came to be
+//	mark.go      a database that is moved to another journal, or the other way
 //	line.go      a connection: seven of them, each used by one goroutine
 //	accept.go    Append: groups of changes, each one fenced statement
 //	group.go     what a group is made of

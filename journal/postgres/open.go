@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,6 +30,10 @@ type Options struct {
 	Egress  string        // which nodes leave through the same address as this one
 	Version string        // of the program
 	Lease   time.Duration // 0: 3 s
+
+	// Moving opens it to move what it holds to another journal, or the other way: for this
+	// node alone, see hold. A mark is no reason to refuse, and no change is ever too late.
+	Moving bool
 
 	ReceiptsMaxAge time.Duration // 0: none are kept
 
@@ -76,6 +81,7 @@ type Journal struct {
 	behind   *lane // counts, searches, lists: what may take long
 	known    known
 	hinting  hinting
+	hold     *hold // nil unless it is opened for a move
 	away     atomic.Pointer[error]
 	sequence atomic.Int64 // of receipts
 }
@@ -120,9 +126,16 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	})
 	if err != nil {
 		j.end()
-		return nil, fmt.Errorf("open journal: %w", withAdvice(err))
+		return nil, fmt.Errorf("open journal: %w", withAdvice(orHeld(err)))
 	}
 	j.accept, j.table = newLine(config, acceptTime), newLine(config, o.Lease/2)
+	if o.Moving {
+		j.accept, j.table = newLine(config, behindTime), newLine(config, openTime)
+		if err := j.takeAlone(ctx, config); err != nil {
+			j.end()
+			return nil, fmt.Errorf("open journal: %w", err)
+		}
+	}
 	j.intake.begin(j)
 	j.known = known{segments: map[segmentID]time.Time{}, tenants: map[audience.TenantID]time.Time{}}
 	j.running.Go(j.commit)
@@ -132,6 +145,9 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j.behind = j.newLane(newLine(config, behindTime))
 	j.running.Go(j.keepHints)
 	j.running.Go(j.keepTidy)
+	if o.Moving {
+		j.running.Go(j.keepHold)
+	}
 	return j, nil
 }
 
@@ -149,30 +165,36 @@ func withAdvice(err error) error {
 	return err
 }
 
-// enter takes a number for this life of the node, and puts its row into the table. Lives
-// come into sight in the order of their numbers, as the row of meta is locked by each.
+// enter takes a number for this life of the node, and puts its row into the table. All of it
+// is one statement: whoever has locked the row of meta knows all nodes that there can be, and
+// lives come into sight in the order of their numbers.
 func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
+	lease, egress := j.o.Lease, j.o.Egress
+	if j.o.Moving {
+		lease, egress = 0, noEgress // what keeps others out is the hold, which does not outlive this process
+	}
 	var id int64
-	err := conn.QueryRow(ctx, `WITH taken AS (UPDATE meta SET nodes = nodes + 1 RETURNING nodes)
-		INSERT INTO life (id, started) SELECT nodes, clock_timestamp() FROM taken RETURNING id, started`).Scan(&id, &j.began)
-	if err != nil {
-		return err
-	}
-	if id >= mostNodes {
-		return errors.New("the numbers of nodes are used up")
-	}
-	j.self = placement.NodeID(id)
 	var now time.Time
 	sent := time.Now()
-	err = conn.QueryRow(ctx, `INSERT INTO node (id, name, egress, version, started, expires) VALUES ($1, $2, $3, $4, now(), clock_timestamp() + $5) RETURNING clock_timestamp()`,
-		id, j.o.Name, j.o.Egress, j.o.Version, j.o.Lease).Scan(&now)
-	if err != nil {
-		return err
+	err := conn.QueryRow(ctx, `WITH me AS (UPDATE meta SET nodes = nodes + 1 WHERE nodes < $6 AND (mark IS NULL OR $5) RETURNING nodes),
+			life AS (INSERT INTO life (id, started) SELECT nodes, clock_timestamp() FROM me RETURNING started)
+		INSERT INTO node (id, name, egress, version, started, expires) SELECT nodes, $1, $2, $3, now(), clock_timestamp() + $4 FROM me
+		RETURNING id, clock_timestamp(), (SELECT started FROM life)`, j.o.Name, egress, j.o.Version, lease, j.o.Moving, mostNodes-1).Scan(&id, &now, &j.began)
+	if errors.Is(err, pgx.ErrNoRows) {
+		mark, err := readMark(ctx, conn)
+		if err == nil {
+			err = mark.Refusal()
+		}
+		return cmp.Or(err, errors.New("the numbers of nodes are used up"))
 	}
-	j.clock.heard(now, sent, time.Now())
+	j.self = placement.NodeID(id)
 	batch := &pgx.Batch{}
 	j.lives.queue(batch)
-	return conn.SendBatch(ctx, batch).Close()
+	if err == nil {
+		j.clock.heard(now, sent, time.Now())
+		err = conn.SendBatch(ctx, batch).Close()
+	}
+	return err
 }
 
 // mostNodes bounds the numbers of nodes, so that a version fits a bigint.
@@ -220,6 +242,7 @@ func (j *Journal) Close() error {
 	}
 	j.end()
 	<-drained
+	j.letGo()
 	j.beating.Lock() // until a beat that is under way has noticed
 	defer j.beating.Unlock()
 	j.table.drop()

@@ -140,7 +140,8 @@ func migrate(ctx context.Context, conn *pgx.Conn, keyCheck string) error {
 	return tx.Commit(ctx)
 }
 
-// makeMeta makes the first table. Two that do so at once meet in the catalogue's own
+// makeMeta makes the first table. The mark is in it from the first format on: a program
+// that does not look at it would deliver what was moved elsewhere. Two that do so at once meet in the catalogue's own
 // index: one of them fails, and finds it made.
 func makeMeta(ctx context.Context, conn *pgx.Conn, keyCheck string) error {
 	const statement = `
@@ -149,7 +150,8 @@ CREATE TABLE IF NOT EXISTS meta (
 	format int NOT NULL,
 	key_check text NOT NULL,
 	nodes int NOT NULL,
-	created timestamptz NOT NULL
+	created timestamptz NOT NULL,
+	mark jsonb
 )`
 	var there bool // then the user may have no right to make one
 	if err := conn.QueryRow(ctx, `SELECT to_regclass('meta') IS NOT NULL`).Scan(&there); err != nil {

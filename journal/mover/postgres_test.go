@@ -1,0 +1,184 @@
+//go:build e2e
+
+package mover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"audiences/audience"
+	"audiences/journal"
+	"audiences/journal/embedded"
+	"audiences/journal/postgres"
+	"audiences/journal/vault"
+	"audiences/placement"
+	server "audiences/sandbox/postgres"
+)
+
+// shared is the server that all tests have databases of their own on.
+var shared *server.Server
+
+func TestMain(m *testing.M) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	var err error
+	if shared, err = server.Start(ctx, server.Options{}); err != nil {
+		fmt.Fprintln(os.Stderr, "start PostgreSQL:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	cancel()
+	if err := shared.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+var databases atomic.Int32
+
+// database is a journal in PostgreSQL.
+type database struct {
+	url string
+	key vault.Vault
+}
+
+func newDatabase(t *testing.T) database {
+	t.Helper()
+	name := fmt.Sprintf("test%d", databases.Add(1))
+	if _, err := shared.SQL(t.Context(), "CREATE DATABASE "+name+" OWNER relay"); err != nil {
+		t.Fatal(err)
+	}
+	key, _ := vault.Make()
+	return database{url: strings.Replace(shared.URL(), "/relay?", "/"+name+"?", 1), key: key}
+}
+
+// open opens it, and has what is opened as a relay own all slots.
+func (d database) open(moving bool) (store, error) {
+	j, err := postgres.Open(context.Background(), postgres.Options{URL: d.url, Vault: d.key, Name: "n", Egress: "e", Moving: moving,
+		Without: postgres.Without{Deadline: true}}) // for a machine that is busy
+	if err != nil || moving {
+		return j, err
+	}
+	_, err = j.Beat(context.Background(), placement.Beat{Lease: time.Hour, Claim: audience.AllSlots()})
+	return leaving{j}, err
+}
+
+// crash is nothing: a server that is killed keeps what it confirmed.
+func (d database) crash(*rand.Rand) place { return d }
+
+// leaving is a node that leaves the table when it is closed.
+type leaving struct{ *postgres.Journal }
+
+func (l leaving) Close() error {
+	return errors.Join(l.Journal.Close(), l.Leave(context.Background()))
+}
+
+// TestKilledAndResumedPostgres is TestKilledAndResumed from a disk to a database, and the
+// other way.
+func TestKilledAndResumedPostgres(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(2) {
+		for _, to := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%d to %d", seed, to), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, 200+seed)
+				s.places[to], s.odd = newDatabase(t), strings.Repeat("\x00", to)
+				killedAndResumed(s, 1+s.random.IntN(5))
+			})
+		}
+	}
+}
+
+// TestThereAndBackPostgres is TestThereAndBack, from a disk to a database and back.
+func TestThereAndBackPostgres(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(4) {
+		s := newSite(t, 300+seed)
+		s.places[seed%2], s.odd = newDatabase(t), ""
+		thereAndBack(s)
+	}
+}
+
+// TestNodesAreKeptOut: a database that is in use is not moved, and the node is named; while it
+// is moved no node begins, and after that none does either.
+func TestNodesAreKeptOut(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	alive, err := d.open(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.open(true); err == nil || !strings.Contains(err.Error(), "in use by n") {
+		t.Errorf("beside a node that is alive: %v", err)
+	}
+	if err := alive.Close(); err != nil {
+		t.Fatal(err)
+	}
+	from, err := d.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	began := make(chan error, 1)
+	go func() {
+		_, err := d.open(false)
+		began <- err
+	}()
+	select {
+	case err := <-began:
+		t.Errorf("a node begins, or gives up, beside a move: %v", err)
+	case <-time.After(time.Second):
+	}
+	to, err := embedded.Open(embedded.Options{Dir: "/j", Memory: embedded.NewMemory(), Moving: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if _, err := New(Side{Journal: from, Place: "database"}, Side{Journal: to, Place: "disk"}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := from.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-began; err == nil || !strings.Contains(err.Error(), "was moved to disk") {
+		t.Errorf("a node that waited for the move: %v", err)
+	}
+}
+
+// TestZombieIsBuried: a node whose lease is over, and that may come back, can write nothing
+// once a move has begun.
+func TestZombieIsBuried(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	zombie, err := postgres.Open(t.Context(), postgres.Options{URL: d.url, Vault: d.key, Name: "zombie", Egress: "e"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer zombie.Close()
+	if _, err := zombie.Beat(t.Context(), placement.Beat{Lease: time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	moving, err := d.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer moving.Close()
+	change := journal.Change{Segment: segmentOf(tenantOf(1), 1), Verb: audience.Add, Keys: audience.KeysOf(audience.NumericKey(1)), Describe: true}
+	if _, err := (Side{Journal: zombie}).append(t.Context(), change.Segment.Tenant, change); err == nil {
+		t.Error("it writes a change")
+	}
+	if view, err := zombie.Beat(t.Context(), placement.Beat{Lease: time.Hour}); err != nil || !view.Dead {
+		t.Errorf("it is not dead: %v, %v", view.Dead, err)
+	}
+	if err := moving.Held(); err != nil {
+		t.Error(err)
+	}
+}
