@@ -26,6 +26,11 @@ const (
 	mostRedial  = 250 * time.Millisecond
 )
 
+// connectTime is how long an attempt to connect takes at most, at each of the servers that the
+// URL names. Encryption and password take seven round trips: where the database is far away,
+// that is longer than a statement may take.
+const connectTime = 5 * time.Second
+
 // newLine makes a line on which the database gives up a statement after the timeout, and
 // waits for a lock no longer than that. The settings travel in the startup packet, where a
 // connection that is made again has them too.
@@ -54,7 +59,7 @@ func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 		set("enable_"+way, "off")
 	}
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = min(timeout, 5*time.Second)
+		config.ConnectTimeout = connectTime
 	}
 	return &line{config: config, timeout: timeout}
 }
@@ -82,15 +87,15 @@ func (l *line) do(ctx context.Context, f func(context.Context, *pgx.Conn) error)
 // doWithin is do with a timeout of its own, which f has to tell the database of.
 func (l *line) doWithin(ctx context.Context, timeout time.Duration, f func(context.Context, *pgx.Conn) error) error {
 	const grace = 250 * time.Millisecond // the database is to give up first: it says why
-	limited, cancel := context.WithTimeout(ctx, timeout+grace)
-	defer cancel()
 	if l.conn == nil {
-		conn, err := pgx.ConnectConfig(limited, l.config)
+		conn, err := pgx.ConnectConfig(ctx, l.config)
 		if err != nil {
 			return fmt.Errorf("connect: %w", withoutAddress(err))
 		}
 		l.conn = conn
 	}
+	limited, cancel := context.WithTimeout(ctx, timeout+grace)
+	defer cancel()
 	err := f(limited, l.conn)
 	if l.conn.IsClosed() || isCode(err, "25006", "57P01", "57P02", "57P03") {
 		l.drop() // it is gone, it ends, or it leads to a server that became a standby
