@@ -139,11 +139,7 @@ func (o *outage) ask(page journal.Page) *handedIn {
 
 // numbered posts n keys and waits until they are pending.
 func (o *outage) numbered(n int) journal.Page {
-	texts := ""
-	for key := range n {
-		texts += fmt.Sprint(" ", key)
-	}
-	o.accept(o.j, o.segment, audience.Add, texts)
+	o.accept(o.j, o.segment, audience.Add, numbered(0, n))
 	return o.load(o.j, o.segment)
 }
 

@@ -22,6 +22,7 @@
 //	hints.go     which segments have keys that their owner does not know of
 //	beat.go      the table of package placement
 //	tidy.go      what is of no more use
+//	records.go   what each table holds
 //
 // A post is committed by the node that it came to, whoever owns the tenant: one statement
 // carries all that came while the one before was under way. F1 is part of it: a node that

@@ -133,6 +133,15 @@ func keys(texts string) (keys []audience.Key) {
 	return keys
 }
 
+// numbered is keys from one number to another.
+func numbered(from, to int) string {
+	var all strings.Builder
+	for ; from < to; from++ {
+		fmt.Fprintf(&all, " %d", from)
+	}
+	return all.String()
+}
+
 // accept appends and waits.
 func accept(j *Journal, s audience.Segment, verb audience.Verb, texts string) (journal.Version, error) {
 	done := make(chan error, 1)
