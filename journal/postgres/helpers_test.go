@@ -78,7 +78,12 @@ func (c *cluster) node(change ...func(*Options)) *Journal {
 // owner is a node that owns all slots.
 func (c *cluster) owner(change ...func(*Options)) *Journal {
 	c.Helper()
-	j := c.node(change...)
+	return c.own(c.node(change...))
+}
+
+// own has a node own all slots.
+func (c *cluster) own(j *Journal) *Journal {
+	c.Helper()
 	c.beat(j, placement.Beat{Claim: audience.AllSlots()})
 	return j
 }

@@ -38,4 +38,3 @@ func TestAllTablesAreKnown(t *testing.T) {
 	equal(t, "with keys", sql[string](c, having, []string{"key", "keys"}), strings.Join(keys, " "))
 	equal(t, "with tokens", sql[string](c, having, []string{"token"}), strings.Join(tokens, " "))
 }
-
