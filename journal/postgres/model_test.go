@@ -70,6 +70,9 @@ func (m *model) append() {
 			m.pending[s][key] = versioned{verb, version}
 			delete(m.parked[s], key)
 		}
+		if slices.ContainsFunc(m.seen[node], func(earlier journal.Version) bool { return earlier.Covers(version) }) {
+			m.t.Fatal("a version is not newer than all before")
+		}
 		m.seen[node] = append(m.seen[node], version)
 	}
 	for range n {
