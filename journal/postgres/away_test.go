@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"audiences/audience"
@@ -304,6 +305,7 @@ func TestServerDies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Run("nobody waits for the standby", func(t *testing.T) { unsure(t, primary, standby) })
 	t.Run("standby takes over", func(t *testing.T) {
 		o := newOutage(t, primary)
 		o.outlive(false, primary.Kill, func() error {
@@ -322,6 +324,46 @@ func TestServerDies(t *testing.T) {
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)
 	}
+}
+
+// unsure is I1: a post that the standby has not got is not taken, also where somebody cancels
+// the wait for it.
+func unsure(t *testing.T, primary, standby *server.Server) {
+	o := newOutage(t, primary)
+	defer func() {
+		_ = o.j.Leave(context.Background())
+		_ = o.j.Close()
+		o.network.Close()
+	}()
+	o.accept(o.j, o.segment, audience.Add, "1")
+	if err := standby.Halt(); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), primary.AdminURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	_, done := put(o.j, o.segment, audience.Add, "2")
+	for answered := false; !answered; {
+		if _, err := conn.Exec(t.Context(), `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-done:
+			if answered = true; err == nil {
+				t.Errorf("%v", err)
+			}
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	if err := standby.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.until("posts are taken again", func() bool {
+		_, err := accept(o.j, o.segment, audience.Add, "3")
+		return err == nil
+	})
 }
 
 // TestCloseWhileAway: it does not wait for the database, and answers all that was handed in.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // line is one connection to the database, made again where it broke. It belongs to one
@@ -17,6 +18,7 @@ type line struct {
 	config  *pgx.ConnConfig
 	timeout time.Duration // of all that is done at once
 	conn    *pgx.Conn     // nil: there is none
+	warned  bool          // the database had something to say beside its last answer
 }
 
 // Most and least time between two attempts to connect. Each waits for a random time
@@ -61,7 +63,11 @@ func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTime
 	}
-	return &line{config: config, timeout: timeout}
+	l := &line{config: config, timeout: timeout}
+	config.OnNotice = func(_ *pgconn.PgConn, said *pgconn.Notice) {
+		l.warned = l.warned || said.SeverityUnlocalized == "WARNING"
+	}
+	return l
 }
 
 // errPooler is why a connection is of no use.
@@ -96,6 +102,7 @@ func (l *line) doWithin(ctx context.Context, timeout time.Duration, f func(conte
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout+grace)
 	defer cancel()
+	l.warned = false
 	err := f(limited, l.conn)
 	if l.conn.IsClosed() || isCode(err, "25006", "57P01", "57P02", "57P03") {
 		l.drop() // it is gone, it ends, or it leads to a server that became a standby
