@@ -23,7 +23,10 @@ var (
 	errLate = errors.New("the change was not written: it waited too long for the journal's database")
 	// errWornOut is why no group is written any more.
 	errWornOut = errors.New("this process has given all its versions: it has to be started again")
-	errAway    = ErrAway // where a pointer is needed
+	// errUnsure is why a group that was written is not taken for durable (I1). Somebody has
+	// canceled the wait for the standby: then the database answers as always, and warns.
+	errUnsure = errors.New("the database has written the change, but warned that it may not be kept")
+	errAway   = ErrAway // where a pointer is needed
 )
 
 // commit writes the groups, one at a time and in their order, until Close.
@@ -150,6 +153,9 @@ func (j *Journal) write(g *group) error {
 			j.noteAway(err)
 		}
 		return fmt.Errorf("write changes: %w", err)
+	}
+	if j.accept.warned {
+		return errUnsure
 	}
 	j.intake.wrote(tenants)
 	j.known.wrote(tenants, segments, time.Now())

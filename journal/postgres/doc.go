@@ -26,6 +26,7 @@
 //	snapshot.go  the oldest snapshot, which keeps dead rows from being cleared away
 //	examine.go   the questions that a check asks, which change nothing
 //	findings.go  what the answers mean
+//	records.go   what each table holds
 //
 // A post is committed by the node that it came to, whoever owns the tenant: one statement
 // carries all that came while the one before was under way. F1 is part of it: a node that

@@ -107,23 +107,26 @@ func (in *intake) gathering(now time.Time) *group {
 
 // Append puts the changes into the group that gathers.
 func (j *Journal) Append(a journal.Append) journal.Version {
-	version, taken := j.intake.put(a)
-	if !taken && a.Done != nil {
-		a.Done(journal.ErrClosed)
+	version, err := j.intake.put(a)
+	if err != nil && a.Done != nil {
+		a.Done(err)
 	}
 	return version
 }
 
-// put reports false where the journal is closed.
-func (in *intake) put(a journal.Append) (version journal.Version, taken bool) {
+// put refuses where the journal is closed, or its database is away.
+func (in *intake) put(a journal.Append) (journal.Version, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.closed {
-		return in.newest(), false
-	}
 	now := time.Now()
+	switch {
+	case in.closed:
+		return in.number(now), journal.ErrClosed
+	case in.j.away.Load() != nil:
+		return in.number(now), ErrAway
+	}
 	g := in.gathering(now)
-	version = in.number(now)
+	version := in.number(now)
 	if g.posts++; g.posts == 1 {
 		g.first = version
 	}
@@ -141,7 +144,7 @@ func (in *intake) put(a journal.Append) (version journal.Version, taken bool) {
 		g.dones = append(g.dones, a.Done)
 	}
 	in.signal()
-	return version, true
+	return version, nil
 }
 
 func (in *intake) signal() {

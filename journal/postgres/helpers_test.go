@@ -78,7 +78,12 @@ func (c *cluster) node(change ...func(*Options)) *Journal {
 // owner is a node that owns all slots.
 func (c *cluster) owner(change ...func(*Options)) *Journal {
 	c.Helper()
-	j := c.node(change...)
+	return c.own(c.node(change...))
+}
+
+// own has a node own all slots.
+func (c *cluster) own(j *Journal) *Journal {
+	c.Helper()
 	c.beat(j, placement.Beat{Claim: audience.AllSlots()})
 	return j
 }
@@ -131,6 +136,15 @@ func keys(texts string) (keys []audience.Key) {
 		keys = append(keys, key)
 	}
 	return keys
+}
+
+// numbered is keys from one number to another.
+func numbered(from, to int) string {
+	var all strings.Builder
+	for ; from < to; from++ {
+		fmt.Fprintf(&all, " %d", from)
+	}
+	return all.String()
 }
 
 // accept appends and waits.

@@ -487,18 +487,12 @@ func TestPlans(t *testing.T) {
 	c := newCluster(t)
 	j := c.owner()
 	who := tenant("token")
-	numbered := func(n int) (all string) {
-		for key := range n {
-			all += fmt.Sprintf(" %d", key)
-		}
-		return all
-	}
 	for n := range 20 {
 		s := segment(who, fmt.Sprint("s", n))
-		c.park(j, s, audience.Add, covered(numbered(200), c.accept(j, s, audience.Add, numbered(500))), "why")
+		c.park(j, s, audience.Add, covered(numbered(0, 200), c.accept(j, s, audience.Add, numbered(0, 500))), "why")
 	}
 	s := segment(who, "s1")
-	c.accept(j, s, audience.Delete, numbered(100))
+	c.accept(j, s, audience.Delete, numbered(0, 100))
 	c.settle(j, s, drawn(c.load(j, s).Entries[:50]), journal.Receipt{At: time.Now(), Verb: audience.Add})
 	c.unpark(j, s, false, "150 151")
 	c.unpark(j, s, true, "")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // line is one connection to the database, made again where it broke. It belongs to one
@@ -17,6 +18,7 @@ type line struct {
 	config  *pgx.ConnConfig
 	timeout time.Duration // of all that is done at once
 	conn    *pgx.Conn     // nil: there is none
+	warned  bool          // the database had something to say beside its last answer
 }
 
 // Most and least time between two attempts to connect. Each waits for a random time
@@ -25,6 +27,11 @@ const (
 	leastRedial = 50 * time.Millisecond
 	mostRedial  = 250 * time.Millisecond
 )
+
+// connectTime is how long an attempt to connect takes at most, at each of the servers that the
+// URL names. Encryption and password take seven round trips: where the database is far away,
+// that is longer than a statement may take.
+const connectTime = 5 * time.Second
 
 // newLine makes a line on which the database gives up a statement after the timeout, and
 // waits for a lock no longer than that. The settings travel in the startup packet, where a
@@ -54,9 +61,13 @@ func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 		set("enable_"+way, "off")
 	}
 	if config.ConnectTimeout == 0 {
-		config.ConnectTimeout = min(timeout, 5*time.Second)
+		config.ConnectTimeout = connectTime
 	}
-	return &line{config: config, timeout: timeout}
+	l := &line{config: config, timeout: timeout}
+	config.OnNotice = func(_ *pgconn.PgConn, said *pgconn.Notice) {
+		l.warned = l.warned || said.SeverityUnlocalized == "WARNING"
+	}
+	return l
 }
 
 // errPooler is why a connection is of no use.
@@ -82,15 +93,16 @@ func (l *line) do(ctx context.Context, f func(context.Context, *pgx.Conn) error)
 // doWithin is do with a timeout of its own, which f has to tell the database of.
 func (l *line) doWithin(ctx context.Context, timeout time.Duration, f func(context.Context, *pgx.Conn) error) error {
 	const grace = 250 * time.Millisecond // the database is to give up first: it says why
-	limited, cancel := context.WithTimeout(ctx, timeout+grace)
-	defer cancel()
 	if l.conn == nil {
-		conn, err := pgx.ConnectConfig(limited, l.config)
+		conn, err := pgx.ConnectConfig(ctx, l.config)
 		if err != nil {
 			return fmt.Errorf("connect: %w", withoutAddress(err))
 		}
 		l.conn = conn
 	}
+	limited, cancel := context.WithTimeout(ctx, timeout+grace)
+	defer cancel()
+	l.warned = false
 	err := f(limited, l.conn)
 	if l.conn.IsClosed() || isCode(err, "25006", "57P01", "57P02", "57P03") {
 		l.drop() // it is gone, it ends, or it leads to a server that became a standby

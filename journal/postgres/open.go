@@ -138,6 +138,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	}
 	j.intake.begin(j)
 	j.known = known{segments: map[segmentID]time.Time{}, tenants: map[audience.TenantID]time.Time{}}
+	j.lookWhetherBack() // it connects
 	j.running.Go(j.commit)
 	for i := range j.lanes {
 		j.lanes[i] = j.newLane(newLine(config, laneTime))

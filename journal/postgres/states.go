@@ -16,8 +16,9 @@ import (
 var errNotOwner = errors.New("another node owns this tenant by now")
 
 // owner is a condition of statements whose first parameters are the slot and this node: it
-// is the slot's owner.
-const owner = ` EXISTS (SELECT 1 FROM slot WHERE id = $1 AND owner = $2) `
+// is the slot's owner, and stays so until the statement is committed. So whoever owns it next
+// sees what was written.
+const owner = ` EXISTS (SELECT 1 FROM slot WHERE id = $1 AND owner = $2 FOR SHARE) `
 
 // stateOf is the record of a state; nil: it is the zero one.
 func stateOf(state any, zero bool) ([]byte, error) {
