@@ -49,7 +49,7 @@ var law = map[string][]string{
 	"audiences/journal/vault":           {"audience"},
 	"audiences/logging":                 {},
 	"audiences/memory":                  {},
-	"audiences/placement":               {"audience"},
+	"audiences/placement":               {"audience", "histogram"},
 	"audiences/sandbox":                 {"audience"},
 	"audiences/splitclient":             {"audience", "histogram"},
 	"audiences/status":                  {"audience"},

@@ -125,6 +125,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j.behind = j.newLane(newLine(config, behindTime))
 	j.running.Go(j.keepHints)
 	j.running.Go(j.keepTidy)
+	j.running.Go(j.keepHealth)
 	return j, nil
 }
 
