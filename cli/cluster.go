@@ -53,7 +53,7 @@ func (s *service) openDatabase(ctx context.Context, registry *prometheus.Registr
 		return err
 	}
 	c.node = placement.NewNode(placement.Options{
-		Table: c.database, Self: c.database.Self(), Lease: s.cfg.LeaseTime, Stall: c.stall, Fatal: c.fatal, Logger: s.logger,
+		Table: c.database, Self: c.database.Self(), Lease: s.cfg.LeaseTime, Stall: c.stall, Fatal: c.fatal, Logger: s.logger, Registerer: registry,
 		Claimed: func(slots audience.Slots) { c.relay.Claim(slots) },
 		Release: func(slots audience.Slots, done func()) { c.relay.Release(slots, done) },
 		Demand:  func() (float64, time.Time) { return c.relay.Demand() },

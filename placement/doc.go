@@ -10,6 +10,7 @@
 //	assign.go  which slots are whose, and who may have how much of an address's budget
 //	stall.go   whether the process stood still
 //	table.go   what the table is asked for, in one round trip
+//	metrics.go what a node shows of itself
 //
 // A node says that it is there by a beat, six times in the time of a lease, and the
 // table's clock alone says when its lease is over. A lease that is over is renewed by

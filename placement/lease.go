@@ -20,6 +20,8 @@ type Lease struct {
 	ctx   context.Context
 	end   context.CancelCauseFunc
 	timer *time.Timer
+
+	lapsed func() // called where the lease is over before it was renewed or given up; nil: nobody is told
 }
 
 // NewLease makes a lease that is over.
@@ -59,7 +61,7 @@ func (l *Lease) renew(until time.Time) {
 	defer l.mu.Unlock()
 	now := time.Now()
 	if l.held(now) != nil {
-		l.end(ErrNoLease)
+		l.over()
 		l.ctx, l.end = context.WithCancelCause(context.Background())
 	}
 	l.until = until
@@ -77,6 +79,14 @@ func (l *Lease) lapse() {
 	if now := time.Now(); l.held(now) == nil {
 		l.timer.Reset(l.until.Sub(now))
 		return
+	}
+	l.over()
+}
+
+// over ends the context; mu is locked.
+func (l *Lease) over() {
+	if l.ctx.Err() == nil && l.lapsed != nil {
+		l.lapsed()
 	}
 	l.end(ErrNoLease)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"audiences/audience"
@@ -42,7 +43,8 @@ type Options struct {
 	// Fatal is told why the process has to end at once. It may be called by any goroutine.
 	Fatal func(error)
 
-	Logger zerolog.Logger
+	Logger     zerolog.Logger
+	Registerer prometheus.Registerer // nil: metrics are kept but not registered
 }
 
 // beatsPerLease is how often a lease is renewed before it is over.
@@ -52,6 +54,7 @@ const beatsPerLease = 6
 type Node struct {
 	o       Options
 	lease   *Lease
+	metrics *metrics
 	hurry   chan struct{}
 	leaving atomic.Bool
 	view    atomic.Pointer[heard]
@@ -85,7 +88,10 @@ func NewNode(o Options) *Node {
 	if o.Stall == nil {
 		o.Stall = NewStall(o.Lease)
 	}
-	return &Node{o: o, lease: NewLease(), hurry: make(chan struct{}, 1), released: make(chan audience.Slots, audience.SlotCount)}
+	lease := NewLease()
+	m := newMetrics(o.Registerer, lease)
+	lease.lapsed = m.lapses.Inc
+	return &Node{o: o, lease: lease, metrics: m, hurry: make(chan struct{}, 1), released: make(chan audience.Slots, audience.SlotCount)}
 }
 
 // Lease is this node's.
@@ -200,6 +206,7 @@ func (n *Node) beat(ctx context.Context) (again bool) {
 	limited, cancel := context.WithTimeout(ctx, n.o.Lease)
 	defer cancel()
 	view, err := n.o.Table.Beat(limited, b)
+	n.metrics.beat.Observe(time.Since(sent).Seconds())
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -245,7 +252,9 @@ func (n *Node) follow(view *View) (again bool) {
 		n.o.Release(surplus, func() { n.released <- surplus })
 	}
 	n.claim = wanted.Without(owned).And(view.free())
-	n.o.Egress(shareOf(n.o.Self, view.Members), n.blockedUntil(view))
+	share := shareOf(n.o.Self, view.Members)
+	n.metrics.saw(view, owned, share)
+	n.o.Egress(share, n.blockedUntil(view))
 	return n.claim != (audience.Slots{}) || n.given != (audience.Slots{})
 }
 

@@ -30,14 +30,14 @@ type member struct {
 const lease = 3 * time.Second
 
 // join has a node take part.
-func join(t *testing.T, in *table, id NodeID) *member {
+func join(t *testing.T, in *table, id NodeID, change ...func(*Options)) *member {
 	m := &member{side: in.enter(id)}
 	locked := func(f func()) {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		f()
 	}
-	m.Node = NewNode(Options{
+	o := Options{
 		Table: m.side, Self: id, Lease: lease,
 		Claimed: func(slots audience.Slots) { locked(func() { m.owned = m.owned.Or(slots) }) },
 		Release: func(slots audience.Slots, done func()) {
@@ -53,7 +53,11 @@ func join(t *testing.T, in *table, id NodeID) *member {
 		},
 		Egress: func(share float64, blocked time.Time) { locked(func() { m.share, m.blocked = share, blocked }) },
 		Fatal:  func(err error) { locked(func() { m.fatal = err }) },
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	m.Node = NewNode(o)
 	ctx, end := context.WithCancel(t.Context())
 	m.end = end
 	go m.Run(ctx)

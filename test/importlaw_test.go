@@ -50,7 +50,7 @@ var law = map[string][]string{
 	"audiences/journal/vault":           {"audience"},
 	"audiences/logging":                 {},
 	"audiences/memory":                  {},
-	"audiences/placement":               {"audience"},
+	"audiences/placement":               {"audience", "histogram"},
 	"audiences/sandbox":                 {"audience"},
 	"audiences/sandbox/child":           {},
 	"audiences/sandbox/postgres":        {"sandbox/child"},

@@ -23,6 +23,7 @@
 //	hints.go     which segments have keys that their owner does not know of
 //	beat.go      the table of package placement
 //	tidy.go      what is of no more use
+//	health.go    what of the database an operator should know
 //	snapshot.go  the oldest snapshot, which keeps dead rows from being cleared away
 //	examine.go   the questions that a check asks, which change nothing
 //	findings.go  what the answers mean

@@ -165,7 +165,7 @@ type standbyFacts struct {
 
 // looked are the settings that the answers to callers rest on.
 var looked = []string{"server_version", "server_encoding", "synchronous_commit", "synchronous_standby_names", "fsync", "full_page_writes",
-	"autovacuum", "track_counts", "default_transaction_read_only"}
+	"autovacuum", "track_counts", "default_transaction_read_only", "statement_timeout", "lock_timeout", "plan_cache_mode", "enable_seqscan"}
 
 func (f *facts) readServer(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT name, setting FROM pg_settings WHERE name = ANY($1)`, looked)

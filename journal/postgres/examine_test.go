@@ -203,6 +203,9 @@ func TestExamineServers(t *testing.T) {
 	admin := Examination{URL: primary.AdminURL()}
 	says(admin, "0 commits wait for the standby ")
 	says(Examination{URL: follower.AdminURL()}, "3 PostgreSQL", "is a standby")
+	both := strings.Replace(primary.URL(), primary.Addr(), follower.Addr()+","+primary.Addr(), 1)
+	says(Examination{URL: both}, "is a standby")
+	says(Examination{URL: both + "&target_session_attrs=read-write"}, "0 PostgreSQL", "no standby")
 	if _, err := primary.SQL(ctx, "ALTER ROLE postgres SET synchronous_commit = local"); err != nil {
 		t.Fatal(err)
 	}

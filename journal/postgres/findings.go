@@ -64,6 +64,9 @@ func (f *facts) ofServer() (found []Finding) {
 	if encoding := f.settings["server_encoding"]; encoding != "UTF8" {
 		found = append(found, warning("its encoding is %s: posts with names that this cannot write would fail; make the database with ENCODING 'UTF8'", encoding))
 	}
+	if f.settings["statement_timeout"] == "0" || f.settings["lock_timeout"] == "0" || f.settings["plan_cache_mode"] != "force_generic_plan" || f.settings["enable_seqscan"] != "off" {
+		found = append(found, warning("what a node says at the start of a connection (statement_timeout, lock_timeout, plan_cache_mode, enable_seqscan) does not arrive: a pooler drops it, or the URL says otherwise; a change could be written after its caller gave up"))
+	}
 	return found
 }
 

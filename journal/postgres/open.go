@@ -146,6 +146,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j.behind = j.newLane(newLine(config, behindTime))
 	j.running.Go(j.keepHints)
 	j.running.Go(j.keepTidy)
+	j.running.Go(j.keepHealth)
 	if o.Moving {
 		j.running.Go(j.keepHold)
 	}
