@@ -163,6 +163,7 @@ func (r *registry) disownDormant(slots audience.Slots) {
 		for _, s := range d.What.segments {
 			view := s.view(d.ID)
 			r.metrics.pending.Sub(float64(view.Adds + view.Deletes + view.Stored))
+			r.inMemory.Add(-int64(s.repeat.Weight()))
 		}
 	}
 }
