@@ -48,3 +48,35 @@ func TestHandOverOfDormantTenants(t *testing.T) {
 		first.leave(time.Second)
 	})
 }
+
+// TestChangeDuringHandOver: while the last call of a slot that goes to another node is under
+// way, its former owner accepts a newer change of a key in it, in the same group as one that
+// the segment knows of. The settle of the call leaves the newer change where it is (F2).
+func TestChangeDuringHandOver(t *testing.T) {
+	inCluster(t, 2, func(c *cluster) {
+		at := place{"one", "sA"}
+		former := c.owner(at)
+		post := func(n *clusterNode, verb audience.Verb, key string) { c.post(n, change{at, verb, []string{key}}) }
+		c.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 2 * time.Second, Count: 1})
+		post(former, audience.Add, "1")
+		time.Sleep(clusterFlush - 50*time.Millisecond)
+
+		var groups door // none is written while it is shut
+		groups.close()
+		former.journal.refused = func() error { groups.pass(nil); return nil }
+		post(former, audience.Add, "a")
+		time.Sleep(20 * time.Millisecond)
+		former.journal.silent.close()
+		time.Sleep(80 * time.Millisecond) // now key 1 is being read, for a call
+		post(former, audience.Add, "b")   // and this one begins another group, which the segment hears of
+		time.Sleep(20 * time.Millisecond)
+		former.journal.silent.open()
+		time.Sleep(50 * time.Millisecond) // key 1 is in flight
+		former.leave(time.Minute)
+		time.Sleep(50 * time.Millisecond) // no call begins here any more
+		post(former, audience.Delete, "1")
+		time.Sleep(50 * time.Millisecond)
+		groups.open()
+		time.Sleep(10 * time.Second)
+	})
+}
