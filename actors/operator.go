@@ -70,13 +70,15 @@ func (r *Relay) operateSegment(ctx context.Context, t task) error {
 // about to be made are recalled.
 func (r *Relay) operateTenant(ctx context.Context, t task) error {
 	var told recalls
-	err := r.ask(ctx, func(a answer) any { return &operate{answer: a, task: t, recalls: &told} })
+	if err := r.ask(ctx, func(a answer) any { return &operate{answer: a, task: t, recalls: &told} }); err != nil {
+		return err // told may be written yet
+	}
 	for range told.segments {
-		if err == nil {
-			err = await(ctx, told.done)
+		if err := await(ctx, told.done); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // Inspect says what a segment is doing and why its keys are where they are. It

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/sandbox"
 	"audiences/splitclient"
 	"audiences/status"
@@ -254,5 +255,25 @@ func TestForgettingLosesNoState(t *testing.T) {
 			s.Errorf("%d segments are listed with all this", listed)
 		}
 		s.expectPending("token", "s", "11")
+	})
+}
+
+// TestPauseWithoutAnOperator: one who goes away before the answer does not read what is
+// being written for it. The race detector tells.
+func TestPauseWithoutAnOperator(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.add("1")
+		gone, cancel := context.WithCancel(context.Background())
+		cancel()
+		for range 20 {
+			err := s.relay.operateTenant(gone, task{tenant: s.tenant("token"), remedy: status.Pause, pause: journal.TenantState{Paused: true}})
+			if err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		s.at(time.Second)
+		s.operateOn("token", "", status.Resume, time.Time{})
+		s.at(time.Minute)
+		s.expectMembers("1")
 	})
 }

@@ -97,17 +97,30 @@ func (m *foundResting) concerns() audience.TenantID { return m.segment.Tenant }
 
 // elsewhere takes a message that concerns a tenant of another node. surrender is not among
 // them: it is also how the actors of a slot that goes to another node give up their keys.
-func (r *registry) elsewhere(message any) (taken bool) {
+func (r *registry) elsewhere(ctx actor.Context, message any) (taken bool) {
 	m, ok := message.(ofTenant)
 	if !ok || r.owned.Has(m.concerns().Slot()) {
 		return false
 	}
 	if m, ok := message.(*accept); ok {
-		r.acceptFor(m)
+		r.acceptElsewhere(ctx, m)
 	} else {
 		refuse(message, ErrElsewhere)
 	}
 	return true
+}
+
+// acceptElsewhere accepts changes for the node that owns the tenant. While its actors are
+// here still, they hear of them: a call may be under way that carries one of the keys, and
+// its settle is not to take the newer change along, which the journal may have given the
+// same version as one that the segment knows of.
+func (r *registry) acceptElsewhere(ctx actor.Context, m *accept) {
+	if c := r.tenants.find(m.concerns()); c != nil {
+		m.hint = true
+		r.tenants.tell(ctx, c, m)
+		return
+	}
+	r.acceptFor(m)
 }
 
 // acceptFor hands changes to the journal for the node that owns the tenant.
@@ -175,6 +188,7 @@ func (r *registry) disownDormant(slots audience.Slots) {
 		for _, s := range d.What.segments {
 			view := s.view(d.ID)
 			r.metrics.pending.Sub(float64(view.Adds + view.Deletes + view.Stored))
+			r.inMemory.Add(-int64(s.repeat.Weight()))
 		}
 	}
 }

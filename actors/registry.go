@@ -65,7 +65,7 @@ func (r *registry) Receive(ctx actor.Context) {
 		m.fail(errDraining)
 		return
 	}
-	if r.elsewhere(ctx.Message()) {
+	if r.elsewhere(ctx, ctx.Message()) {
 		return
 	}
 	switch m := ctx.Message().(type) {
