@@ -288,6 +288,9 @@ func (h *house) move(old audience.Tenant, organisation string) (err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		_, err = h.relay.Remedy(ctx, status.Wish{Remedy: status.Move, Segment: audience.Segment{Tenant: old.ID}, To: h.current[organisation].ID, Who: "ana"})
 		cancel()
+		if errors.Is(err, status.ErrNotNeeded) {
+			return nil // there was nothing to move, or the last try has moved it
+		}
 		if err == nil || !struck(err) {
 			return err
 		}

@@ -21,7 +21,7 @@ import (
 // the customer changed again under the new token, and that is delivered, gets
 // the older change once more. So move soon after the rotation.
 func (r *Relay) move(ctx context.Context, p *plan) error {
-	old, successor := p.tenant.Tenant, p.successor
+	old, successor := p.tenant.Tenant, p.successor.Tenant
 	defer func() {
 		_ = r.askAgain(func(a answer) any { return &regain{answer: a, tenant: old} }) // a relay that ends begins anew
 	}()
@@ -44,7 +44,7 @@ func (r *Relay) move(ctx context.Context, p *plan) error {
 // paused by that, and its actor must not find the keys before it knows: so it gives up its
 // own keys for the move, and then begins with what the journal has.
 func (r *Relay) moveHeld(ctx context.Context, p *plan) (moved []audience.Segment, err error) {
-	old, successor := p.tenant.Tenant.ID, p.successor
+	old, successor := p.tenant.Tenant.ID, p.successor.Tenant
 	heirs, err := r.heirs(ctx, old, successor)
 	if err != nil {
 		return nil, err

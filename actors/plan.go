@@ -20,9 +20,9 @@ type plan struct {
 	made      time.Time
 	newest    journal.Version // accepted when it was made
 	tenant    journal.KnownTenant
-	successor audience.Tenant // of Move
-	subjects  []subject       // the segments that it concerns
-	missed    error           // not nil: there may be others, which could not be read
+	successor journal.KnownTenant // of Move
+	subjects  []subject           // the segments that it concerns
+	missed    error               // not nil: there may be others, which could not be read
 }
 
 // subject is a segment that a remedy may concern. It is made of what the journal has of it
@@ -35,6 +35,7 @@ type subject struct {
 	parked  int  // keys; an upper bound
 	more    bool // there may be more of them: they are being counted
 	refused bool // it may have parked keys
+	stored  bool // the journal has pending keys of it, also such as its actor was not told of
 }
 
 // plan looks what there is, and refuses a wish that makes no sense.
@@ -48,11 +49,9 @@ func (r *Relay) plan(ctx context.Context, wish status.Wish) (*plan, error) {
 		return nil, err
 	}
 	if wish.Remedy == status.Move {
-		to, err := r.tenant(wish.To)
-		if err != nil {
+		if p.successor, err = r.tenant(wish.To); err != nil {
 			return nil, err
 		}
-		p.successor = to.Tenant
 	}
 	all, err := r.look(ctx, p)
 	if err == nil {
@@ -91,12 +90,19 @@ func (p *plan) choose(all []subject) error {
 		return status.ErrPausedNow
 	case w.Remedy == status.Resume && w.Whole() && !tenantPaused:
 		return status.ErrNotNeeded
-	}
-	p.subjects = slices.DeleteFunc(all, func(s subject) bool { return !p.concerns(&s) })
-	if len(p.subjects) == 0 && !p.onTenant() {
+	case w.Remedy == status.Pause && w.Whole() && tenantPaused && p.tenant.State.PausedUntil.Equal(w.Until):
 		return status.ErrNotNeeded
 	}
-	return nil
+	p.subjects = slices.DeleteFunc(all, func(s subject) bool { return !p.concerns(&s) })
+	switch {
+	case len(p.subjects) > 0:
+		return nil
+	case p.wish.Remedy == status.Move && p.missed == nil:
+		return fmt.Errorf("no key is pending or parked: %w", status.ErrNotNeeded)
+	case p.onTenant():
+		return nil
+	}
+	return status.ErrNotNeeded
 }
 
 // onTenant: it is the tenant that is changed, and not each of its segments.
@@ -113,12 +119,14 @@ func (p *plan) concerns(s *subject) bool {
 	switch p.wish.Remedy {
 	case status.Flush:
 		return !paused && (s.pending > 0 || s.more)
+	case status.Pause:
+		return p.wish.Whole() || !paused || !s.state.PausedUntil.Equal(p.wish.Until)
 	case status.Resume:
 		return paused != p.wish.Whole() // one that was paused by itself stays so
 	case status.Retry, status.Discard:
 		return s.refused || s.state.Parked != nil
 	case status.Move:
-		return s.pending > 0 || s.more || s.refused || paused
+		return s.pending > 0 || s.more || s.refused || s.stored || paused
 	}
 	return true
 }
@@ -151,6 +159,7 @@ func (p *plan) effect(now time.Time) status.Effect {
 		}
 	}
 	e.Sentence = status.EffectSentence(p.wish, e, now)
+	p.tellHeld(&e, now)
 	return e
 }
 
@@ -178,7 +187,7 @@ func (p *plan) event(e status.Effect) status.Event {
 	event := status.Event{At: time.Now(), Kind: kinds[p.wish.Remedy], Who: p.wish.Who, Tenant: p.tenant.Tenant.ID.String(),
 		Environment: p.wish.Segment.Environment, Segment: p.wish.Segment.Name, Keys: e.Keys, Until: e.Until}
 	if p.wish.Remedy == status.Move {
-		event.To, event.Paused = p.successor.ID.String(), e.Paused
+		event.To, event.Paused = p.successor.Tenant.ID.String(), e.Paused
 	}
 	return event
 }
@@ -236,7 +245,7 @@ func (r *Relay) lookAtAll(ctx context.Context, p *plan, views map[audience.Segme
 			p.missed = err
 			continue
 		}
-		s := subject{segment: listed.Segment, state: listed.State, pending: listed.Keys, more: listed.MoreKeys, refused: listed.Parked}
+		s := subject{segment: listed.Segment, state: listed.State, pending: listed.Keys, more: listed.MoreKeys, refused: listed.Parked, stored: listed.Pending}
 		if view, active := views[listed.Segment]; active {
 			s.show(view)
 			delete(views, listed.Segment)

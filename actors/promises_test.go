@@ -232,6 +232,7 @@ func TestMoveMeetsPosts(t *testing.T) {
 					s.split.ClearFaults()
 					s.at(2 * wait)
 				}
+				s.accept("token", "u", audience.Add, "70") // there is something to move in any case
 				s.faulty.beforeMove = func() { s.add("4"); s.remove("2") }
 				s.move("token", "new")
 				s.add("5 2")

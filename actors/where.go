@@ -26,11 +26,7 @@ const oldestOf = 1000
 // one that neither the journal nor an actor knows is status.ErrUnknown.
 func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status.Detail, err error) {
 	defer r.caught(&err)
-	views, err := r.views(ctx, segment)
-	if err == nil {
-		_, err = r.lookAtOne(ctx, segment, views)
-	}
-	if err != nil {
+	if err := r.exists(ctx, segment); err != nil {
 		return d, err
 	}
 	inner, err := r.Inspect(ctx, segment)
@@ -51,6 +47,15 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 	}
 	d.Calls, err = r.lastCalls(ctx, segment)
 	return d, err
+}
+
+// exists is status.ErrUnknown for a segment that neither the journal nor an actor knows.
+func (r *Relay) exists(ctx context.Context, segment audience.Segment) error {
+	views, err := r.views(ctx, segment)
+	if err == nil {
+		_, err = r.lookAtOne(ctx, segment, views)
+	}
+	return err
 }
 
 // describeOne is a segment of the tenant that was asked, with its sentence.
@@ -94,7 +99,8 @@ func (r *Relay) oldest(ctx context.Context, segment audience.Segment) (oldest ti
 }
 
 // Parked lists a segment's parked keys with their reasons: at most limit, after the
-// cursor that an earlier page ended with, or from the start with "".
+// cursor that an earlier page ended with, or from the start with "". A segment that neither
+// the journal nor an actor knows is status.ErrUnknown.
 func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after string, limit int) (listed status.ParkedPage, err error) {
 	defer r.caught(&err)
 	var cursor journal.Cursor
@@ -104,6 +110,9 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after stri
 		}
 	}
 	page, err := r.parked(ctx, segment, cursor, limit)
+	if err == nil && len(page.Entries) == 0 {
+		err = r.exists(ctx, segment)
+	}
 	if err != nil {
 		return listed, err
 	}
@@ -118,20 +127,30 @@ func (r *Relay) Parked(ctx context.Context, segment audience.Segment, after stri
 }
 
 // Where looks for a key: in one segment, with a Tenant alone in all of its segments, with
-// the zero Segment in all. What is pending or parked comes first, then the deliveries.
-// after is what an earlier page ended with. One page is a bounded work, and may be empty
-// and have more behind it.
+// the zero Segment in all. A segment without a workspace or a traffic type stands for all
+// that have its other names; one that nobody knows is status.ErrUnknown. What is pending or
+// parked comes first, then the deliveries. after is what an earlier page ended with. One
+// page is a bounded work, and may be empty and have more behind it.
 func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (w status.Whereabouts, err error) {
 	defer r.caught(&err)
 	find := journal.Find{Tenant: in.Tenant, Key: key, After: journal.FindCursor(after)}
-	if in.Name != "" {
+	switch {
+	case in.Name != "" && (in.Workspace == "" || in.TrafficType == ""):
+		find.Like = in
+	case in.Name != "":
 		find.Segment = in
 	}
 	found, err := reply(ctx, func(done func(journal.Found)) {
 		find.Done = done
 		r.Journal.Find(find)
 	})
-	if err = errors.Join(err, found.Err); err != nil {
+	switch err = errors.Join(err, found.Err); {
+	case errors.Is(err, journal.ErrBadCursor):
+		return w, fmt.Errorf("%w: %w", status.ErrImpossible, err)
+	case err == nil && in.Name != "" && !found.More && !found.Known:
+		err = r.known(ctx, in)
+	}
+	if err != nil {
 		return w, fmt.Errorf("look for a key: %w", err)
 	}
 	now := time.Now()
@@ -170,6 +189,16 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 	}
 	w.Sentence = status.WhereSentence(w, after == "", now)
 	return w, nil
+}
+
+// known is status.ErrUnknown for a segment that has no actor, of which the journal has said
+// that it has nothing either.
+func (r *Relay) known(ctx context.Context, in audience.Segment) error {
+	views, err := r.views(ctx, in)
+	if err == nil && len(views) == 0 {
+		err = fmt.Errorf("the segment is %w: there is no key of it, no state and no receipt", status.ErrUnknown)
+	}
+	return err
 }
 
 // addSuperseded adds the last change of the key in each of the places that was never sent.

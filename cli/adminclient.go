@@ -67,14 +67,15 @@ func (a *adminClient) bind(cmd *cobra.Command) {
 	flags.BoolVar(&a.json, "json", false, "print the relay's answer, which is JSON, for programs")
 }
 
-// get asks for a path below the JSON API. With json set it prints the answer, and done
-// is true.
-func (a *adminClient) get(ctx context.Context, path string, query url.Values, into any) (done bool, err error) {
+// get asks for a path below the JSON API. With json set it also prints the answer as it is,
+// and printed is true: the command has no more to print, but its exit code still tells what
+// the answer says.
+func (a *adminClient) get(ctx context.Context, path string, query url.Values, into any) (printed bool, err error) {
 	return a.ask(ctx, http.MethodGet, path+"?"+query.Encode(), nil, into)
 }
 
 // post is get for what has a body.
-func (a *adminClient) post(ctx context.Context, path string, body, into any) (done bool, err error) {
+func (a *adminClient) post(ctx context.Context, path string, body, into any) (printed bool, err error) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		return false, fmt.Errorf("ask the relay: %w", err)
@@ -82,14 +83,19 @@ func (a *adminClient) post(ctx context.Context, path string, body, into any) (do
 	return a.ask(ctx, http.MethodPost, path, text, into)
 }
 
-func (a *adminClient) ask(ctx context.Context, method, path string, body []byte, into any) (done bool, err error) {
+func (a *adminClient) ask(ctx context.Context, method, path string, body []byte, into any) (printed bool, err error) {
 	if !a.json {
 		return false, a.exchange(ctx, method, path, body, decoding(into))
 	}
-	return true, a.exchange(ctx, method, path, body, func(answer io.Reader) error {
-		_, err := io.Copy(a.stdout, answer)
+	var text bytes.Buffer
+	err = a.exchange(ctx, method, path, body, func(answer io.Reader) error {
+		_, err := io.Copy(a.stdout, io.TeeReader(answer, &text))
 		return err
 	})
+	if err != nil {
+		return true, err
+	}
+	return true, decoding(into)(&text)
 }
 
 // decoding reads an answer that is JSON.
@@ -225,16 +231,18 @@ func (a *adminClient) client() (*http.Client, error) {
 func (a *adminClient) refused(response *http.Response) error {
 	words, _ := io.ReadAll(io.LimitReader(response.Body, 10_000)) // what there is of them helps
 	var problem admin.Problem
-	if json.Unmarshal(words, &problem) != nil || problem.Error == "" {
+	foreign := json.Unmarshal(words, &problem) != nil || problem.Error == ""
+	if foreign {
 		problem.Error = fmt.Sprintf("%s: %.300s", response.Status, strings.TrimSpace(string(words)))
 	}
-	return refusal{fmt.Sprintf("the relay at %s: %s", a.address, problem.Error), response.StatusCode}
+	return refusal{fmt.Sprintf("the relay at %s: %s", a.address, problem.Error), response.StatusCode, foreign}
 }
 
 // refusal is what the relay answered in place of doing it.
 type refusal struct {
-	words  string
-	status int
+	words   string
+	status  int
+	foreign bool // it is not the JSON API that answered, such as where HTTPS is spoken
 }
 
 func (r refusal) Error() string { return r.words }

@@ -13,6 +13,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func newRoot(p process) *cobra.Command {
 		case *showVersion:
 			return wrong(cmd, "--version has no arguments")
 		case len(args) == 0:
-			return wrong(cmd, "no command")
+			return fmt.Errorf("%w: no command\n\n%s", errUsage, usageOf(cmd)) // a newcomer's first line
 		}
 		if err := serve.Args(serve, args); err != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 
 func eventsCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
-	var limit int
+	limit := limitValue(50)
 	var before uint64
 	var f follower
 	cmd := &cobra.Command{
@@ -36,9 +36,9 @@ func eventsCommand(p process) *cobra.Command {
 			case a.watch > 0 && before > 0:
 				return wrong(cmd, "--watch is for new events, --before for old ones")
 			case a.watch > 0:
-				return a.follow(cmd.Context(), limit, &f)
+				return a.follow(cmd.Context(), int(limit), &f)
 			}
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
+			query := url.Values{"limit": {limit.String()}}
 			if before > 0 {
 				query.Set("before", strconv.FormatUint(before, 10))
 			}
@@ -59,16 +59,13 @@ func eventsCommand(p process) *cobra.Command {
 	a.follows = true
 	a.bind(cmd)
 	a.watched(p, cmd)
-	cmd.Flags().IntVar(&limit, "limit", 50, "so many at most, up to 1,000")
+	cmd.Flags().Var(&limit, "limit", "so many at most, up to 1,000")
 	cmd.Flags().Uint64Var(&before, "before", 0, "only those before the event with this `number`")
 	return cmd
 }
 
 // follower is how far events were printed.
 type follower struct{ last uint64 } // 0: there were none
-
-// mostEvents is how many the relay tells at once, and about how many it keeps.
-const mostEvents = 1000
 
 // follow prints the events that were not printed before, the oldest first; in the beginning
 // as many as the limit. A relay whose journal is a new one numbers them anew: that is another
@@ -95,7 +92,7 @@ func (a *adminClient) follow(ctx context.Context, limit int, f *follower) error 
 		if f.last == 0 || known >= 0 || list.Next == 0 {
 			return a.printNew(fresh, f)
 		}
-		before, limit = list.Next, mostEvents
+		before, limit = list.Next, mostRows
 	}
 }
 

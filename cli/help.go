@@ -12,9 +12,11 @@ import (
 // errUsage marks a command line that is wrong.
 var errUsage = errors.New("wrong command line")
 
-// wrong says what is wrong with the command line of a command, and what would be right.
+// wrong says in a line what is wrong with the command line of a command, and where there is
+// more about it.
 func wrong(cmd *cobra.Command, format string, args ...any) error {
-	return fmt.Errorf("%w: %s\n\n%s", errUsage, fmt.Sprintf(format, args...), usageOf(cmd))
+	_, command, _ := strings.Cut(cmd.CommandPath(), " ")
+	return fmt.Errorf("%w: %s; see: %s", errUsage, fmt.Sprintf(format, args...), strings.TrimSpace("audiences help "+command))
 }
 
 // helpCommand is there because the library's own ends without an error where there is

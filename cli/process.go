@@ -76,11 +76,12 @@ func exitCode(err error, stderr io.Writer) int {
 		return 0
 	}
 	_, _ = fmt.Fprintf(stderr, "audiences: %v\n", withUser(err))
-	if errors.As(err, new(config.Faults)) || errors.Is(err, errUsage) || errors.Is(err, errFaults) {
-		return exitWrong
-	}
 	var r refusal
-	if errors.Is(err, errNothing) || errors.As(err, &r) && r.status == http.StatusConflict {
+	errors.As(err, &r)
+	switch {
+	case errors.As(err, new(config.Faults)), errors.Is(err, errUsage), errors.Is(err, errFaults), r.status == http.StatusBadRequest && !r.foreign:
+		return exitWrong
+	case errors.Is(err, errNothing), r.status == http.StatusConflict && !r.foreign:
 		return exitNothing
 	}
 	return exitFailed

@@ -23,10 +23,10 @@ type remedy struct {
 	what   status.Remedy
 	dryRun bool
 	yes    bool
-	length string // of a pause
-	until  string
-	state  string // of the segments that match
-	search string
+	length textValue // of a pause
+	until  textValue
+	state  stateValue // of the segments that match
+	search textValue
 }
 
 // remedyTexts are what the commands say of themselves.
@@ -85,8 +85,9 @@ func remedyCommands(p process) (commands []*cobra.Command) {
 		cmd := &cobra.Command{
 			Use: text.use, Short: text.short,
 			Long: text.long + `
-Exit codes: 0 done, 1 the relay did not answer or refused, 2 the command line is wrong,
-3 there was nothing to do; of flush also: it is paused, resume it first.
+Exit codes: 0 done, 1 the relay did not answer or refused, or it failed with a segment,
+2 the command line is wrong, 3 there was nothing to do; of flush also: what is meant is
+paused, resume it first.
 `,
 			RunE: func(cmd *cobra.Command, args []string) error { return r.run(cmd, args) },
 		}
@@ -94,16 +95,16 @@ Exit codes: 0 done, 1 the relay did not answer or refused, 2 the command line is
 		flags := cmd.Flags()
 		flags.BoolVar(&r.dryRun, "dry-run", false, "change nothing: say about how many keys it would concern")
 		if r.what == status.Pause {
-			flags.StringVar(&r.length, "for", "", "when the pause ends by itself, as a `length` of time: 30m, 2h")
-			flags.StringVar(&r.until, "until", "", "when the pause ends by itself, as a `time`: 2026-11-30T08:00:00Z")
+			flags.Var(&r.length, "for", "when the pause ends by itself, as a `length` of time: 30m, 2h")
+			flags.Var(&r.until, "until", "when the pause ends by itself, as a `time`: 2026-11-30T08:00:00Z")
 		}
 		if r.what == status.Discard || r.what == status.Move {
 			flags.BoolVar(&r.yes, "yes", false, "do not ask")
 		}
 		if r.what != status.Move {
 			bindSegment(cmd)
-			flags.StringVar(&r.state, "state", "", "every segment of the tenant in this `state`, one by one")
-			flags.StringVar(&r.search, "search", "", "every segment of the tenant whose name or environment has this `text` in it, one by one")
+			flags.Var(&r.state, "state", "every segment of the tenant in this `state`, one by one")
+			flags.Var(&r.search, "search", "every segment of the tenant whose name or environment has this `text` in it, one by one")
 		}
 		commands = append(commands, cmd)
 	}
@@ -125,11 +126,13 @@ func (r *remedy) run(cmd *cobra.Command, args []string) error {
 
 // request is what the command line asks for.
 func (r *remedy) request(cmd *cobra.Command, args []string) (asked admin.RemedyRequest, err error) {
-	asked = admin.RemedyRequest{For: r.length, DryRun: r.dryRun}
+	asked = admin.RemedyRequest{For: string(r.length), DryRun: r.dryRun}
 	if r.until != "" {
-		if asked.Until, err = time.Parse(time.RFC3339, r.until); err != nil {
+		at, err := time.Parse(time.RFC3339, string(r.until))
+		if err != nil {
 			return asked, wrong(cmd, "--until takes a time such as 2026-11-30T08:00:00Z")
 		}
+		asked.Until = &at
 	}
 	switch filtered := r.state != "" || r.search != ""; {
 	case r.what == status.Move:
@@ -138,7 +141,8 @@ func (r *remedy) request(cmd *cobra.Command, args []string) (asked admin.RemedyR
 		}
 		asked.Tenant, asked.To = args[0], args[1]
 	case filtered && len(args) == 1:
-		asked.Filter = &admin.Filter{Tenant: args[0], State: status.State(r.state), Search: r.search}
+		asked.Filter = &admin.Filter{Tenant: args[0], State: status.State(r.state), Search: string(r.search)}
+		err = noSegmentFlags(cmd)
 	case filtered:
 		return asked, wrong(cmd, "with --state or --search it takes a tenant alone")
 	default:
@@ -149,8 +153,8 @@ func (r *remedy) request(cmd *cobra.Command, args []string) (asked admin.RemedyR
 
 // bindSegment adds the flags that tell apart segments of one tenant with the same names.
 func bindSegment(cmd *cobra.Command) {
-	cmd.Flags().String("workspace", "", "of the segment, where its other names are not enough: its `id`")
-	cmd.Flags().String("traffic-type", "", "the same: the `id` of its traffic type")
+	cmd.Flags().Var(new(textValue), "workspace", "of the segment, where its other names are not enough: its `id`")
+	cmd.Flags().Var(new(textValue), "traffic-type", "the same: the `id` of its traffic type")
 }
 
 // targetOf reads TENANT [ENV/SEGMENT], and the flags of bindSegment.
@@ -165,10 +169,10 @@ func targetOf(cmd *cobra.Command, args []string) (t admin.Target, err error) {
 			return t, wrong(cmd, "a segment is named as ENVIRONMENT/SEGMENT")
 		}
 	}
-	t.Workspace, t.TrafficType = cmd.Flag("workspace").Value.String(), cmd.Flag("traffic-type").Value.String()
-	if t.Segment == "" && (t.Workspace != "" || t.TrafficType != "") {
-		return t, wrong(cmd, "--workspace and --traffic-type need ENVIRONMENT/SEGMENT")
+	if t.Segment == "" {
+		return t, noSegmentFlags(cmd)
 	}
+	t.Workspace, t.TrafficType = cmd.Flag("workspace").Value.String(), cmd.Flag("traffic-type").Value.String()
 	return t, nil
 }
 
@@ -195,10 +199,10 @@ func (r *remedy) confirm(cmd *cobra.Command, asked admin.RemedyRequest) error {
 
 func (r *remedy) carryOut(ctx context.Context, asked admin.RemedyRequest) error {
 	var did admin.RemedyAnswer
-	if done, err := r.post(ctx, "remedies/"+string(r.what), asked, &did); done || err != nil {
-		return err
+	printed, err := r.post(ctx, "remedies/"+string(r.what), asked, &did)
+	if err == nil && !printed {
+		_, err = fmt.Fprintln(r.stdout, did.Sentence)
 	}
-	_, err := fmt.Fprintln(r.stdout, did.Sentence)
 	for _, f := range did.Failed {
 		_, _ = fmt.Fprintf(r.p.stderr, "%s %s/%s: %s\n", f.Tenant, f.Environment, f.Segment, f.Error)
 	}

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,10 +22,18 @@ import (
 	"audiences/config"
 	"audiences/logging"
 	"audiences/sandbox"
+	"audiences/sandbox/postgres"
+	"audiences/status"
 )
 
-// sandboxToken is what the sandbox's relay expects in Authorization.
-const sandboxToken = "sandbox"
+const (
+	sandboxToken    = "sandbox" // what the sandbox's relay expects in Authorization
+	sandboxKey      = "key.jks"
+	sandboxPassword = "password" // of the key file
+)
+
+// maxNodes is how many nodes --nodes takes at most.
+const maxNodes = 9
 
 // trial is what the flags of `audiences sandbox` say.
 type trial struct {
@@ -35,11 +45,16 @@ type trial struct {
 	ends                       bool          // the sandbox ends with it
 	splitOnly                  bool
 	scenario                   scenario
+
+	count     int           // of nodes that share a PostgreSQL; 0: one relay, alone
+	killEvery time.Duration // a node is killed so often; 0: never
+	installed func() error  // nil where a PostgreSQL can be started
+	began     time.Time
 }
 
 func sandboxCommand(p process) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "sandbox [--scenario NAME] [--traffic N]",
+		Use:   "sandbox [--scenario NAME] [--traffic N] [--nodes N [--kill-every TIME]]",
 		Short: "try it: relay and a Split look-alike in one process",
 		Long: `Runs the relay and a look-alike of Split in one process, with a key made up for the
 run, in a directory that goes when it ends. It prints a curl command to try, the
@@ -50,7 +65,13 @@ through in its order.
 With --scenario it also plays traffic, and has Split misbehave:
 
 ` + scenarioHelp() + `
+With --nodes it runs so many relays as processes of their own, which share a PostgreSQL
+of the sandbox's, and a balancer before them. --kill-every has one of them die again and
+again, in its turn, and a new one take its place, while 50 posts a second come in unless
+--traffic says otherwise.
+
   audiences sandbox --scenario outage
+  audiences sandbox --nodes 3 --kill-every 10s
   audiences sandbox --traffic 200 --port 5010 --admin-port 3010
 
 Exit codes: 0 ended as told, 1 something failed or did not come through, 2 the command
@@ -58,10 +79,10 @@ line is wrong.
 `,
 		Args: noArguments,
 	}
-	t, name := trial{}, ""
+	t, name := trial{installed: postgres.Available}, ""
 	flags := cmd.Flags()
 	flags.IntVar(&t.port, "port", 0, "HTTPS `port`; 0: a free one")
-	flags.IntVar(&t.adminPort, "admin-port", 0, "`port` of the page and the probes; 0: a free one")
+	flags.IntVar(&t.adminPort, "admin-port", 0, "`port` of the page and the probes, of several nodes that of the first one, with the others on those after it; 0: a free one")
 	flags.IntVar(&t.splitPort, "split-port", 0, "`port` of the look-alike; 0: a free one")
 	flags.DurationVar(&t.flush, "flush", 3*time.Second, "how long a segment gathers keys")
 	flags.StringVar(&name, "scenario", "", "what happens, by `name`: "+scenarioNames())
@@ -69,18 +90,33 @@ line is wrong.
 	flags.IntVar(&t.traffic, "traffic", 0, fmt.Sprintf("post `N` lambda-like requests a second, at most %d; 0: as the scenario has it, or none", sandbox.MaxTraffic))
 	flags.DurationVar(&t.lasting, "for", 10*time.Minute, "how long the traffic lasts; where it is given, the sandbox ends then, too")
 	flags.BoolVar(&t.splitOnly, "split-only", false, "run the look-alike alone, with the scenario's faults")
+	flags.IntVar(&t.count, "nodes", 0, fmt.Sprintf("run `N` relays that share a PostgreSQL, at most %d; needs PostgreSQL installed; 0: one relay, with a journal of its own", maxNodes))
+	flags.DurationVar(&t.killEvery, "kill-every", 0, "with --nodes: kill one of them so often, a second at least; 0: never")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
 		switch {
 		case t.traffic < 0 || t.traffic > sandbox.MaxTraffic:
 			return wrong(cmd, "--traffic must be 0 to %d", sandbox.MaxTraffic)
 		case t.tenants < 2 || t.tenants > 1000:
 			return wrong(cmd, "--tenants must be 2 to 1000")
+		case slices.ContainsFunc([]int{t.port, t.adminPort, t.splitPort}, func(port int) bool { return port < 0 || port > 65535 }):
+			return wrong(cmd, "a port is 0 to 65535")
+		case t.flush <= 0 || t.lasting <= 0:
+			return wrong(cmd, "--flush and --for must be more than 0")
+		case t.count < 0 || t.count > maxNodes:
+			return wrong(cmd, "--nodes must be 1 to %d", maxNodes)
+		case t.count > 0 && t.splitOnly:
+			return wrong(cmd, "--split-only runs no nodes")
+		case t.killEvery != 0 && (t.killEvery < time.Second || t.count == 0):
+			return wrong(cmd, "--kill-every must be 1s or more, and needs --nodes")
 		}
 		if name != "" {
 			if t.scenario, err = scenarioNamed(name); err != nil {
 				return wrong(cmd, "%v", err)
 			}
 			t.traffic = cmp.Or(t.traffic, t.scenario.posts)
+		}
+		if t.killEvery > 0 {
+			t.traffic = cmp.Or(t.traffic, scenarios[0].posts)
 		}
 		t.ends = cmd.Flags().Changed("for")
 		return t.run(cmd.Context(), p)
@@ -111,7 +147,8 @@ func (t trial) run(ctx context.Context, p process) error {
 	shown := logging.NewLineWriter(p.stdout) // the look-alike must not wait for whoever looks on
 	defer shown.Flush(logging.LastWords)
 	traffic := &sandbox.Traffic{Token: sandboxToken, Tenants: t.tokens()}
-	tally := &tally{out: shown, began: time.Now(), posted: traffic.Accepted}
+	t.began = time.Now()
+	tally := &tally{out: shown, began: t.began, posted: traffic.Accepted}
 	split, err := sandbox.Start(sandbox.Options{OnCall: tally.call, Address: fmt.Sprintf("127.0.0.1:%d", t.splitPort)})
 	if err != nil {
 		return err
@@ -127,7 +164,11 @@ func (t trial) run(ctx context.Context, p process) error {
 		<-ctx.Done()
 		return nil
 	}
-	left, err := t.relay(ctx, p, shown, split, traffic)
+	play := t.relay
+	if t.count > 0 {
+		play = t.several
+	}
+	left, err := play(ctx, p, shown, split, traffic)
 	if err != nil || t.traffic == 0 {
 		return err
 	}
@@ -142,7 +183,11 @@ func (t trial) relay(ctx context.Context, p process, shown io.Writer, split *san
 		return 0, fmt.Errorf("make sandbox directory: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	cfg, err := t.configure(dir, split.URL)
+	path, err := t.configure(dir, split.URL, map[string]any{"port": t.port, "adminAddress": fmt.Sprintf("127.0.0.1:%d", t.adminPort), "journalDir": "journal", "logLevel": "warn"})
+	if err != nil {
+		return 0, err
+	}
+	cfg, err := config.Load(path, nil) // the same door as any other configuration
 	if err != nil {
 		return 0, err
 	}
@@ -151,10 +196,18 @@ func (t trial) relay(ctx context.Context, p process, shown io.Writer, split *san
 		return 0, err
 	}
 	url := fmt.Sprintf("https://127.0.0.1:%s/audiences", portOf(s.listener))
-	fmt.Fprintf(shown, sandboxText, url, s.adminListener.Addr(), s.adminListener.Addr(), split.URL, sandboxToken, url, split.URL)
+	fmt.Fprintf(shown, relayText, url, s.adminListener.Addr(), s.adminListener.Addr(), split.URL)
+	fmt.Fprintf(shown, tryText, sandboxToken, url, split.URL)
+	err = t.play(ctx, shown, url, traffic, t.eventsOf(s.relay), s.run)
+	return s.relay.Left(), err
+}
+
+// play has the traffic come in at url and tells of events, while run runs, which it tells
+// to end when the traffic has, where the sandbox is to end with it.
+func (t trial) play(ctx context.Context, shown io.Writer, url string, traffic *sandbox.Traffic, events func(context.Context) []status.Event, run func(context.Context) error) error {
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	telling := tellEvents(ctx, shown, s.relay, t.names())
+	telling := tellEvents(ctx, shown, events)
 	defer telling.Wait()
 	if t.traffic > 0 {
 		traffic.URL, traffic.PerSecond = url, t.traffic
@@ -167,9 +220,9 @@ func (t trial) relay(ctx context.Context, p process, shown io.Writer, split *san
 			go func() { posting.Wait(); end() }()
 		}
 	}
-	err = s.run(ctx)
+	err := run(ctx)
 	end()
-	return s.relay.Left(), err
+	return err
 }
 
 // post begins the traffic, which ends with ctx or when its time is up.
@@ -183,34 +236,33 @@ func (t trial) post(ctx context.Context, traffic *sandbox.Traffic) *sync.WaitGro
 	return &posting
 }
 
-// configure makes a configuration with everything inside dir.
-func (t trial) configure(dir, splitURL string) (config.Config, error) {
-	key := filepath.Join(dir, "key.jks")
-	file, err := os.OpenFile(key, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// configure writes a configuration with everything inside dir, and these settings.
+func (t trial) configure(dir, splitURL string, more map[string]any) (path string, err error) {
+	file, err := os.OpenFile(filepath.Join(dir, sandboxKey), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return config.Config{}, fmt.Errorf("make sandbox key: %w", err)
+		return "", fmt.Errorf("make sandbox key: %w", err)
 	}
-	const password = "password"
-	if err := keyfile.Generate(file, keyfile.GenerateOptions{Password: password}); err != nil {
-		return config.Config{}, fmt.Errorf("make sandbox key: %w", err)
+	if err := keyfile.Generate(file, keyfile.GenerateOptions{Password: sandboxPassword}); err != nil {
+		return "", fmt.Errorf("make sandbox key: %w", err)
 	}
 	if err := file.Close(); err != nil {
-		return config.Config{}, fmt.Errorf("make sandbox key: %w", err)
+		return "", fmt.Errorf("make sandbox key: %w", err)
 	}
-	settings := map[string]any{"port": t.port, "authToken": sandboxToken, "segmentsFlushRateInSeconds": t.flush.Seconds(), "keyFile": "key.jks", "keyPassword": password,
-		"journalDir": "journal", "splitApiUrl": splitURL, "adminAddress": fmt.Sprintf("127.0.0.1:%d", t.adminPort), "logLevel": "warn", "tenantNames": t.names()}
+	settings := map[string]any{"authToken": sandboxToken, "segmentsFlushRateInSeconds": t.flush.Seconds(), "keyFile": sandboxKey, "keyPassword": sandboxPassword,
+		"splitApiUrl": splitURL, "tenantNames": t.names()}
 	if t.scenario.busy {
 		settings["maxRequestsInFlight"] = 2
 	}
+	maps.Copy(settings, more)
 	text, err := json.Marshal(settings)
 	if err != nil {
-		return config.Config{}, fmt.Errorf("write sandbox configuration: %w", err)
+		return "", fmt.Errorf("write sandbox configuration: %w", err)
 	}
-	path := filepath.Join(dir, "audiences.config")
+	path = filepath.Join(dir, "audiences.config")
 	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return config.Config{}, fmt.Errorf("write sandbox configuration: %w", err)
+		return "", fmt.Errorf("write sandbox configuration: %w", err)
 	}
-	return config.Load(path, nil) // the same door as any other configuration
+	return path, nil
 }
 
 // names are what people call the tenants, by fingerprint.

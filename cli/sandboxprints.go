@@ -39,22 +39,18 @@ func saved(posts int64, calls int) string {
 	return fmt.Sprintf("%d (%.1f %%)", max(0, posts-int64(calls)), 100*max(0, 1-float64(calls)/float64(posts)))
 }
 
-// tellEvents prints what happens at the relay, once a second, until ctx ends.
-func tellEvents(ctx context.Context, out io.Writer, relay *actors.Relay, names map[string]string) *sync.WaitGroup {
+// tellEvents prints what happens, once a second, until ctx ends. events are the last ones,
+// the newest first; none where nobody can tell.
+func tellEvents(ctx context.Context, out io.Writer, events func(context.Context) []status.Event) *sync.WaitGroup {
 	var telling sync.WaitGroup
 	telling.Go(func() {
 		told := uint64(0)
 		ticks := time.NewTicker(time.Second)
 		defer ticks.Stop()
 		for {
-			events, err := relay.Events(ctx, 0, 100)
-			if err != nil {
-				return // it stops
-			}
-			for _, event := range slices.Backward(events) {
+			for _, event := range slices.Backward(events(ctx)) {
 				if event.Number > told {
 					told = event.Number
-					event.Name = names[event.Tenant]
 					fmt.Fprintf(out, "         %s\n", status.EventSentence(event))
 				}
 			}
@@ -68,12 +64,31 @@ func tellEvents(ctx context.Context, out io.Writer, relay *actors.Relay, names m
 	return &telling
 }
 
-const sandboxText = `
+// eventsOf are those of the relay in this process; none once it stops.
+func (t trial) eventsOf(relay *actors.Relay) func(context.Context) []status.Event {
+	names := t.names()
+	return func(ctx context.Context) []status.Event {
+		events, _ := relay.Events(ctx, 0, 100)
+		for i := range events {
+			events[i].Name = names[events[i].Tenant]
+		}
+		return events
+	}
+}
+
+const relayText = `
 relay         %s   (self-signed certificate, made for this run)
 page          http://%s/admin/dashboard
 probes        http://%s/readyz and /metrics
 look-alike    %s/sandbox/   (Split's part, with switches for its faults)
+`
 
+const fleetText = `
+balancer      %s   (before the nodes; self-signed certificate, made for this run)
+%slook-alike    %s/sandbox/   (Split's part, with switches for its faults)
+`
+
+const tryText = `
 Paste this; the key arrives in the look-alike after the flush interval:
 
   curl -k -H 'Authorization: %s' %s \

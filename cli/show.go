@@ -13,12 +13,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"audiences/api/admin"
-	"audiences/audience"
 	"audiences/status"
 )
 
 const answersAndCodes = `
-Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
+Exit codes: 0 the relay answered, 1 it did not or refused, 2 the command line is wrong.
 `
 
 func showCommand(p process) *cobra.Command {
@@ -100,7 +99,7 @@ func clock(at time.Time) string {
 
 func whereCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
-	var tenant, segment string
+	var tenant, segment textValue
 	cmd := &cobra.Command{
 		Use:   "where KEY",
 		Short: "say where a key is, and what became of it",
@@ -108,16 +107,17 @@ func whereCommand(p process) *cobra.Command {
 the last change since the start that was never sent, as a later one of the same key came
 before. KEY may be -, and is then read from standard input, so that it is in no shell's
 history and in no list of processes. What was delivered is known as far back as receipts
-go (receiptsMaxAge); a negative answer says how far that is.
+go (receiptsMaxAge); a negative answer says how far that is. A segment of which nothing
+is known, not even a receipt, is refused: its name may be misspelt.
 
   audiences where - --tenant acme-prod < key
   audiences where 8735621876001 --tenant acme-prod --segment env1/buyers
 
-Exit codes: 0 it was seen, 1 the relay did not answer, 2 the command line is wrong, 3 it
-was not seen.
+Exit codes: 0 it was seen, 1 the relay did not answer or refused, 2 the command line is
+wrong, 3 it was not seen.
 `,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			asked, err := whereRequest(cmd, p.stdin, args, tenant, segment)
+			asked, err := whereRequest(cmd, p.stdin, args, string(tenant), string(segment))
 			if err != nil {
 				return err
 			}
@@ -125,8 +125,8 @@ was not seen.
 		},
 	}
 	a.bind(cmd)
-	cmd.Flags().StringVar(&tenant, "tenant", "", "only in this tenant: its `fingerprint`, how that begins, or its name")
-	cmd.Flags().StringVar(&segment, "segment", "", "only in this segment of the tenant: `ENV/SEGMENT`")
+	cmd.Flags().Var(&tenant, "tenant", "only in this tenant: its `fingerprint`, how that begins, or its name")
+	cmd.Flags().Var(&segment, "segment", "only in this segment of the tenant: `ENV/SEGMENT`")
 	bindSegment(cmd)
 	return cmd
 }
@@ -146,7 +146,7 @@ func whereRequest(cmd *cobra.Command, stdin io.Reader, args []string, tenant, se
 	case segment != "":
 		asked.Target, err = targetOf(cmd, []string{tenant, segment})
 	default:
-		asked.Tenant = tenant
+		asked.Tenant, err = tenant, noSegmentFlags(cmd)
 	}
 	return asked, err
 }
@@ -165,7 +165,7 @@ func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error 
 	seen := 0
 	for {
 		var w status.Whereabouts
-		if done, err := a.post(cmd.Context(), "where", asked, &w); done || err != nil {
+		if _, err := a.post(cmd.Context(), "where", asked, &w); err != nil {
 			return err
 		}
 		for _, s := range w.Sightings {
@@ -175,46 +175,56 @@ func (a *adminClient) where(cmd *cobra.Command, asked admin.WhereRequest) error 
 		if asked.Cursor = w.Next; w.Next != "" {
 			continue
 		}
-		if seen > 0 {
+		switch {
+		case seen > 0 && a.json:
+			return nil
+		case seen > 0:
 			return out.Flush()
 		}
-		return notSeen{w.Sentence}
+		return notSeen{status.WhereSentence(w, true, time.Now())} // of all pages, and not of the last alone
 	}
 }
 
 func parkedCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
 	var reveal bool
-	var cursor string
+	var cursor textValue
 	cmd := &cobra.Command{
-		Use:   "parked [TENANT ENV/SEGMENT]",
+		Use:   "parked [TENANT [ENV/SEGMENT]]",
 		Short: "list what Split refused for good",
-		Long: `Lists the segments with parked keys; of one segment its parked keys, with Split's reason
-and words. Keys are masked. --reveal shows them, which is an event with who did it.
+		Long: `Lists the segments that are parked or have parked keys, of all tenants or of one; of one
+segment its parked keys, with Split's reason and words. Keys are masked. --reveal shows
+them, which is an event with who did it.
 
   audiences parked
+  audiences parked acme-prod
   audiences parked acme-prod env1/buyers --reveal
 ` + answersAndCodes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return a.parkedSegments(cmd, cursor)
+			target, err := admin.Target{}, noSegmentFlags(cmd)
+			if len(args) > 0 {
+				target, err = targetOf(cmd, args)
 			}
-			target, err := targetOf(cmd, args)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case target.Segment != "":
+				return a.parkedKeys(cmd, target, reveal, string(cursor))
+			case reveal:
+				return wrong(cmd, "--reveal needs a segment, as ENVIRONMENT/SEGMENT")
 			}
-			return a.parkedKeys(cmd, target, reveal, cursor)
+			return a.parkedSegments(cmd, target.Tenant, string(cursor))
 		},
 	}
 	a.bind(cmd)
 	bindSegment(cmd)
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the keys as they are, as an operator")
-	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list says that there are more")
+	cmd.Flags().Var(&cursor, "cursor", "go on where an earlier list says that there are more")
 	return cmd
 }
 
-func (a *adminClient) parkedSegments(cmd *cobra.Command, cursor string) error {
-	query := url.Values{}
+func (a *adminClient) parkedSegments(cmd *cobra.Command, tenant, cursor string) error {
+	query := queryOf(admin.Target{Tenant: tenant})
 	if cursor != "" {
 		query.Set("cursor", cursor)
 	}
@@ -253,35 +263,6 @@ func (a *adminClient) parkedKeys(cmd *cobra.Command, t admin.Target, reveal bool
 		_, _ = fmt.Fprintf(out, "There are more: --cursor %s\n", page.Next)
 	}
 	return out.Flush()
-}
-
-func fingerprintCommand(p process) *cobra.Command {
-	return &cobra.Command{
-		Use:   "fingerprint",
-		Short: "read an apiToken on standard input, print the tenant's fingerprint",
-		Long: `Reads one line with an apiToken on standard input and prints the fingerprint by which
-the tenant is known in the log, the metrics and here. It is the beginning of a SHA-256 of
-the token, see docs/configuration.md. The relay is not asked.
-
-  read -rs T && printf '%s\n' "$T" | audiences fingerprint
-
-Exit codes: 0 it was printed, 1 standard input cannot be read, 2 the command line or the
-apiToken is wrong.
-`,
-		Args: noSecrets,
-		RunE: func(*cobra.Command, []string) error {
-			line, err := lineOfInput(p.stdin)
-			if err != nil {
-				return fmt.Errorf("read apiToken: %w", err)
-			}
-			token, err := audience.ParseToken(line)
-			if err != nil {
-				return fmt.Errorf("%w: the apiToken %w", errUsage, err)
-			}
-			_, err = fmt.Fprintln(p.stdout, audience.NewTenant(token).ID)
-			return err
-		},
-	}
 }
 
 // notSeen ends a search that has found nothing.

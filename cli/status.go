@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -25,9 +24,7 @@ known by the fingerprint of its apiToken. The one that needs somebody most is fi
   docker exec audiences /audiences status
   audiences status --config audiences.config --watch
   audiences status --address 10.0.0.7:3010 --json
-
-Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
-`,
+` + answersAndCodes,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var sum admin.Summary
@@ -48,7 +45,8 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 
 func tenantsCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
-	var search, state string
+	var search textValue
+	var state stateValue
 	cmd := &cobra.Command{
 		Use:   "tenants",
 		Short: "list tenants, the ones that need somebody first",
@@ -60,7 +58,7 @@ pending and parked, and what comes next.
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			query := url.Values{}
-			for name, value := range map[string]string{"search": search, "state": state} {
+			for name, value := range map[string]string{"search": string(search), "state": string(state)} {
 				if value != "" {
 					query.Set(name, value)
 				}
@@ -74,8 +72,8 @@ pending and parked, and what comes next.
 	}
 	a.bind(cmd)
 	a.watched(p, cmd)
-	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
-	cmd.Flags().StringVar(&search, "search", "", "only where the name or the fingerprint has this `text` in it")
+	cmd.Flags().Var(&state, "state", "only in this `state`")
+	cmd.Flags().Var(&search, "search", "only where the name or the fingerprint has this `text` in it")
 	return cmd
 }
 
@@ -117,8 +115,9 @@ func pendingText(n status.Counts) string {
 
 func segmentsCommand(p process) *cobra.Command {
 	a := &adminClient{stdout: p.stdout}
-	var tenant, state, search, cursor string
-	var limit int
+	var tenant, search, cursor textValue
+	var state stateValue
+	limit := limitValue(100)
 	cmd := &cobra.Command{
 		Use:   "segments",
 		Short: "list segments, the ones that need somebody first",
@@ -133,13 +132,11 @@ either state.
 
   audiences segments --state parked
   audiences segments --tenant 7f3a --search Newsletter
-
-Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
-`,
+` + answersAndCodes,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			query := url.Values{"limit": {strconv.Itoa(limit)}}
-			for name, value := range map[string]string{"tenant": tenant, "state": state, "search": search, "cursor": cursor} {
+			query := url.Values{"limit": {limit.String()}}
+			for name, value := range map[string]string{"tenant": string(tenant), "state": string(state), "search": string(search), "cursor": string(cursor)} {
 				if value != "" {
 					query.Set(name, value)
 				}
@@ -153,11 +150,11 @@ Exit codes: 0 the relay answered, 1 it did not, 2 the command line is wrong.
 	}
 	a.bind(cmd)
 	a.watched(p, cmd)
-	cmd.Flags().StringVar(&tenant, "tenant", "", "only of this tenant: its `fingerprint`, or how that begins")
-	cmd.Flags().StringVar(&state, "state", "", "only in this `state`")
-	cmd.Flags().StringVar(&search, "search", "", "only where the segment's or the environment's name has this `text` in it")
-	cmd.Flags().IntVar(&limit, "limit", 100, "so many at most, up to 1,000")
-	cmd.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list says that there are more")
+	cmd.Flags().Var(&tenant, "tenant", "only of this tenant: its `fingerprint`, how that begins where no other does, or its name")
+	cmd.Flags().Var(&state, "state", "only in this `state`")
+	cmd.Flags().Var(&search, "search", "only where the segment's or the environment's name has this `text` in it")
+	cmd.Flags().Var(&limit, "limit", "so many at most, up to 1,000")
+	cmd.Flags().Var(&cursor, "cursor", "go on where an earlier list says that there are more")
 	return cmd
 }
 

@@ -36,11 +36,11 @@ func (c Cursor) Text() string { return base64.RawURLEncoding.EncodeToString([]by
 func ParseCursor(text string) (Cursor, error) {
 	after, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return Cursor{}, fmt.Errorf("parse cursor: not one that a listing gave")
+		return Cursor{}, fmt.Errorf("parse cursor: %w", ErrBadCursor)
 	}
 	if len(after) > 0 {
 		if _, err := DecodeKey(after); err != nil {
-			return Cursor{}, fmt.Errorf("parse cursor: not one that a listing gave")
+			return Cursor{}, fmt.Errorf("parse cursor: %w", ErrBadCursor)
 		}
 	}
 	return Cursor{after: string(after)}, nil

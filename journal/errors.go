@@ -10,8 +10,8 @@ var ErrClosed = errors.New("the journal is closed")
 // would look for them.
 var ErrMoved = errors.New("the journal's directory was moved, removed or replaced")
 
-// ErrBadCursor is the error of a search that is to go on where none ended.
-var ErrBadCursor = errors.New("find key: the cursor is not one that a search gave")
-
 // ErrDiskFull refuses a change while the journal's disk has no room for it.
 var ErrDiskFull = errors.New("disk nearly full")
+
+// ErrBadCursor refuses a place to go on from that no page before has led to.
+var ErrBadCursor = errors.New("the cursor is not one that a page before gave")

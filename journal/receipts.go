@@ -28,6 +28,7 @@ type Find struct {
 
 	Segment audience.Segment  // where to look; the zero value: in all segments of Tenant
 	Tenant  audience.TenantID // whose segments, where Segment is zero; the zero value: everybody's
+	Like    audience.Segment  // where Segment is zero: in all segments that have its Tenant, Environment and Name, and its Workspace and TrafficType unless these are ""
 	Key     audience.Key
 	After   FindCursor  // where to go on; the zero value is the start
 	Limit   int         // the most sightings to give; 0: 100
@@ -42,6 +43,9 @@ type FindCursor string
 //
 // A key that no page of a search shows has not been delivered from Since on. Since is
 // zero where the journal keeps no receipts, and then no delivery is ever shown.
+//
+// Known tells of a search for Segment or Like whether the journal has come upon such a
+// segment, on this page or one before: by its name, a key or a receipt.
 type Found struct {
 	audience.Hidden[Found]
 
@@ -49,6 +53,7 @@ type Found struct {
 	Since     time.Time  // to the second
 	Next      FindCursor // After of the next page
 	More      bool       // the search is not at its end
+	Known     bool
 	Err       error
 }
 

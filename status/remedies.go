@@ -50,6 +50,7 @@ type Effect struct {
 	More     bool `json:"more"`             // there may be more keys: they are still being counted
 	DryRun   bool `json:"dryRun"`           // nothing was changed
 	Paused   int  `json:"paused,omitempty"` // Move: segments of them that stay paused under the new tenant
+	Held     int  `json:"held,omitempty"`   // segments of these that a pause still keeps from calling
 	// Until is when a pause ends by itself; zero: with Resume.
 	Until    time.Time `json:"until,omitzero"`
 	Sentence string    `json:"sentence"`

@@ -36,7 +36,7 @@ var law = map[string][]string{
 	"audiences/api/connections":         {},
 	"audiences/api/keyfile":             {},
 	"audiences/audience":                {},
-	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "cluster", "config", "journal", "journal/embedded", "journal/postgres", "journal/vault", "logging", "memory", "placement", "sandbox", "splitclient", "status"},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "cluster", "config", "journal", "journal/embedded", "journal/postgres", "journal/vault", "logging", "memory", "placement", "sandbox", "sandbox/child", "sandbox/postgres", "splitclient", "status"},
 	"audiences/cluster":                 {"actors", "audience", "placement", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/histogram":               {},
@@ -51,6 +51,8 @@ var law = map[string][]string{
 	"audiences/memory":                  {},
 	"audiences/placement":               {"audience", "histogram"},
 	"audiences/sandbox":                 {"audience"},
+	"audiences/sandbox/child":           {},
+	"audiences/sandbox/postgres":        {"sandbox/child"},
 	"audiences/splitclient":             {"audience", "histogram"},
 	"audiences/status":                  {"audience"},
 	"audiences/test":                    {},
@@ -59,17 +61,16 @@ var law = map[string][]string{
 	"audiences/test/e2e":                {},
 	"audiences/test/harness":            {"audience", "sandbox"},
 	"audiences/test/mutants":            {},
-	"audiences/test/postgres":           {}, // the standard library alone
 }
 
 // inTests is what the tests of a package may import beyond that.
 var inTests = map[string][]string{
 	"audiences/actors":           {"journal/embedded", "placement", "sandbox"}, // the model test delivers to the look-alike
-	"audiences/journal/postgres": {"test/postgres"},
+	"audiences/journal/postgres": {"sandbox/postgres"},
 	// Black box: the vocabulary, the look-alike, and what documents are compared with.
 	"audiences/test":         {"audience", "config", "sandbox", "splitclient", "test/harness"},
 	"audiences/test/e2e":     {"sandbox", "test/harness"},
-	"audiences/test/cluster": {"api/admin", "sandbox", "status", "test/harness", "test/postgres"},
+	"audiences/test/cluster": {"api/admin", "sandbox", "sandbox/postgres", "status", "test/harness"},
 }
 
 // homes are the only packages that may import a library, for tests as well.

@@ -127,6 +127,11 @@ func TestOperatorsCommands(t *testing.T) {
 	expect(run(0, "where", "8735621876002", "--tenant", "acme-prod", "--segment", "env1/buyers"), "Parked since .*bad_request")
 	expect(run(exitNothing, "where", "5", "--tenant", "acme-prod"), `Not seen since \d\d:\d\d:\d\d`)
 	expect(run(0, "parked"), `acme-prod \(`+harness.Fingerprint(t, harness.APIToken)+`\) +env1/buyers +idle +0 +1 `)
+	expect(run(0, "parked", "acme-prod"), `env1/buyers +idle +0 +1 `, "1 of 1 segments")
+	expect(run(exitFailed, "parked", "nobody"), "no such tenant")
+	expect(run(exitFailed, "parked", "acme-prod", "env1/buyer"), "not known here")
+	expect(run(exitFailed, "parked", "acme-prod", "env1/buyer", "--reveal"), "not known here")
+	expect(run(exitWrong, "parked", "acme-prod", "--reveal"), "--reveal")
 	expect(run(0, "parked", "acme-prod", "env1/buyers"), `87\*\*\*02 +add +\d\d:\d\d:\d\d +bad_request, status 400, transaction `)
 	if out := run(0, "parked", "acme-prod", "env1/buyers", "--reveal"); !strings.Contains(out, "8735621876002") {
 		t.Error(out)
@@ -157,6 +162,9 @@ func TestOperatorsCommands(t *testing.T) {
 	p.Kill()
 	p = s.Start()
 	expect(run(0, "events"), events...)
+	expect(run(0, "where", "8735621876001", "--tenant", "acme-prod", "--segment", "env1/buyers"), `env1/buyers +Delivered at `)
+	expect(run(exitNothing, "where", "5", "--tenant", "acme-prod", "--segment", "env1/buyers"), "Not seen since")
+	expect(run(exitFailed, "where", "5", "--tenant", "acme-prod", "--segment", "env1/buyer"), "the segment is not known here")
 	if code, out, stderr := harness.Run(t, nil, "fingerprint", harness.APIToken); code != exitWrong || strings.Contains(out+stderr, harness.APIToken) {
 		t.Errorf("exit code %d: %s%s", code, out, stderr)
 	}

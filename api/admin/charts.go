@@ -13,8 +13,10 @@ type SeriesAnswer struct {
 	Points []series.Point `json:"points"` // the oldest first
 }
 
-// mostPoints is how many a chart can show.
-const mostPoints = 720
+const (
+	mostPoints     = 720 // that a chart can show
+	shortestWindow = 15 * time.Minute
+)
 
 func (s *Server) seriesOf(r *http.Request) (any, error) {
 	given, err := parameters(r, "window")
@@ -23,8 +25,8 @@ func (s *Server) seriesOf(r *http.Request) (any, error) {
 	}
 	back := time.Hour
 	if text := given["window"]; text != "" {
-		if back, err = time.ParseDuration(text); err != nil || back <= 0 || back > series.Longest {
-			return nil, bad("window is a length of time of a day at most, such as 15m or 6h")
+		if back, err = time.ParseDuration(text); err != nil || back < shortestWindow || back > series.Longest {
+			return nil, bad("window is a length of time from 15m to 24h, such as 6h")
 		}
 	}
 	return SeriesAnswer{s.series.Now(s.fresh()), s.series.Since(time.Now().Add(-back), mostPoints)}, nil

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -29,6 +30,7 @@ type fakeRelay struct {
 	in       audience.Segment // of the last question about a segment
 	fail     error
 	failNote error
+	failLook error // of Where
 	refuse   func(status.Wish) error
 	parked   []status.ParkedKey
 	events   []status.Event // nil: seven of one kind
@@ -124,6 +126,9 @@ func (f *fakeRelay) Parked(_ context.Context, in audience.Segment, after string,
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.in = in
+	if in.Name == "none" {
+		return page, fmt.Errorf("list parked keys: %w", status.ErrUnknown)
+	}
 	from, _ := strconv.Atoi(after)
 	until := min(from+limit, len(f.parked))
 	if page.Keys = f.parked[from:until]; until < len(f.parked) {
@@ -137,7 +142,7 @@ func (f *fakeRelay) Where(_ context.Context, in audience.Segment, key audience.K
 	defer f.mu.Unlock()
 	f.in = in
 	return status.Whereabouts{Back: time.Now(), Sentence: "It is parked.", Sightings: []status.Sighting{
-		{Tenant: printA, Environment: "env-a1", Segment: "a1", State: status.KeyParked, Verb: "add", At: time.Now(), Reason: "bad_request", Message: "bad: " + key.Text(), Sentence: "Parked."}}}, f.fail
+		{Tenant: printA, Environment: "env-a1", Segment: "a1", State: status.KeyParked, Verb: "add", At: time.Now(), Reason: "bad_request", Message: "bad: " + key.Text(), Sentence: "Parked."}}}, cmp.Or(f.fail, f.failLook)
 }
 
 func (f *fakeRelay) Events(_ context.Context, before uint64, limit int) (events []status.Event, err error) {

@@ -53,11 +53,12 @@ func (s *Server) listParked(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := s.current(r.Context())
+	w.filter.parked = true
+	now, filter, err := s.filtered(r.Context(), w.filter)
 	if err != nil {
 		return nil, err
 	}
-	w.filter.parked = true
+	w.filter = filter
 	shown := now.segments.page(w)
 	list := ParkedList{At: now.at, Segments: now.listed(shown.rows), Matching: shown.matching, Next: shown.next}
 	list.Reasons, err = s.reasons()
@@ -155,7 +156,8 @@ func (s *Server) reveal(r *http.Request) (any, error) {
 	return s.revealOf(r.Context(), asked)
 }
 
-// revealOf returns the keys only once the event is kept.
+// revealOf returns the keys only once the event is kept. Where there are none nothing was
+// revealed.
 func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status.ParkedPage, err error) {
 	if asked.Limit < 0 || asked.Limit > largePage {
 		return page, bad("limit is a number from 1 to 1000")
@@ -167,7 +169,9 @@ func (s *Server) revealOf(ctx context.Context, asked RevealRequest) (page status
 	if page, err = s.options.Relay.Parked(ctx, in, asked.Cursor, cmp.Or(asked.Limit, usualPage)); err != nil {
 		return page, err
 	}
-	page.Keys = append([]status.ParkedKey{}, page.Keys...)
+	if page.Keys = append([]status.ParkedKey{}, page.Keys...); len(page.Keys) == 0 {
+		return page, nil
+	}
 	for i := range page.Keys {
 		page.Keys[i].Shown = page.Keys[i].Key.Text()
 	}

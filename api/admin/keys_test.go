@@ -2,6 +2,7 @@ package admin
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -72,6 +73,13 @@ func TestParkedKeysAreMasked(t *testing.T) {
 	}
 }
 
+// TestParkedKeysOfNoSegment is no empty list.
+func TestParkedKeysOfNoSegment(t *testing.T) {
+	if code, text := call(t, local(busy()), http.MethodGet, apiPath+"/parked?tenant=bb&environment=env-b1&segment=none", "", ""); code != http.StatusNotFound || !strings.Contains(text, "not known") {
+		t.Errorf("%d %s", code, text)
+	}
+}
+
 // TestLookingForAReasonEnds: it reads so many keys and then gives a cursor.
 func TestLookingForAReasonEnds(t *testing.T) {
 	relay := busy()
@@ -111,6 +119,15 @@ func TestRevealing(t *testing.T) {
 	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", body, actToken); code != http.StatusServiceUnavailable || strings.Contains(text, "85128") {
 		t.Errorf("revealed without an event: %d %s", code, text)
 	}
+	relay.failNote, relay.notes = nil, nil
+	const unknown = `{"tenant":"bb","environment":"env-b1","segment":"none"}`
+	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", unknown, actToken); code != http.StatusNotFound || len(relay.notes) > 0 {
+		t.Errorf("of a segment that nobody knows: %d %s, %+v", code, text, relay.notes)
+	}
+	relay.parked = nil
+	if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", body, actToken); code != http.StatusOK || len(relay.notes) > 0 {
+		t.Errorf("of a segment without parked keys: %d %s, %+v", code, text, relay.notes)
+	}
 	for _, wrong := range []string{`{}`, `{"tenant":"bb"}`, `{"tenant":"bb","environment":"e","segment":"s","limit":1001}`, `{"tenant":"bb","environment":"e","segment":"s","limit":-1}`, `[]`} {
 		if code, text := call(t, handler, http.MethodPost, apiPath+"/parked/reveal", wrong, actToken); code != 400 {
 			t.Errorf("%s: %d %s", wrong, code, text)
@@ -141,6 +158,16 @@ func TestWhere(t *testing.T) {
 			t.Errorf("%s: %d %s", body, code, text)
 		}
 	}
+	for err, want := range map[error]int{status.ErrUnknown: 404, status.ErrImpossible: 400} { // a segment that nobody knows, a cursor of somebody else
+		relay.failLook = fmt.Errorf("look for a key: %w", err)
+		if code, text := call(t, handler, http.MethodPost, apiPath+"/where", `{"key":"`+key+`","tenant":"aa","environment":"e","segment":"s","cursor":"x"}`, ""); code != want || !strings.Contains(text, err.Error()) {
+			t.Errorf("%v: %d %s", err, code, text)
+		}
+	}
+	if relay.in != (audience.Segment{Tenant: idA, Environment: "e", Name: "s"}) {
+		t.Errorf("a segment that is not shown was looked for as %+v", relay.in)
+	}
+	relay.failLook = nil
 	if code, _ := call(t, handler, http.MethodGet, apiPath+"/where?key="+key, "", ""); code != http.StatusMethodNotAllowed {
 		t.Errorf("a key in a URL: %d", code)
 	}

@@ -61,7 +61,7 @@ var parameterWords = map[string][2]string{
 	"limit": {"so many at most, 1 to 1,000", "integer"}, "cursor": {"next of the page before", ""},
 	"tenant": {"a fingerprint, how it begins, or a name of tenantNames", ""}, "state": {"only what is in this state", ""}, "search": {"a part of the segment's or environment's name, in any case; of tenants: of the name or the fingerprint", ""},
 	"environment": {"the id of the segment's environment", ""}, "segment": {"the segment's name", ""}, "workspace": {"where the rest is not enough", ""}, "trafficType": {"where the rest is not enough", ""},
-	"reason": {"only keys that are parked for this reason", ""}, "before": {"only events with a number below this one", "integer"}, "window": {"how far back, such as 15m or 6h; the usual one is 1h, a day the longest", ""},
+	"reason": {"only keys that are parked for this reason", ""}, "before": {"only events with a number below this one", "integer"}, "window": {"how far back: 15m to 24h, such as 6h; the usual one is 1h", ""},
 }
 
 // enums are the types of text that have a closed set of values.

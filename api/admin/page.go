@@ -152,9 +152,14 @@ func (s *Server) pageSegments(a pageRequest) (view dashboard.Segments, err error
 	if err != nil {
 		return view, err
 	}
+	view = dashboard.Segments{At: a.now.at, Query: a.query, CanAct: a.canAct(), States: status.States()}
+	if w.filter, err = a.now.resolved(w.filter); err != nil {
+		view.Problem = err.Error() // the rest of the page is shown all the same
+		return view, nil
+	}
 	shown := a.now.segments.page(w)
-	return dashboard.Segments{At: a.now.at, Query: a.query, CanAct: a.canAct(), States: status.States(),
-		Rows: rowsOf(a.now.listed(shown.rows)), Matching: shown.matching, Next: shown.next}, nil
+	view.Rows, view.Matching, view.Next = rowsOf(a.now.listed(shown.rows)), shown.matching, shown.next
+	return view, nil
 }
 
 func rowsOf(listed []ListedSegment) (rows []dashboard.Row) {

@@ -234,6 +234,8 @@ func TestWhatCannotBeDoneIsSaid(t *testing.T) {
 	} {
 		shows(t, answer, `role="alert"`)
 	}
+	shows(t, opened(t, handler, "POST", "/remedies/flush", "filter=yes&tenant=bb"), `role="alert"`, "3 segments are paused")
+	relay.refuse = func(status.Wish) error { return errDisk }
 	if text := shows(t, opened(t, handler, "POST", "/remedies/flush", "filter=yes&tenant=bb"), "It failed with 3 segments"); strings.Count(text, "<li>") != 3 {
 		t.Error(text)
 	}
@@ -371,13 +373,14 @@ func TestPageOfABusyRelay(t *testing.T) {
 	}
 }
 
-// TestSeries has the figures of now, and takes a window of a day at most.
+// TestSeries has the figures of now, and takes a window of a quarter of an hour to a day.
 func TestSeries(t *testing.T) {
 	handler := local(busy())
+	got[SeriesAnswer](t, handler, "series?window=15m")
 	if answer := got[SeriesAnswer](t, handler, "series?window=24h"); answer.Points == nil {
 		t.Error("null in place of a list")
 	}
-	for _, window := range []string{"0", "25h", "-1h", "x"} {
+	for _, window := range []string{"0", "25h", "-1h", "x", "1ns", "14m59s"} {
 		if code, _ := call(t, handler, "GET", apiPath+"/series?window="+window, "", ""); code != 400 {
 			t.Errorf("%s: %d", window, code)
 		}

@@ -17,9 +17,12 @@ type Relay interface {
 	Budgets(context.Context) ([]status.Budget, error)
 	// Segment is one segment with its last calls. It may wait for the disk.
 	Segment(context.Context, audience.Segment) (status.Detail, error)
-	// Parked lists a segment's parked keys: at most limit, after the cursor.
+	// Parked lists a segment's parked keys: at most limit, after the cursor. A segment that
+	// nobody knows is status.ErrUnknown.
 	Parked(ctx context.Context, in audience.Segment, after string, limit int) (status.ParkedPage, error)
-	// Where looks for a key: in one segment, in a tenant, or with the zero Segment in all.
+	// Where looks for a key: in one segment, in a tenant, or with the zero Segment in all. A
+	// segment without Workspace or TrafficType stands for all that have its other names; one
+	// that nobody knows is status.ErrUnknown.
 	Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (status.Whereabouts, error)
 	// Events are the last ones with a number below before, the newest first; before 0: the
 	// last ones of all.

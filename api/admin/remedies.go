@@ -3,17 +3,14 @@ package admin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
 	"audiences/api/admin/access"
-	"audiences/audience"
 	"audiences/status"
 )
 
@@ -21,16 +18,17 @@ import (
 // segment, or with Filter all segments that match.
 type RemedyRequest struct {
 	Target
-	Filter *Filter   `json:"filter,omitempty"`
-	Until  time.Time `json:"until,omitzero"` // of a pause; without it and For: until somebody resumes
-	For    string    `json:"for,omitempty"`  // the same as a length of time from now, such as 2h or 1h30m
-	To     string    `json:"to,omitempty"`   // of move: the new tenant
-	DryRun bool      `json:"dryRun,omitempty"`
+	Filter *Filter    `json:"filter,omitempty"`
+	Until  *time.Time `json:"until,omitempty"` // of a pause; without it and For: until somebody resumes. The zero time is one in the past
+	For    string     `json:"for,omitempty"`   // the same as a length of time from now, such as 2h or 1h30m
+	To     string     `json:"to,omitempty"`    // of move: the new tenant
+	DryRun bool       `json:"dryRun,omitempty"`
 }
 
 // RemedyAnswer is what was done, or what would be. With a filter it is the sum.
 type RemedyAnswer struct {
 	status.Effect
+	Paused   int       `json:"paused,omitempty"`   // segments that were left alone, as they are paused
 	Failures int       `json:"failures,omitempty"` // segments with which it failed
 	Failed   []Failure `json:"failed,omitempty"`   // the first 100 of them
 }
@@ -43,16 +41,7 @@ type Failure struct {
 	Error       string `json:"error"`
 }
 
-const (
-	longestPause = 366 * 24 * time.Hour
-	mostFailures = 100
-	// bulkWorkers is how many remedies of a filter are under way at once: each waits
-	// for the disk, which takes what waits in one go.
-	bulkWorkers = 16
-	// longestBulk is how long the remedies of a filter may take, so that the answer still
-	// finds its way before the server's write timeout.
-	longestBulk = 50 * time.Second
-)
+const longestPause = 366 * 24 * time.Hour
 
 // remedy carries out one of the remedies.
 func (s *Server) remedy(remedy status.Remedy) func(*http.Request) (any, error) {
@@ -81,7 +70,11 @@ func (s *Server) remedyOf(ctx context.Context, remedy status.Remedy, asked Remed
 	if err != nil {
 		return done, err
 	}
-	return s.bulk(ctx, wish, now.matching(*asked.Filter))
+	filter, err := now.resolved(*asked.Filter)
+	if err != nil {
+		return done, err
+	}
+	return s.bulk(ctx, wish, now.matching(filter))
 }
 
 // wish checks what goes together.
@@ -107,18 +100,24 @@ func (asked RemedyRequest) wish(remedy status.Remedy, now time.Time) (w status.W
 	return w, asked.Filter.check()
 }
 
+// until is when a pause ends; zero: with a resume.
 func (asked RemedyRequest) until(now time.Time) (at time.Time, err error) {
-	if asked.For != "" {
+	switch {
+	case asked.For != "":
 		span, err := time.ParseDuration(asked.For)
-		if err != nil || span <= 0 || !asked.Until.IsZero() {
+		if err != nil || span <= 0 || asked.Until != nil {
 			return at, bad("for is a length of time such as 2h or 1h30m, without until")
 		}
-		asked.Until = now.Add(span)
+		at = now.Add(span)
+	case asked.Until != nil:
+		at = *asked.Until
+	default:
+		return at, nil
 	}
-	if !asked.Until.IsZero() && (!asked.Until.After(now) || asked.Until.Sub(now) > longestPause) {
+	if !at.After(now) || at.Sub(now) > longestPause {
 		return at, bad("a pause ends in the future, in a year at most; without until and for it ends with resume")
 	}
-	return asked.Until, nil
+	return at, nil
 }
 
 func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyRequest) (done RemedyAnswer, err error) {
@@ -136,67 +135,6 @@ func (s *Server) single(ctx context.Context, wish status.Wish, asked RemedyReque
 	}
 	done.Effect, err = s.options.Relay.Remedy(ctx, wish)
 	return done, err
-}
-
-// matching are all segments that a filter lets through, not those of one page.
-func (s *snapshot) matching(f Filter) (found []audience.Segment) {
-	for i := range s.segments.rows {
-		if row := &s.segments.rows[i]; f.segment(row) {
-			found = append(found, segmentOf(row.of.ID, *row.Segment))
-		}
-	}
-	return found
-}
-
-// bulk carries out a wish for each of many segments. One that it does not concern is
-// left out. It stops early when who asked goes away, or at longestBulk; what is done
-// then stays done.
-func (s *Server) bulk(ctx context.Context, wish status.Wish, segments []audience.Segment) (RemedyAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, longestBulk)
-	defer cancel()
-	sum := RemedyAnswer{Effect: status.Effect{DryRun: wish.DryRun, Until: wish.Until}}
-	var mu sync.Mutex
-	var workers sync.WaitGroup
-	next := make(chan audience.Segment)
-	for range min(bulkWorkers, len(segments)) {
-		workers.Go(func() {
-			for in := range next {
-				each := wish
-				each.Segment = in
-				effect, err := s.options.Relay.Remedy(ctx, each)
-				mu.Lock()
-				sum.count(in, effect, err)
-				mu.Unlock()
-			}
-		})
-	}
-	for _, in := range segments {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- in
-	}
-	close(next)
-	workers.Wait()
-	sum.Sentence = status.SumSentence(wish.Remedy, sum.Effect, sum.Failures)
-	if ctx.Err() != nil {
-		return sum, fmt.Errorf("stopped after %s: %w; what was done stays done, so ask again for the rest", status.SumSentence(wish.Remedy, sum.Effect, sum.Failures), ctx.Err())
-	}
-	return sum, nil
-}
-
-func (a *RemedyAnswer) count(in audience.Segment, effect status.Effect, err error) {
-	switch {
-	case err == nil:
-		a.Segments += effect.Segments
-		a.Keys += effect.Keys
-		a.More = a.More || effect.More
-	case errors.Is(err, status.ErrNotNeeded):
-	default:
-		if a.Failures++; a.Failures <= mostFailures {
-			a.Failed = append(a.Failed, Failure{in.Tenant.String(), in.Environment, in.Name, err.Error()})
-		}
-	}
 }
 
 // read takes a body, which is one JSON object with no field but those of into. Its

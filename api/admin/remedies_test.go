@@ -65,6 +65,7 @@ func TestWishesThatAreRefused(t *testing.T) {
 		`flush {"tenant":"aa","for":"2h"}`: "of a pause", `flush {"tenant":"aa","to":"bb"}`: "of a move",
 		`pause {"tenant":"aa","for":"2"}`: "length of time", `pause {"tenant":"aa","for":"-2h"}`: "length of time", `pause {"tenant":"aa","for":"2h","until":"2999-01-01T00:00:00Z"}`: "length of time",
 		`pause {"tenant":"aa","for":"9000h"}`: "a year at most", `pause {"tenant":"aa","until":"2001-01-01T00:00:00Z"}`: "in the future",
+		`pause {"tenant":"aa","until":"0001-01-01T00:00:00Z"}`: "in the future", `pause {"filter":{"tenant":"aa"},"until":"0001-01-01T00:00:00Z"}`: "in the future", `pause {"tenant":"aa","for":"2h","until":"0001-01-01T00:00:00Z"}`: "length of time",
 		`move {"tenant":"aa"}`: "whole tenant", `move {"tenant":"aa","environment":"e","segment":"s","to":"bb"}`: "whole tenant", `move {"filter":{"tenant":"aa"},"to":"bb"}`: "whole tenant", `move {"tenant":"aa","to":"aa"}`: "itself", `move {"tenant":"aa","to":"zz"}`: "no such",
 		`flush {"filter":{}}`: "lets everything through", `flush {"tenant":"aa","filter":{"tenant":"aa"}}`: "not both", `flush {"filter":{"state":"x"}}`: "state is one of", `flush {"filter":{"size":"x"}}`: "one JSON object",
 		`flush {"tenant":"` + strings.Repeat("x", 70<<10) + `"}`: "too large",
@@ -111,25 +112,52 @@ func TestBulkIsOfTheFilter(t *testing.T) {
 			return status.ErrPausedNow
 		case strings.HasSuffix(w.Segment.Name, "8"):
 			return status.ErrNotNeeded
+		case strings.HasSuffix(w.Segment.Name, "9"):
+			return errDisk
 		}
 		return nil
 	}
 	sum := posted[RemedyAnswer](t, local(relay), "remedies/flush", `{"filter":{"tenant":"cc","state":"repeating","search":"m"},"dryRun":true}`)
-	if len(relay.wishes) != 2000 || sum.Segments != 1600 || sum.Keys != 16000 || sum.Failures != 200 || len(sum.Failed) != 100 || !sum.DryRun {
+	if len(relay.wishes) != 2000 || sum.Segments != 1400 || sum.Keys != 14000 || sum.Failures != 200 || sum.Paused != 200 || len(sum.Failed) != 100 || !sum.DryRun {
 		t.Errorf("%d wishes, %+v", len(relay.wishes), sum.Effect)
 	}
-	if want := "Flush of 1,600 segments, with 16,000 keys. It failed with 200 segments. This is a dry run: nothing was changed."; sum.Sentence != want {
+	if want := "Flush of 1,400 segments, with 14,000 keys. 200 segments are paused, and left alone. It failed with 200 segments. This is a dry run: nothing was changed."; sum.Sentence != want {
 		t.Errorf("got  %s\nwant %s", sum.Sentence, want)
 	}
-	if f := sum.Failed[0]; f.Tenant != id(0xcc).String() || !strings.HasSuffix(f.Segment, "7") || f.Environment == "" || f.Error != status.ErrPausedNow.Error() {
+	if f := sum.Failed[0]; f.Tenant != id(0xcc).String() || !strings.HasSuffix(f.Segment, "9") || f.Environment == "" || f.Error != errDisk.Error() {
 		t.Errorf("%+v", f)
 	}
 	slices.SortFunc(relay.wishes, func(a, b status.Wish) int { return strings.Compare(a.Segment.Name, b.Segment.Name) })
 	if again := slices.CompactFunc(slices.Clone(relay.wishes), func(a, b status.Wish) bool { return a.Segment == b.Segment }); len(again) != 2000 {
 		t.Errorf("%d different segments", len(again))
 	}
-	if none := posted[RemedyAnswer](t, local(relay), "remedies/pause", `{"filter":{"search":"nothing has this"}}`); none.Segments != 0 || none.Sentence == "" {
-		t.Errorf("%+v", none)
+}
+
+var errDisk = errors.New("the disk is full")
+
+// TestBulkWithNothingToDo is refused as a single remedy is, also when it is only tried.
+func TestBulkWithNothingToDo(t *testing.T) {
+	for _, c := range []struct {
+		filter string
+		each   error
+		code   int
+		says   string
+	}{
+		{`{"search":"nothing has this"}`, nil, 409, "no segment matches"},
+		{`{"tenant":"bb"}`, status.ErrNotNeeded, 409, status.ErrNotNeeded.Error()},
+		{`{"tenant":"bb"}`, status.ErrPausedNow, 409, "3 segments are paused: resume them first"},
+		{`{"search":"b1"}`, status.ErrPausedNow, 409, "1 segment is paused: resume it first"},
+		{`{"tenant":"zz"}`, nil, 404, "no such tenant"},
+		{`{"tenant":"bb"}`, errDisk, 200, "It failed with 3 segments"},
+	} {
+		relay := busy()
+		relay.refuse = func(status.Wish) error { return c.each }
+		for _, dry := range []string{"true", "false"} {
+			code, text := call(t, local(relay), http.MethodPost, apiPath+"/remedies/flush", `{"filter":`+c.filter+`,"dryRun":`+dry+`}`, "")
+			if code != c.code || !strings.Contains(text, c.says) {
+				t.Errorf("%s, %v, dry run %s: %d %s", c.filter, c.each, dry, code, text)
+			}
+		}
 	}
 }
 

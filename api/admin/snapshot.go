@@ -25,7 +25,8 @@ const (
 type snapshot struct {
 	at       time.Time // when the relay was asked
 	cost     time.Duration
-	list     []status.Tenant // with their segments
+	list     []status.Tenant   // with their segments
+	names    map[string]string // what people call tenants, by their fingerprints
 	tenants  table[status.Tenant]
 	segments table[segmentRow]
 	parts    kept[partKey, []byte] // of the page, as HTML
@@ -194,7 +195,7 @@ func (s *snapshots) forget() {
 }
 
 func newSnapshot(tenants []status.Tenant, names map[string]string) *snapshot {
-	made := &snapshot{list: tenants, waits: map[status.Wait]int{}}
+	made := &snapshot{list: tenants, names: names, waits: map[status.Wait]int{}}
 	segments := 0
 	for i := range tenants {
 		segments += len(tenants[i].Segments)

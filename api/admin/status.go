@@ -104,7 +104,8 @@ func (s *Server) windowed(r *http.Request, usual int) (*snapshot, window, error)
 	if err != nil {
 		return nil, w, err
 	}
-	now, err := s.current(r.Context())
+	now, filter, err := s.filtered(r.Context(), w.filter)
+	w.filter = filter
 	return now, w, err
 }
 

@@ -52,11 +52,10 @@ func TestSegmentsAreListed(t *testing.T) {
 		"?order=desc":                     "a1 a2 a3 b3 b2 b1",
 		"?tenant=aa":                      "a3 a2 a1",
 		"?tenant=acme-prod":               "a3 a2 a1",
-		"?tenant=c":                       "",
 		"?state=gathering":                "b2 a3 a2",
 		"?search=b2":                      "b2",
 		"?search=env-a":                   "a3 a2 a1",
-		"?state=idle&tenant=bbb":          "",
+		"?state=idle&tenant=bb":           "",
 		"?sort=pending":                   "a3 a2 b2 b1 b3 a1",
 		"?sort=pending&order=asc":         "a1 b3 b1 a2 b2 a3",
 		"?sort=parked&limit=2":            "b2 b1 ...",
@@ -403,8 +402,8 @@ func TestWhatIsNewIsFound(t *testing.T) {
 		}
 		relay.tenants[0].Segments = nil
 		time.Sleep(time.Millisecond)
-		if done := posted[RemedyAnswer](t, handler, "remedies/flush", `{"filter":{"search":"new"}}`); done.Segments != 0 {
-			t.Errorf("%+v", done)
+		if code, text := call(t, handler, http.MethodPost, apiPath+"/remedies/flush", `{"filter":{"search":"new"}}`, ""); code != http.StatusConflict {
+			t.Errorf("%d %s", code, text)
 		}
 	})
 }

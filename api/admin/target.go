@@ -15,15 +15,22 @@ import (
 // errNoTenant: the snapshot has no such tenant.
 var errNoTenant = refusal{http.StatusNotFound, "no such tenant is known here"}
 
-// tenant finds the one that is called so: by its fingerprint, its name, or a beginning
-// of the fingerprint that no other has.
+// tenant finds the one that is called so: by its name, its fingerprint, or a beginning of
+// the fingerprint that no other has. A name is never taken for such a beginning, even
+// while the tenant that has it is not known.
 func (s *snapshot) tenant(called string) (*status.Tenant, error) {
+	for fingerprint, name := range s.names {
+		if name == called {
+			called = fingerprint
+			break
+		}
+	}
 	var begins []*status.Tenant
 	for i := range s.list {
 		t := &s.list[i]
 		switch {
 		case called == "":
-		case t.Tenant == called, t.Name == called:
+		case t.Tenant == called:
 			return t, nil
 		case strings.HasPrefix(t.Tenant, called):
 			begins = append(begins, t)

@@ -3,7 +3,6 @@ package embedded
 import (
 	"bytes"
 	"cmp"
-	"encoding/base64"
 	"encoding/binary"
 	"time"
 
@@ -23,12 +22,11 @@ const (
 // Find sees every write that was handed in before it and none after, however late it
 // is carried out. Close does not wait for it. It never waits.
 func (j *Journal) Find(f journal.Find) {
-	tenant := f.Tenant
-	if f.Segment != (audience.Segment{}) {
-		tenant = f.Segment.Tenant
+	if like := cmp.Or(f.Segment, f.Like); like != (audience.Segment{}) {
+		f.Tenant = like.Tenant
 	}
 	j.submit(operation{
-		tenants: tenantOnly(tenant),
+		tenants: tenantOnly(f.Tenant),
 		late:    true,
 		read:    func(s *pebble.Snapshot) { f.Done(j.find(s, f)) },
 		done: func(err error) {
@@ -40,12 +38,13 @@ func (j *Journal) Find(f journal.Find) {
 }
 
 func (j *Journal) find(from *pebble.Snapshot, f journal.Find) journal.Found {
-	place, err := parsePlace(f.After)
+	place, known, err := parsePlace(f.After)
 	if err != nil {
 		return journal.Found{Err: err}
 	}
 	s := search{Find: f, j: j, from: from, place: place, encoded: journal.AppendKey(nil, f.Key), hash: ordered.Hash(f.Key)}
 	s.one = f.Segment != (audience.Segment{})
+	s.found.Known = known
 	s.Limit = cmp.Or(f.Limit, findLimit)
 	s.run()
 	return s.found
@@ -62,20 +61,6 @@ type search struct {
 	place   []byte // the key of the record that was looked at last: 's' or 'r'; nil: none
 	looks   int
 	found   journal.Found
-}
-
-// parsePlace reads a cursor; an empty one is nil.
-func parsePlace(cursor journal.FindCursor) ([]byte, error) {
-	if cursor == "" {
-		return nil, nil
-	}
-	place, err := base64.RawURLEncoding.DecodeString(string(cursor))
-	waiting := err == nil && len(place) == headLength && place[0] == prefixDescriptor
-	delivered := err == nil && len(place) == receiptKeyLength && place[0] == prefixReceipt
-	if !waiting && !delivered {
-		return nil, journal.ErrBadCursor
-	}
-	return place, nil
 }
 
 func (s *search) run() {
@@ -97,22 +82,6 @@ func (s *search) run() {
 	}
 }
 
-// enter moves the place in front of a segment's receipts in a bucket, which are read
-// backwards, unless it is among them.
-func (s *search) enter(receipts []byte) {
-	if !bytes.HasPrefix(s.place, receipts) {
-		s.place = append(bytes.Clone(receipts), bytes.Repeat([]byte{0xff}, receiptKeyLength-receiptPrefixLength)...)
-	}
-}
-
-// receipt is the place, where it is one among the receipts.
-func (s *search) receipt() []byte {
-	if len(s.place) != receiptKeyLength {
-		return nil
-	}
-	return s.place
-}
-
 // fail keeps the first error; the search goes on behind it.
 func (s *search) fail(err error) {
 	if s.found.Err == nil {
@@ -124,7 +93,7 @@ func (s *search) fail(err error) {
 // before it.
 func (s *search) look() bool {
 	if s.looks == findLooks || len(s.found.Sightings) >= s.Limit {
-		s.found.More, s.found.Next = true, journal.FindCursor(base64.RawURLEncoding.EncodeToString(s.place))
+		s.found.More, s.found.Next = true, s.cursor()
 		return false
 	}
 	s.looks++
@@ -139,7 +108,11 @@ func (s *search) look() bool {
 // page ended.
 func (s *search) waiting() bool {
 	if s.one {
-		s.fail(s.waitingIn(idOf(s.Segment), s.Segment))
+		id := idOf(s.Segment)
+		name, err := s.get(head(prefixDescriptor, id))
+		s.fail(err)
+		s.found.Known = s.found.Known || name != nil
+		s.fail(s.waitingIn(id, s.Segment))
 		return true
 	}
 	var after journal.Cursor
@@ -170,8 +143,16 @@ func decodeName(id, descriptor []byte) (audience.Segment, error) {
 	return decodeDescriptor(segmentID(id), descriptor)
 }
 
+// wanted reports whether a segment is one to look into.
 func (s *search) wanted(segment audience.Segment) bool {
-	return s.Tenant == (audience.TenantID{}) || s.Tenant == segment.Tenant
+	if s.Like == (audience.Segment{}) {
+		return s.Tenant == (audience.TenantID{}) || s.Tenant == segment.Tenant
+	}
+	like := s.Like
+	like.Workspace = cmp.Or(like.Workspace, segment.Workspace)
+	like.TrafficType = cmp.Or(like.TrafficType, segment.TrafficType)
+	s.found.Known = s.found.Known || like == segment
+	return like == segment
 }
 
 // waitingIn looks into one segment. What is pending is newer than what is parked.
@@ -263,7 +244,7 @@ func (s *search) segment(bucket uint32, id segmentID, segment audience.Segment) 
 		if !s.look() {
 			return false
 		}
-		s.place = append(s.place[:0], it.Key()...)
+		s.place, s.found.Known = append(s.place[:0], it.Key()...), true
 		header, err := it.ValueAndErr()
 		if err == nil {
 			err = s.block(it.Key(), header, segment)

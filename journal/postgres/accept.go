@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"audiences/audience"
+	"audiences/journal"
 )
 
 var (
@@ -19,7 +21,9 @@ var (
 	errFenced = errors.New("the change was not written: it waited too long, or another node has declared this one dead")
 	// errLate is why a group was not even tried.
 	errLate = errors.New("the change was not written: it waited too long for the journal's database")
-	errAway = ErrAway // where a pointer is needed
+	// errWornOut is why no group is written any more.
+	errWornOut = errors.New("this process has given all its versions: it has to be started again")
+	errAway    = ErrAway // where a pointer is needed
 )
 
 // commit writes the groups, one at a time and in their order, until Close.
@@ -27,24 +31,27 @@ func (j *Journal) commit() {
 	defer j.accept.drop()
 	for j.ctx.Err() == nil {
 		if j.away.Load() != nil {
-			j.intake.refuse(ErrAway)
+			if j.intake.refuse(ErrAway) {
+				return
+			}
 			pause(j.ctx)
 			j.lookWhetherBack()
+			continue
 		}
-		g := j.intake.take()
+		g, ended := j.intake.take()
 		switch {
 		case g != nil:
 			j.commitOne(g)
-		case j.closed.Load():
+		case ended:
 			return
-		case j.away.Load() == nil:
+		default:
 			select {
 			case <-j.intake.wake:
 			case <-j.ctx.Done():
 			}
 		}
 	}
-	j.intake.refuse(ErrAway)
+	j.intake.refuse(journal.ErrClosed)
 }
 
 func (j *Journal) commitOne(g *group) {
@@ -76,12 +83,17 @@ func linger(ctx context.Context, d time.Duration) {
 func (j *Journal) lookWhetherBack() {
 	j.noteAway(j.accept.do(j.ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		var standby bool
-		err := conn.QueryRow(ctx, `SELECT pg_is_in_recovery()`).Scan(&standby)
-		if err == nil && standby {
-			_ = conn.Close(ctx)
-			err = errors.New("the server is a standby")
+		var now time.Time
+		sent := time.Now()
+		if err := conn.QueryRow(ctx, `SELECT pg_is_in_recovery(), clock_timestamp()`).Scan(&standby, &now); err != nil {
+			return err
 		}
-		return err
+		if standby {
+			_ = conn.Close(ctx)
+			return errors.New("the server is a standby")
+		}
+		j.clock.heard(now, sent, time.Now()) // it may be another server, with another clock
+		return nil
 	}))
 }
 
@@ -114,9 +126,12 @@ func (j *Journal) write(g *group) error {
 	case time.Since(g.began) > acceptWithin:
 		return errLate
 	}
+	if j.Newest().Counter() == mostCounter {
+		return errWornOut
+	}
 	tenants, segments := j.intake.unwritten(), j.known.fresh(g, time.Now())
 	batch, expect := j.statements(g, deadline, tenants, segments)
-	err := j.accept.do(j.ctx, func(ctx context.Context, conn *pgx.Conn) error {
+	err := j.accept.doWithin(j.ctx, timeFor(len(g.rows)), func(ctx context.Context, conn *pgx.Conn) error {
 		results := conn.SendBatch(ctx, batch)
 		defer func() { _ = results.Close() }()
 		for _, rows := range expect {
@@ -141,6 +156,13 @@ func (j *Journal) write(g *group) error {
 	return nil
 }
 
+// timeFor is how long the writing of a group may take. Each post of a usual one is answered in
+// time for the lambda. A post that has more keys than such a group takes longer, as otherwise
+// it could never be taken; the others have to come again meanwhile.
+func timeFor(rows int) time.Duration {
+	return acceptTime * time.Duration(1+max(rows-1, 0)/mostRows)
+}
+
 // fence is F1, at the head of each statement of a group: it has a row while this node is not
 // dead and the group not too late. It is looked at once for all rows.
 const fence = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND NOT dead AND clock_timestamp() < $2) `
@@ -153,6 +175,10 @@ func (j *Journal) statements(g *group, deadline time.Time, tenants []audience.Te
 		batch.Queue(fence+sql, append([]any{int64(j.self), deadline}, args...)...)
 		expect = append(expect, rows)
 	}
+	if within := timeFor(len(g.rows)); within > acceptTime {
+		batch.Queue(`SELECT set_config('statement_timeout', $1, true)`, strconv.FormatInt(within.Milliseconds(), 10))
+		expect = append(expect, -1)
+	}
 	if len(tenants) > 0 {
 		j.describeTenants(fenced, tenants)
 	}
@@ -160,15 +186,15 @@ func (j *Journal) statements(g *group, deadline time.Time, tenants []audience.Te
 		describeSegments(fenced, segments, g.segments)
 	}
 	if len(g.rows) > 0 {
-		ids, keys, verbs := g.sorted()
-		fenced(int64(len(keys)), `INSERT INTO pending (segment, key, ver, verb)
-			SELECT s, k, $3, v FROM fence, unnest($4::uuid[], $5::bytea[], $6::int2[]) AS n (s, k, v)
-			ON CONFLICT (segment, key) DO UPDATE SET ver = EXCLUDED.ver, verb = EXCLUDED.verb`, int64(g.version), ids, keys, verbs)
+		all := g.sorted()
+		fenced(int64(len(all.keys)), `INSERT INTO pending (segment, key, ver, verb)
+			SELECT s, k, w, v FROM fence, unnest($3::uuid[], $4::bytea[], $5::int8[], $6::int2[]) AS n (s, k, w, v)
+			ON CONFLICT (segment, key) DO UPDATE SET ver = EXCLUDED.ver, verb = EXCLUDED.verb`, all.segments, all.keys, all.versions, all.verbs)
 		// A statement of its own also sees what was parked while the one above waited for a
-		// row. That one may have been fenced off: then its version is nowhere.
-		batch.Queue(`DELETE FROM parked p USING unnest($1::uuid[], $2::bytea[]) AS n (s, k)
+		// row. That one may have been fenced off: then its versions are nowhere.
+		batch.Queue(`DELETE FROM parked p USING unnest($1::uuid[], $2::bytea[], $3::int8[]) AS n (s, k, w)
 			WHERE p.segment = n.s AND p.key = n.k
-			AND EXISTS (SELECT 1 FROM pending q WHERE q.segment = n.s AND q.key = n.k AND q.ver = $3)`, ids, keys, int64(g.version))
+			AND EXISTS (SELECT 1 FROM pending q WHERE q.segment = n.s AND q.key = n.k AND q.ver = n.w)`, all.segments, all.keys, all.versions)
 		expect = append(expect, -1)
 	}
 	return batch, expect

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"audiences/audience"
+	"audiences/journal"
 	"audiences/placement"
 )
 
@@ -46,14 +47,32 @@ func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.Vi
 		}
 		return rows.Err()
 	})
-	err = j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
-	if err != nil {
-		j.table.drop() // what was asked for may be under way there still
+	j.lives.queue(batch)
+	sent := time.Now()
+	if err := j.onTable(ctx, batch); err != nil {
 		return placement.View{}, err
 	}
-	j.clock.heard(view.Now, time.Now())
+	j.clock.heard(view.Now, sent, time.Now())
 	j.hinting.own(view.Of(j.self))
 	return view, nil
+}
+
+// onTable carries out a batch. Where it fails the connection is given up, as what was asked for
+// may be under way there still.
+func (j *Journal) onTable(ctx context.Context, batch *pgx.Batch) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(j.ctx, cancel)()
+	j.beating.Lock()
+	defer j.beating.Unlock()
+	if j.ctx.Err() != nil {
+		return journal.ErrClosed
+	}
+	err := j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
+	if err != nil {
+		j.table.drop()
+	}
+	return err
 }
 
 func member(row pgx.CollectableRow) (m placement.Member, err error) {
@@ -77,10 +96,8 @@ func orNull(at time.Time) *time.Time {
 // Leave is placement.Table's.
 func (j *Journal) Leave(ctx context.Context) error {
 	defer j.table.drop()
-	return j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		batch := &pgx.Batch{}
-		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1`, int64(j.self))
-		batch.Queue(`DELETE FROM node WHERE id = $1`, int64(j.self))
-		return conn.SendBatch(ctx, batch).Close()
-	})
+	batch := &pgx.Batch{}
+	batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1`, int64(j.self))
+	batch.Queue(`DELETE FROM node WHERE id = $1`, int64(j.self))
+	return j.onTable(ctx, batch)
 }

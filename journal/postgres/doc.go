@@ -7,8 +7,11 @@
 //	line.go      a connection: seven of them, each used by one goroutine
 //	accept.go    Append: groups of changes, each one fenced statement
 //	group.go     what a group is made of
+//	versions.go  which change is which, and when it came
+//	clock.go     the database's clock
 //	lanes.go     everything else: what concerns one segment is done in its order
 //	remove.go    Settle and Park, by version
+//	handover.go  keys become pending again, there or elsewhere
 //	unpark.go    Unpark
 //	move.go      MoveTenant
 //	states.go    states, tenants that are proven, events
@@ -27,8 +30,8 @@
 // A post is committed by the node that it came to, whoever owns the tenant: one statement
 // carries all that came while the one before was under way. F1 is part of it: a node that
 // was declared dead writes nothing, and nothing is written that a caller has waited for
-// too long. A key's row has the version of its last change, the number of the group on
-// its node, and whoever settles or parks a key names the version that Split got (F2).
+// too long. A key's row has the version of its last change, and whoever settles or parks a
+// key names the version that Split got (F2).
 //
 // Where the order of two changes matters, PostgreSQL keeps it: the row of a key is locked
 // by the change that is being committed. All statements lock the rows of a segment in the

@@ -44,10 +44,11 @@ type search struct {
 }
 
 // place is where a search goes on: behind a segment, among what waits (day zero) or among
-// the receipts of a day.
+// the receipts of a day. It also has whether the segments that are meant were come upon.
 type place struct {
 	day     time.Time
 	segment segmentID
+	known   bool
 }
 
 func (p place) cursor() journal.FindCursor {
@@ -55,7 +56,11 @@ func (p place) cursor() journal.FindCursor {
 	if !p.day.IsZero() {
 		day = p.day.Unix()
 	}
-	return journal.FindCursor(base64.RawURLEncoding.EncodeToString(append(binary.BigEndian.AppendUint64(nil, uint64(day)), p.segment[:]...)))
+	known := byte(0)
+	if p.known {
+		known = 1
+	}
+	return journal.FindCursor(base64.RawURLEncoding.EncodeToString(append(append(binary.BigEndian.AppendUint64(nil, uint64(day)), p.segment[:]...), known)))
 }
 
 func parsePlace(c journal.FindCursor) (p place, err error) {
@@ -63,13 +68,14 @@ func parsePlace(c journal.FindCursor) (p place, err error) {
 		return p, nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(string(c))
-	if err != nil || len(text) != 8+len(p.segment) {
+	if err != nil || len(text) != 8+len(p.segment)+1 {
 		return p, journal.ErrBadCursor
 	}
 	if day := int64(binary.BigEndian.Uint64(text)); day != 0 {
 		p.day = time.Unix(day, 0).UTC()
 	}
 	copy(p.segment[:], text[8:])
+	p.known = text[len(text)-1] == 1
 	return p, nil
 }
 
@@ -80,6 +86,7 @@ func (s *search) run(ctx context.Context, conn *pgx.Conn) error {
 		s.found.Err = err
 		return nil
 	}
+	s.found.Known = at.known
 	days, err := partitions(ctx, conn)
 	if err != nil {
 		return err
@@ -117,6 +124,7 @@ func (s *search) walk(ctx context.Context, conn *pgx.Conn, at place, look func(c
 	}
 	for _, segment := range segments {
 		if len(s.found.Sightings) >= s.Limit {
+			at.known = s.found.Known
 			s.found.More, s.found.Next = true, at.cursor()
 			return false, nil
 		}
@@ -126,6 +134,7 @@ func (s *search) walk(ctx context.Context, conn *pgx.Conn, at place, look func(c
 		at.segment = idOf(segment)
 	}
 	if len(segments) == findLooks {
+		at.known = s.found.Known
 		s.found.More, s.found.Next = true, at.cursor()
 		return false, nil
 	}
@@ -134,29 +143,43 @@ func (s *search) walk(ctx context.Context, conn *pgx.Conn, at place, look func(c
 
 // segments are those that are looked into, behind a place, findLooks of them at most.
 func (s *search) segments(ctx context.Context, conn *pgx.Conn, at place) ([]audience.Segment, error) {
-	if s.Segment != (audience.Segment{}) {
-		if id := idOf(s.Segment); at.segment == id {
-			return nil, nil
-		}
-		return []audience.Segment{s.Segment}, nil
-	}
-	const columns = `SELECT tenant, workspace, environment, traffic_type, name FROM segment WHERE id > $1`
+	const query = `SELECT tenant, workspace, environment, traffic_type, name FROM segment WHERE id > $1`
 	var rows pgx.Rows
 	var err error
-	if s.Tenant == (audience.TenantID{}) {
-		rows, err = conn.Query(ctx, columns+` ORDER BY id LIMIT $2`, at.segment, findLooks)
-	} else {
-		rows, err = conn.Query(ctx, columns+` AND tenant = $3 ORDER BY id LIMIT $2`, at.segment, findLooks, s.Tenant[:])
+	switch like := s.Like; {
+	case s.Segment != (audience.Segment{}):
+		return s.only(ctx, conn, at)
+	case like != (audience.Segment{}):
+		rows, err = conn.Query(ctx, query+` AND tenant = $3 AND environment = $4 AND name = $5 AND $6 IN ('', workspace) AND $7 IN ('', traffic_type) ORDER BY id LIMIT $2`,
+			at.segment, findLooks, like.Tenant[:], like.Environment, like.Name, like.Workspace, like.TrafficType)
+	case s.Tenant == (audience.TenantID{}):
+		rows, err = conn.Query(ctx, query+` ORDER BY id LIMIT $2`, at.segment, findLooks)
+	default:
+		rows, err = conn.Query(ctx, query+` AND tenant = $3 ORDER BY id LIMIT $2`, at.segment, findLooks, s.Tenant[:])
 	}
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (found audience.Segment, err error) {
+	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (found audience.Segment, err error) {
 		var tenant []byte
 		err = row.Scan(&tenant, &found.Workspace, &found.Environment, &found.TrafficType, &found.Name)
 		copy(found.Tenant[:], tenant)
 		return found, err
 	})
+	s.found.Known = s.found.Known || len(all) > 0 && s.Like != (audience.Segment{})
+	return all, err
+}
+
+// only is the one segment of a search, unless it was looked into before.
+func (s *search) only(ctx context.Context, conn *pgx.Conn, at place) ([]audience.Segment, error) {
+	id := idOf(s.Segment)
+	if at.segment == id {
+		return nil, nil
+	}
+	var known bool
+	err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM segment WHERE id = $1)`, id).Scan(&known)
+	s.found.Known = s.found.Known || known
+	return []audience.Segment{s.Segment}, err
 }
 
 // waiting looks for the key among what is pending and parked.

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"slices"
@@ -31,12 +32,15 @@ func idOf(s audience.Segment) segmentID {
 }
 
 // group is what one statement writes: all that was handed in while the one before was
-// under way. Its changes have one version; of two changes of one key the later one counts.
+// under way. Of two changes of one key the later one counts.
+//
+// Each Append has a version of its own, though it shares the statement: a chunk that was
+// cut after one Append must not settle what the next one of the same group did to a key.
 type group struct {
 	audience.Hidden[group]
-	version  journal.Version
-	began    time.Time // when its first change was handed in
-	rows     map[row]audience.Verb
+	first    journal.Version // of its first Append
+	began    time.Time       // when that was handed in
+	rows     map[row]change
 	segments map[segmentID]audience.Segment
 	hints    map[segmentID]struct{} // that nobody here delivers
 	dones    []func(error)
@@ -64,6 +68,12 @@ type row struct {
 	key     string // as journal.AppendKey writes it
 }
 
+// change is what a group does to a key.
+type change struct {
+	verb    audience.Verb
+	version journal.Version
+}
+
 // mostRows is how many keys a group has at most, unless one post alone has more.
 const mostRows = 10_000
 
@@ -74,7 +84,7 @@ type intake struct {
 
 	waiting []*group                              // in the order of their versions; the last one gathers
 	under   *group                                // that is being written; nil: none is
-	counter uint64                                // of the last group
+	counter uint64                                // of the last version
 	tenants map[audience.TenantID]audience.Tenant // whose tokens are to be written with a group, until one was
 	closed  bool
 	wake    chan struct{}
@@ -84,24 +94,12 @@ func (in *intake) begin(j *Journal) {
 	in.j, in.wake, in.tenants = j, make(chan struct{}, 1), map[audience.TenantID]audience.Tenant{}
 }
 
-// epoch is when counters are 0. A counter is the milliseconds since then by the database's
-// clock, or one more than the one before: so a version tells when it was given, and a
-// counter lasts until 2060.
-var epoch = time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC)
-
-// number is the next version; mu is locked.
-func (in *intake) number(now time.Time) journal.Version {
-	ms := in.j.clock.at(now).Sub(epoch).Milliseconds()
-	in.counter = max(in.counter+1, uint64(max(ms, 0)))
-	return journal.MakeVersion(uint32(in.j.self), in.counter)
-}
-
 // gathering is the group that takes what is handed in; mu is locked.
 func (in *intake) gathering(now time.Time) *group {
 	if n := len(in.waiting); n > 0 && len(in.waiting[n-1].rows) < mostRows {
 		return in.waiting[n-1]
 	}
-	g := &group{version: in.number(now), began: now, rows: map[row]audience.Verb{}, segments: map[segmentID]audience.Segment{},
+	g := &group{began: now, rows: map[row]change{}, segments: map[segmentID]audience.Segment{},
 		hints: map[segmentID]struct{}{}, ended: make(chan struct{})}
 	in.waiting = append(in.waiting, g)
 	return g
@@ -109,17 +107,26 @@ func (in *intake) gathering(now time.Time) *group {
 
 // Append puts the changes into the group that gathers.
 func (j *Journal) Append(a journal.Append) journal.Version {
-	in := &j.intake
+	version, taken := j.intake.put(a)
+	if !taken && a.Done != nil {
+		a.Done(journal.ErrClosed)
+	}
+	return version
+}
+
+// put reports false where the journal is closed.
+func (in *intake) put(a journal.Append) (version journal.Version, taken bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.closed {
-		if a.Done != nil {
-			a.Done(journal.ErrClosed)
-		}
-		return journal.MakeVersion(uint32(j.self), in.counter)
+		return in.newest(), false
 	}
-	g := in.gathering(time.Now())
-	g.posts++
+	now := time.Now()
+	g := in.gathering(now)
+	version = in.number(now)
+	if g.posts++; g.posts == 1 {
+		g.first = version
+	}
 	for _, c := range a.Changes {
 		id := idOf(c.Segment)
 		g.segments[id] = c.Segment
@@ -127,14 +134,14 @@ func (j *Journal) Append(a journal.Append) journal.Version {
 			g.hints[id] = struct{}{}
 		}
 		for key := range c.Keys.All() {
-			g.rows[row{id, string(journal.AppendKey(nil, key))}] = c.Verb
+			g.rows[row{id, string(journal.AppendKey(nil, key))}] = change{c.Verb, version}
 		}
 	}
 	if a.Done != nil {
 		g.dones = append(g.dones, a.Done)
 	}
 	in.signal()
-	return g.version
+	return version, true
 }
 
 func (in *intake) signal() {
@@ -142,13 +149,6 @@ func (in *intake) signal() {
 	case in.wake <- struct{}{}:
 	default:
 	}
-}
-
-// Newest is the version of the group that took something in last.
-func (j *Journal) Newest() journal.Version {
-	j.intake.mu.Lock()
-	defer j.intake.mu.Unlock()
-	return journal.MakeVersion(uint32(j.self), j.intake.counter)
 }
 
 // PutTenant keeps the tenant's token with the next group that is written.
@@ -180,16 +180,16 @@ func (in *intake) wrote(tenants []audience.Tenant) {
 	}
 }
 
-// take is the next group to write; nil: there is none.
-func (in *intake) take() *group {
+// take is the next group to write; nil: there is none, and after the end none will come.
+func (in *intake) take() (next *group, ended bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if len(in.waiting) == 0 {
-		return nil
+		return nil, in.closed
 	}
 	in.under = in.waiting[0]
 	in.waiting = in.waiting[1:]
-	return in.under
+	return in.under, false
 }
 
 // posts is how many posts wait in the group that is next.
@@ -214,25 +214,29 @@ func (in *intake) end(g *group, err error) {
 	}
 }
 
-// until is the newest group that is not ended and not newer than the version; nil: there
-// is none. The groups end in their order.
+// until is the newest group that is not ended and has an Append which is not newer than the
+// version; nil: there is none. The groups end in their order.
 func (in *intake) until(v journal.Version) (last *group) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.under != nil && in.under.version <= v {
+	if in.under != nil && in.under.first <= v {
 		last = in.under
 	}
 	for _, g := range in.waiting {
-		if g.version <= v {
+		if g.first <= v {
 			last = g
 		}
 	}
 	return last
 }
 
-// refuse ends all groups that wait.
-func (in *intake) refuse(err error) {
-	for g := in.take(); g != nil; g = in.take() {
+// refuse ends all groups that wait; it reports whether none will come.
+func (in *intake) refuse(err error) (ended bool) {
+	for {
+		g, ended := in.take()
+		if g == nil {
+			return ended
+		}
 		in.end(g, err)
 	}
 }
@@ -245,20 +249,28 @@ func (in *intake) close() {
 }
 
 // sorted is the keys of a group in the order in which all statements lock rows.
-func (g *group) sorted() (segments []segmentID, keys [][]byte, verbs []int16) {
+func (g *group) sorted() (s columns) {
 	rows := make([]row, 0, len(g.rows))
 	for r := range g.rows {
 		rows = append(rows, r)
 	}
 	slices.SortFunc(rows, func(a, b row) int {
-		if c := bytes.Compare(a.segment[:], b.segment[:]); c != 0 {
-			return c
-		}
-		return bytes.Compare([]byte(a.key), []byte(b.key))
+		return cmp.Or(bytes.Compare(a.segment[:], b.segment[:]), cmp.Compare(a.key, b.key))
 	})
-	segments, keys, verbs = make([]segmentID, len(rows)), make([][]byte, len(rows)), make([]int16, len(rows))
+	s.segments, s.keys = make([]segmentID, len(rows)), make([][]byte, len(rows))
+	s.verbs, s.versions = make([]int16, len(rows)), make([]int64, len(rows))
 	for i, r := range rows {
-		segments[i], keys[i], verbs[i] = r.segment, []byte(r.key), int16(g.rows[r])
+		c := g.rows[r]
+		s.segments[i], s.keys[i], s.verbs[i], s.versions[i] = r.segment, []byte(r.key), int16(c.verb), int64(c.version)
 	}
-	return segments, keys, verbs
+	return s
+}
+
+// columns are rows as the database takes them.
+type columns struct {
+	audience.Hidden[columns]
+	segments []segmentID
+	keys     [][]byte
+	verbs    []int16
+	versions []int64
 }

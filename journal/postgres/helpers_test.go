@@ -19,7 +19,7 @@ import (
 	"audiences/journal"
 	"audiences/journal/vault"
 	"audiences/placement"
-	server "audiences/test/postgres"
+	server "audiences/sandbox/postgres"
 )
 
 // shared is the server that all tests have a database of their own on.

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"audiences/audience"
-	"audiences/journal"
 )
 
 // Hint is a segment that has keys which its owner may not know of.
@@ -120,7 +119,7 @@ func leaveHints(ctx context.Context, conn *pgx.Conn, ids []segmentID) error {
 
 // tellHints tells of the segments that a statement returns.
 func (j *Journal) tellHints(on *line, found string, args ...any) {
-	var hints []Hint
+	var hints []told
 	err := on.do(j.ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		rows, err := conn.Query(ctx, `WITH found AS (`+found+`)
 			SELECT s.tenant, s.workspace, s.environment, s.traffic_type, s.name, t.token
@@ -135,18 +134,29 @@ func (j *Journal) tellHints(on *line, found string, args ...any) {
 		j.log.Debug().Err(err).Msg("hints could not be read; the next scan finds what they told of")
 	}
 	for _, h := range hints {
-		j.o.Hinted(h)
+		if h.err != nil {
+			j.log.Debug().Err(h.err).Msg("a segment has keys, but its tenant's token cannot be read")
+			continue
+		}
+		j.o.Hinted(h.Hint)
 	}
 }
 
-func (j *Journal) hint(row pgx.CollectableRow) (h Hint, err error) {
+// told is a hint, or why it cannot be given: one record that is damaged is to hold up no
+// other tenant (I6).
+type told struct {
+	Hint
+	err error
+}
+
+func (j *Journal) hint(row pgx.CollectableRow) (h told, err error) {
 	var tenant, token []byte
 	if err := row.Scan(&tenant, &h.Segment.Workspace, &h.Segment.Environment, &h.Segment.TrafficType, &h.Segment.Name, &token); err != nil {
 		return h, err
 	}
 	copy(h.Segment.Tenant[:], tenant)
-	h.Tenant, err = j.vault.Open(h.Segment.Tenant, token)
-	return h, err
+	h.Tenant, h.err = j.vault.Open(h.Segment.Tenant, token)
+	return h, nil
 }
 
 // scan finds the segments of the slots that have pending keys. It goes from one to the next
@@ -181,11 +191,4 @@ func runs(slots audience.Slots) func(yield func(from, to segmentID) bool) {
 			}
 		}
 	}
-}
-
-// newVersion is a version for what becomes pending without a post.
-func (j *Journal) newVersion() journal.Version {
-	j.intake.mu.Lock()
-	defer j.intake.mu.Unlock()
-	return j.intake.number(time.Now())
 }

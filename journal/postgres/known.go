@@ -22,7 +22,8 @@ type known struct {
 const (
 	freshFor    = 10 * time.Minute
 	segmentGone = time.Hour
-	tenantGone  = 30 * 24 * time.Hour // far longer than an actor lives that has nothing to do
+	lifeGone    = 400 * 24 * time.Hour // no key waits for as long
+	tenantGone  = 30 * 24 * time.Hour  // far longer than an actor lives that has nothing to do
 )
 
 // fresh is the group's segments whose rows have to be written.
@@ -70,11 +71,4 @@ func (k *known) drop(now time.Time) {
 			delete(k.tenants, id)
 		}
 	}
-}
-
-// remove notes that a segment's row is gone.
-func (k *known) remove(id segmentID) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.segments, id)
 }

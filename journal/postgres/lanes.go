@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"audiences/journal"
 )
@@ -107,8 +109,16 @@ func (l *lane) run() {
 }
 
 // mostTries is how often a task is tried that the database answers with an error. One that
-// the database does not answer is tried until it is back.
+// the database does not answer, or has no room for now, is tried until it is done.
 const mostTries = 8
+
+// passes reports whether an error of the database goes away by itself, or by an operator's
+// hand: it has no room, no memory or no connection left (class 53), or somebody else was in
+// the way (class 40, and a lock that was not to be had).
+func passes(err error) bool {
+	var answer *pgconn.PgError
+	return errors.As(err, &answer) && (strings.HasPrefix(answer.Code, "53") || strings.HasPrefix(answer.Code, "40") || answer.Code == "55P03")
+}
 
 func (l *lane) carryOut(t task) error {
 	for tries := 1; ; {
@@ -121,10 +131,11 @@ func (l *lane) carryOut(t task) error {
 			return err
 		case l.j.ctx.Err() != nil:
 			return journal.ErrClosed
-		case l.line.conn != nil && tries >= mostTries:
+		case l.line.conn == nil, passes(err):
+		case tries >= mostTries:
 			l.j.log.Error().Err(err).Msg("the journal's database refuses what the relay asks of it")
 			return err
-		case l.line.conn != nil:
+		default:
 			tries++
 		}
 		l.j.log.Debug().Err(err).Msg("the journal's database did not do what it was asked; it is asked again")

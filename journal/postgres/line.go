@@ -26,11 +26,28 @@ const (
 	mostRedial  = 250 * time.Millisecond
 )
 
+// parse reads the URL. Modes in which the driver goes by the types of Go, without asking the
+// database, are refused: it does not know some of ours.
+func parse(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("journal is no URL of a PostgreSQL database") // the cause would quote it
+	}
+	if mode := config.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+		return nil, errors.New("default_query_exec_mode in the URL of journal may be cache_describe or describe_exec: with others nothing could be written")
+	}
+	return config, nil
+}
+
 // newLine makes a line on which the database gives up a statement after the timeout, and
 // waits for a lock no longer than that. The settings travel in the startup packet, where a
-// connection that is made again has them too. The plan of a statement depends neither on
-// its parameters nor on what the database believes of the tables: every statement here is
-// to go from key to key by the indexes, in the order of the keys.
+// connection that is made again has them too.
+//
+// What the database, or the user, is set to does not count: a commit is on the disk when it
+// is answered (I1), and who waited for a row sees it as it is then. The plan of a statement
+// depends neither on its parameters nor on what the database believes of the tables: every
+// statement here is to go from key to key by the indexes, in the order of the keys, in which
+// it locks them.
 func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 	config = config.Copy()
 	ms := strconv.FormatInt(timeout.Milliseconds(), 10)
@@ -43,8 +60,10 @@ func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 	set("statement_timeout", ms)
 	set("lock_timeout", ms)
 	set("idle_in_transaction_session_timeout", "10000")
+	set("synchronous_commit", "on")
+	set("default_transaction_isolation", "read committed")
 	set("plan_cache_mode", "force_generic_plan")
-	for _, way := range []string{"seqscan", "hashjoin", "mergejoin"} {
+	for _, way := range []string{"seqscan", "bitmapscan", "hashjoin", "mergejoin"} {
 		set("enable_"+way, "off")
 	}
 	if config.ConnectTimeout == 0 {
@@ -53,11 +72,30 @@ func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 	return &line{config: config, timeout: timeout}
 }
 
+// errPooler is why a connection is of no use.
+var errPooler = errors.New("the connection does not have the settings that were asked for, as behind a pooler: connect to the database itself")
+
+// checkSettings finds out whether the settings have reached the database.
+func (l *line) checkSettings(ctx context.Context, conn *pgx.Conn) error {
+	var reached bool
+	err := conn.QueryRow(ctx, `SELECT current_setting('plan_cache_mode') = $1 AND current_setting('statement_timeout') <> '0'`,
+		l.config.RuntimeParams["plan_cache_mode"]).Scan(&reached)
+	if err == nil && !reached {
+		err = errPooler
+	}
+	return err
+}
+
 // do calls f with the connection. After the timeout, and where the answer does not come, it
 // gives the connection up.
 func (l *line) do(ctx context.Context, f func(context.Context, *pgx.Conn) error) error {
+	return l.doWithin(ctx, l.timeout, f)
+}
+
+// doWithin is do with a timeout of its own, which f has to tell the database of.
+func (l *line) doWithin(ctx context.Context, timeout time.Duration, f func(context.Context, *pgx.Conn) error) error {
 	const grace = 250 * time.Millisecond // the database is to give up first: it says why
-	limited, cancel := context.WithTimeout(ctx, l.timeout+grace)
+	limited, cancel := context.WithTimeout(ctx, timeout+grace)
 	defer cancel()
 	if l.conn == nil {
 		conn, err := pgx.ConnectConfig(limited, l.config)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -111,49 +110,58 @@ func (j *Journal) Proven(of audience.Slots) iter.Seq2[audience.TenantID, error] 
 	})
 }
 
-// columns are those of a segment's row by which it is listed: pending keys are counted up
+// segmentColumns are those of a segment's row by which it is listed: pending keys are counted up
 // to fewKeys.
 const (
-	fewKeys = 8
-	columns = `s.id, s.tenant, s.workspace, s.environment, s.traffic_type, s.name, s.state,
+	fewKeys        = 8
+	segmentColumns = `s.id, s.tenant, s.workspace, s.environment, s.traffic_type, s.name, s.state,
 		(SELECT count(*) FROM (SELECT 1 FROM pending p WHERE p.segment = s.id LIMIT 9) few),
 		EXISTS (SELECT 1 FROM parked q WHERE q.segment = s.id)`
 )
 
-func listed(row pgx.CollectableRow) (l journal.Listed, err error) {
-	var id segmentID
+// segmentItem is a segment of a list, or why its record cannot be read.
+type segmentItem struct {
+	id segmentID
+	journal.Listed
+	err error
+}
+
+func listed(row pgx.CollectableRow) (l segmentItem, err error) {
 	var tenant, state []byte
-	if err = row.Scan(&id, &tenant, &l.Segment.Workspace, &l.Segment.Environment, &l.Segment.TrafficType, &l.Segment.Name, &state, &l.Keys, &l.Parked); err != nil {
+	if err = row.Scan(&l.id, &tenant, &l.Segment.Workspace, &l.Segment.Environment, &l.Segment.TrafficType, &l.Segment.Name, &state, &l.Keys, &l.Parked); err != nil {
 		return l, err
 	}
 	copy(l.Segment.Tenant[:], tenant)
 	l.Pending, l.MoreKeys = l.Keys > 0, l.Keys > fewKeys
 	l.Keys = min(l.Keys, fewKeys)
-	return l, parseState(state, &l.State)
+	l.err = parseState(state, &l.State)
+	return l, nil
+}
+
+// segmentsFrom reads a page of segments, and the number after which the next page begins.
+func segmentsFrom(ctx context.Context, conn *pgx.Conn, where string, args ...any) (items []segmentItem, last []byte, err error) {
+	rows, err := conn.Query(ctx, fmt.Sprintf(`SELECT %s FROM segment s WHERE %s ORDER BY s.id LIMIT %d`, segmentColumns, where, pageRows), args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err = pgx.CollectRows(rows, listed)
+	if n := len(items); n == pageRows {
+		last = items[n-1].id[:]
+	}
+	return items, last, err
 }
 
 // Segments lists the segments of the slots.
 func (j *Journal) Segments(of audience.Slots) iter.Seq2[journal.Listed, error] {
 	return func(yield func(journal.Listed, error) bool) {
 		for slot := range of.All() {
-			list := paged(j, "read segments", func(ctx context.Context, conn *pgx.Conn, after []byte) (items []journal.Listed, last []byte, err error) {
+			list := paged(j, "read segments", func(ctx context.Context, conn *pgx.Conn, after []byte) ([]segmentItem, []byte, error) {
 				from, to := within(slot)
-				if len(after) > 0 {
-					copy(from[:], after)
-				}
-				rows, err := conn.Query(ctx, `SELECT `+columns+` FROM segment s WHERE s.id > $1 AND s.id <= $2 ORDER BY s.id LIMIT $3`, from, to, pageRows)
-				if err != nil {
-					return nil, nil, err
-				}
-				items, err = pgx.CollectRows(rows, listed)
-				if n := len(items); n == pageRows {
-					id := idOf(items[n-1].Segment)
-					last = id[:]
-				}
-				return items, last, err
+				copy(from[:], after)
+				return segmentsFrom(ctx, conn, `s.id > $1 AND s.id <= $2`, from, to)
 			})
 			for item, err := range list {
-				if !yield(item, err) {
+				if !yield(item.Listed, errors.Join(err, item.err)) {
 					return
 				}
 			}
@@ -172,20 +180,18 @@ func within(slot audience.Slot) (from, to segmentID) {
 
 // SegmentsOf lists the segments of a tenant.
 func (j *Journal) SegmentsOf(tenant audience.TenantID) iter.Seq2[journal.Listed, error] {
-	return paged(j, "read segments of a tenant", func(ctx context.Context, conn *pgx.Conn, after []byte) (items []journal.Listed, last []byte, err error) {
+	list := paged(j, "read segments of a tenant", func(ctx context.Context, conn *pgx.Conn, after []byte) ([]segmentItem, []byte, error) {
 		var from segmentID
 		copy(from[:], after)
-		rows, err := conn.Query(ctx, `SELECT `+columns+` FROM segment s WHERE s.tenant = $1 AND s.id > $2 ORDER BY s.id LIMIT $3`, tenant[:], from, pageRows)
-		if err != nil {
-			return nil, nil, err
-		}
-		items, err = pgx.CollectRows(rows, listed)
-		if n := len(items); n == pageRows {
-			id := idOf(items[n-1].Segment)
-			last = id[:]
-		}
-		return items, last, err
+		return segmentsFrom(ctx, conn, `s.tenant = $1 AND s.id > $2`, tenant[:], from)
 	})
+	return func(yield func(journal.Listed, error) bool) {
+		for item, err := range list {
+			if !yield(item.Listed, errors.Join(err, item.err)) {
+				return
+			}
+		}
+	}
 }
 
 // segmentsOf is the names of a tenant's segments.
@@ -199,14 +205,6 @@ func segmentsOf(ctx context.Context, conn *pgx.Conn, tenant audience.TenantID) (
 		err = row.Scan(&s.Workspace, &s.Environment, &s.TrafficType, &s.Name)
 		return s, err
 	})
-}
-
-// Since is when a version was given: every version tells.
-func (j *Journal) Since(v journal.Version) (time.Time, bool) {
-	if v.Node() == 0 { // it is of an embedded journal, which this one's keys were moved from
-		return time.Time{}, false
-	}
-	return epoch.Add(time.Duration(v.Counter()) * time.Millisecond), true
 }
 
 // owned is the error of a statement that writes one row if this node owns the slot.

@@ -12,10 +12,13 @@ import (
 )
 
 // MoveTenant goes in steps, segment by segment, once all that was handed in before is done.
-// Each step takes some keys from one tenant and gives them to the other one in one
-// transaction, so that none is lost or doubled in between.
+// Each step hands some keys over in one transaction, so that none is lost or doubled in
+// between.
+//
+// The rows of the segments that are empty now stay for a while, as those of others: another
+// node may have written one lately, and count on it (see known.go).
 func (j *Journal) MoveTenant(from, to audience.TenantID, done func(segments []audience.Segment, keys int, err error)) {
-	m := &moving{j: j, from: from, to: to, version: j.newVersion(), done: done}
+	m := &moving{j: j, from: from, to: to, done: done}
 	j.barrier(func() { j.behind.put(task{do: m.list, done: m.next}) })
 }
 
@@ -39,13 +42,12 @@ type moving struct {
 	audience.Hidden[moving]
 	j        *Journal
 	from, to audience.TenantID
-	version  journal.Version
 	done     func([]audience.Segment, int, error)
 
 	segments []audience.Segment // of from, still to do
 	moved    []audience.Segment // of to
 	keys     int
-	more     bool // the first of segments has more keys
+	parked   bool // the pending keys of the first segment are done, its parked ones are next
 }
 
 // list lists the segments of the tenant.
@@ -64,43 +66,46 @@ func (m *moving) next(err error) {
 	}
 }
 
-// step moves some keys of the first segment, and its row once it has none.
+// step moves some keys of the first segment.
 func (m *moving) step(ctx context.Context, conn *pgx.Conn) error {
 	segment := m.segments[0]
 	target := segment
 	target.Tenant = m.to
-	from, to := idOf(segment), idOf(target)
-	taken := 0
+	h := &handover{table: "pending", from: idOf(segment), to: idOf(target), version: m.j.newVersion(), spare: true}
+	if m.parked {
+		h.table = "parked"
+	}
+	var some []held
 	var given int64
-	err := inTransaction(ctx, conn, true, func(tx pgx.Tx) error {
-		taken, given = 0, 0
+	err := inTransaction(ctx, conn, true, func(tx pgx.Tx) (err error) {
 		if err := m.name(ctx, tx, target); err != nil {
 			return err
 		}
-		if err := carryPause(ctx, tx, from, to); err != nil {
+		if err := carryPause(ctx, tx, h.from, h.to); err != nil {
 			return err
 		}
-		for _, table := range []string{"pending", "parked"} {
-			n, gave, err := m.take(ctx, tx, table, from, to)
-			if err != nil {
-				return err
-			}
-			taken, given = taken+n, given+gave
+		if some, err = h.page(ctx, tx); err != nil {
+			return err
 		}
-		if taken > 0 {
-			return nil
+		if len(some) > 0 {
+			_, given, err = h.carryOut(ctx, tx, some)
+			return err
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM segment WHERE id = $1`, from)
+		if m.parked {
+			_, err = tx.Exec(ctx, `UPDATE segment SET state = NULL WHERE id = $1`, h.from)
+		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	m.keys += int(given)
-	if taken == 0 {
-		m.moved, m.segments = append(m.moved, target), m.segments[1:]
-		m.j.known.remove(from)
-		m.j.hinting.add(map[segmentID]struct{}{to: {}}) // another node may own that tenant
+	case len(some) > 0:
+		m.keys += int(given)
+	case !m.parked:
+		m.parked = true
+	default:
+		m.moved, m.segments, m.parked = append(m.moved, target), m.segments[1:], false
+		m.j.hinting.add(map[segmentID]struct{}{h.to: {}}) // another node may own that tenant
 	}
 	return nil
 }
@@ -138,32 +143,4 @@ func carryPause(ctx context.Context, tx pgx.Tx, from, to segmentID) error {
 	}
 	_, err = tx.Exec(ctx, `UPDATE segment SET state = $2 WHERE id = $1`, to, carried)
 	return err
-}
-
-// take takes keys out of one table, and makes those pending for the other tenant that it has
-// neither pending nor parked.
-func (m *moving) take(ctx context.Context, tx pgx.Tx, table string, from, to segmentID) (taken int, given int64, err error) {
-	rows, err := tx.Query(ctx, `DELETE FROM `+table+` WHERE segment = $1 AND key IN (SELECT key FROM `+table+` WHERE segment = $1 ORDER BY key LIMIT $2)
-		RETURNING key, verb`, from, stepKeys)
-	if err != nil {
-		return 0, 0, err
-	}
-	var keys [][]byte
-	var verbs []int16
-	for rows.Next() {
-		var key []byte
-		var verb int16
-		if err := rows.Scan(&key, &verb); err != nil {
-			return 0, 0, err
-		}
-		keys, verbs = append(keys, key), append(verbs, verb)
-	}
-	if err := rows.Err(); err != nil || len(keys) == 0 {
-		return 0, 0, err
-	}
-	tag, err := tx.Exec(ctx, `INSERT INTO pending (segment, key, ver, verb)
-		SELECT $1, k, $2, v FROM unnest($3::bytea[], $4::int2[]) AS n (k, v)
-		WHERE NOT EXISTS (SELECT 1 FROM parked q WHERE q.segment = $1 AND q.key = n.k) ORDER BY k
-		ON CONFLICT DO NOTHING`, to, int64(m.version), keys, verbs)
-	return len(keys), tag.RowsAffected(), err
 }

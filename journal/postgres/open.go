@@ -57,6 +57,8 @@ type Journal struct {
 	log     zerolog.Logger
 	vault   vault.Vault
 	self    placement.NodeID
+	began   time.Time // this life of it, by the database's clock
+	lives   lives
 	metrics *metrics
 
 	ctx     context.Context // ends when nothing is to be done any more, late in Close
@@ -68,7 +70,8 @@ type Journal struct {
 	clock    clock
 	intake   intake
 	accept   *line // of the goroutine that commits
-	table    *line // of the goroutine that beats
+	table    *line // of whoever beats
+	beating  sync.Mutex
 	lanes    [laneCount]*lane
 	behind   *lane // counts, searches, lists: what may take long
 	known    known
@@ -91,18 +94,22 @@ const (
 // Open connects, brings the tables to the present format, and takes a number for this life
 // of the node.
 func Open(ctx context.Context, o Options) (*Journal, error) {
-	config, err := pgx.ParseConfig(o.URL)
+	config, err := parse(o.URL)
 	if err != nil {
-		return nil, errors.New("open journal: journal is no URL of a PostgreSQL database") // the cause would quote it
+		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	if o.Lease == 0 {
 		o.Lease = 3 * time.Second
 	}
 	j := &Journal{o: o, log: o.Logger, vault: o.Vault, metrics: newMetrics(o.Registerer), idling: make(chan struct{})}
+	j.lives.began = map[placement.NodeID]time.Time{}
 	j.ctx, j.end = context.WithCancel(context.Background())
 	opening := newLine(config, openTime)
 	defer opening.drop()
 	err = opening.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if err := opening.checkSettings(ctx, conn); err != nil {
+			return err
+		}
 		if err := migrate(ctx, conn, o.Vault.Check()); err != nil {
 			return err
 		}
@@ -113,7 +120,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	})
 	if err != nil {
 		j.end()
-		return nil, fmt.Errorf("open journal: %w", err)
+		return nil, fmt.Errorf("open journal: %w", withAdvice(err))
 	}
 	j.accept, j.table = newLine(config, acceptTime), newLine(config, o.Lease/2)
 	j.intake.begin(j)
@@ -129,10 +136,27 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	return j, nil
 }
 
-// enter takes a number for this life of the node, and puts its row into the table.
+// withAdvice says what an operator can do about it where the database refuses.
+func withAdvice(err error) error {
+	const rights = "the user has to own the journal's tables, and needs the right CREATE in their schema"
+	switch {
+	case isCode(err, "42501"):
+		return fmt.Errorf("%w: %s", err, rights)
+	case isCode(err, "3F000"):
+		return fmt.Errorf("%w: no schema of the user's search_path is there, or the user has no right to use it; %s", err, rights)
+	case isCode(err, "08P01"):
+		return fmt.Errorf("%w: %w", err, errPooler)
+	}
+	return err
+}
+
+// enter takes a number for this life of the node, and puts its row into the table. Lives
+// come into sight in the order of their numbers, as the row of meta is locked by each.
 func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
 	var id int64
-	if err := conn.QueryRow(ctx, `UPDATE meta SET nodes = nodes + 1 RETURNING nodes`).Scan(&id); err != nil {
+	err := conn.QueryRow(ctx, `WITH taken AS (UPDATE meta SET nodes = nodes + 1 RETURNING nodes)
+		INSERT INTO life (id, started) SELECT nodes, clock_timestamp() FROM taken RETURNING id, started`).Scan(&id, &j.began)
+	if err != nil {
 		return err
 	}
 	if id >= mostNodes {
@@ -140,10 +164,16 @@ func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
 	}
 	j.self = placement.NodeID(id)
 	var now time.Time
-	err := conn.QueryRow(ctx, `INSERT INTO node (id, name, egress, version, started, expires) VALUES ($1, $2, $3, $4, now(), clock_timestamp() + $5) RETURNING clock_timestamp()`,
+	sent := time.Now()
+	err = conn.QueryRow(ctx, `INSERT INTO node (id, name, egress, version, started, expires) VALUES ($1, $2, $3, $4, now(), clock_timestamp() + $5) RETURNING clock_timestamp()`,
 		id, j.o.Name, j.o.Egress, j.o.Version, j.o.Lease).Scan(&now)
-	j.clock.heard(now, time.Now())
-	return err
+	if err != nil {
+		return err
+	}
+	j.clock.heard(now, sent, time.Now())
+	batch := &pgx.Batch{}
+	j.lives.queue(batch)
+	return conn.SendBatch(ctx, batch).Close()
 }
 
 // mostNodes bounds the numbers of nodes, so that a version fits a bigint.
@@ -191,20 +221,8 @@ func (j *Journal) Close() error {
 	}
 	j.end()
 	<-drained
+	j.beating.Lock() // until a beat that is under way has noticed
+	defer j.beating.Unlock()
+	j.table.drop()
 	return nil
-}
-
-// clock knows the database's clock: what it said, and when that answer came by ours. What
-// passes since is measured by the monotonic clock, which nobody sets.
-type clock struct{ last atomic.Pointer[answered] }
-
-type answered struct{ said, came time.Time }
-
-func (c *clock) heard(said, came time.Time) { c.last.Store(&answered{said: said, came: came}) }
-
-// at is the database's time at a moment of ours. It is behind by one round trip at most,
-// and never ahead.
-func (c *clock) at(ours time.Time) time.Time {
-	last := c.last.Load()
-	return last.said.Add(ours.Sub(last.came))
 }

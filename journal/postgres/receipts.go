@@ -49,18 +49,37 @@ func (j *Journal) receiptOf(s journal.Settle, chosen *selected) *receipt {
 	return r
 }
 
+// keepName has the segment's row stay for as long as its receipts: a search finds them by it.
+// It is for the beginning of a transaction, as Append locks such rows first.
+func (r *receipt) keepName(ctx context.Context, tx pgx.Tx) error {
+	if r == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `UPDATE segment SET seen = now() WHERE id = $1 AND seen < now() - $2::interval`, r.id, freshFor)
+	return err
+}
+
+// write keeps the receipt, on a day that has a partition, however wrong the clock of this
+// node is, and however long the settle had to wait. Where the answer to a settle was lost,
+// and it is repeated, it is there already.
 func (r *receipt) write(ctx context.Context, tx pgx.Tx) error {
 	if r == nil {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO receipt (day, segment, at, sequence, verb, call, keys)
-		SELECT ($2::timestamptz AT TIME ZONE 'utc')::date, $1, $2, s, $3, $4, k FROM unnest($5::int8[], $6::bytea[]) AS n (s, k)`,
-		r.id, r.at, int16(r.verb), int64(r.call), r.sequences, r.blocks)
+		SELECT greatest(today - $7::int, least(today + $8::int, ($2::timestamptz AT TIME ZONE 'utc')::date)), $1, $2, s, $3, $4, k
+		FROM (SELECT (now() AT TIME ZONE 'utc')::date) AS d (today), unnest($5::int8[], $6::bytea[]) AS n (s, k)
+		ON CONFLICT DO NOTHING`,
+		r.id, r.at, int16(r.verb), int64(r.call), r.sequences, r.blocks, daysBehind, daysAhead)
 	return err
 }
 
-// daysAhead is how many days have their partition before they come.
-const daysAhead = 7
+// daysAhead is how many days have their partition before they come, daysBehind how many that
+// were over when the first node began have one.
+const (
+	daysAhead  = 7
+	daysBehind = 1
+)
 
 // makeDays makes the partitions of the coming days, and removes those that are too old.
 func (j *Journal) makeDays(ctx context.Context, conn *pgx.Conn) error {
@@ -68,7 +87,7 @@ func (j *Journal) makeDays(ctx context.Context, conn *pgx.Conn) error {
 		return nil
 	}
 	today := j.clock.at(time.Now()).UTC().Truncate(24 * time.Hour)
-	for day := -1; day <= daysAhead; day++ {
+	for day := -daysBehind; day <= daysAhead; day++ {
 		from := today.AddDate(0, 0, day)
 		_, err := conn.Exec(ctx, fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s PARTITION OF receipt FOR VALUES FROM ('%s') TO ('%s')`,
 			partitionOf(from), from.Format(time.DateOnly), from.AddDate(0, 0, 1).Format(time.DateOnly)))

@@ -103,6 +103,9 @@ func (j *Journal) Settle(s journal.Settle) {
 	j.laneOf(id).put(task{
 		do: func(ctx context.Context, conn *pgx.Conn) error {
 			err := inTransaction(ctx, conn, false, func(tx pgx.Tx) (err error) {
+				if err := receipt.keepName(ctx, tx); err != nil {
+					return err
+				}
 				if _, newer, err = chosen.remove(ctx, tx, id); err != nil {
 					return err
 				}

@@ -65,17 +65,23 @@ func (j *Journal) Prove(id audience.TenantID) {
 // on its row. Rows that nobody needs go later, see tidy.go.
 func (j *Journal) Forget(audience.Segment) {}
 
-// NoteEvent keeps an event, and drops the one that it replaces. Where another node has taken
-// its number, it gets the next one.
+// NoteEvent keeps an event, and drops the one that it replaces. It comes after all that there
+// are, whatever number it was to have: the other nodes have events of their own. By that
+// number this node knows it again, so that one whose answer was lost is not written twice.
 func (j *Journal) NoteEvent(e journal.Event, done func(error)) {
 	j.lanes[0].put(task{done: done, do: func(ctx context.Context, conn *pgx.Conn) error {
-		for number := e.Number; ; number++ {
-			tag, err := conn.Exec(ctx, `WITH replaced AS (DELETE FROM event WHERE number = $3)
-				INSERT INTO event (number, text) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(number), e.Text, int64(e.Replaces))
-			if err != nil || tag.RowsAffected() == 1 {
+		for there := false; !there; { // another node may be faster to take the number
+			batch, self := &pgx.Batch{}, int64(j.self)
+			batch.Queue(`DELETE FROM event WHERE node = $1 AND said = $2`, self, int64(e.Replaces))
+			batch.Queue(`INSERT INTO event (number, node, said, text) SELECT greatest($2, (SELECT max(number) + 1 FROM event)), $1, $2, $3
+				ON CONFLICT DO NOTHING`, self, int64(e.Number), e.Text)
+			batch.Queue(`SELECT EXISTS (SELECT 1 FROM event WHERE node = $1 AND said = $2)`, self, int64(e.Number)).
+				QueryRow(func(row pgx.Row) error { return row.Scan(&there) })
+			if err := conn.SendBatch(ctx, batch).Close(); err != nil {
 				return err
 			}
 		}
+		return nil
 	}})
 }
 

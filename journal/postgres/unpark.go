@@ -25,7 +25,6 @@ func (j *Journal) Unpark(u journal.Unpark) {
 		slices.SortFunc(work.listed, bytes.Compare)
 		work.listed = slices.CompactFunc(work.listed, bytes.Equal)
 	}
-	work.version = j.newVersion()
 	work.step()
 }
 
@@ -37,8 +36,7 @@ type unparking struct {
 	discard bool
 	done    func(int, error)
 	listed  [][]byte // still to do; nil: all that there are
-	version journal.Version
-	after   []byte // where the next step begins, if none are listed
+	after   []byte   // where the next step begins, if none are listed
 	n       int
 }
 
@@ -46,26 +44,19 @@ func (u *unparking) step() {
 	more := false
 	u.j.laneOf(u.id).put(task{
 		do: func(ctx context.Context, conn *pgx.Conn) error {
-			keys, err := u.keys(ctx, conn)
-			if err != nil {
-				return err
-			}
-			n := 0
-			err = inTransaction(ctx, conn, true, func(tx pgx.Tx) (err error) {
-				n, err = u.move(ctx, tx, keys)
+			var keys []held
+			var taken int64
+			err := inTransaction(ctx, conn, true, func(tx pgx.Tx) (err error) {
+				if keys, err = u.keys(ctx, tx); err == nil {
+					taken, err = u.take(ctx, tx, keys)
+				}
 				return err
 			})
 			if err != nil {
 				return err
 			}
-			u.n += n
-			if more = len(keys) == stepKeys; more && u.listed == nil {
-				u.after = keys[stepKeys-1]
-			}
-			if u.listed != nil {
-				u.listed = u.listed[len(keys):]
-				more = len(u.listed) > 0
-			}
+			u.n += int(taken)
+			more = u.goOn(keys)
 			return nil
 		},
 		done: func(err error) {
@@ -79,31 +70,44 @@ func (u *unparking) step() {
 	})
 }
 
-// keys is what the next step handles.
-func (u *unparking) keys(ctx context.Context, conn *pgx.Conn) ([][]byte, error) {
+// goOn is what follows a step that handled these keys; false: it was the last one.
+func (u *unparking) goOn(keys []held) (more bool) {
 	if u.listed != nil {
-		return u.listed[:min(stepKeys, len(u.listed))], nil
+		u.listed = u.listed[min(stepKeys, len(u.listed)):]
+		return len(u.listed) > 0
 	}
-	rows, err := conn.Query(ctx, `SELECT key FROM parked WHERE segment = $1 AND key > $2 ORDER BY key LIMIT $3`, u.id, orEmpty(u.after), stepKeys)
+	if len(keys) == stepKeys {
+		u.after = keys[stepKeys-1].key
+	}
+	return len(keys) == stepKeys
+}
+
+// keys is what the next step handles.
+func (u *unparking) keys(ctx context.Context, tx pgx.Tx) ([]held, error) {
+	var rows pgx.Rows
+	var err error
+	if u.listed == nil {
+		rows, err = tx.Query(ctx, `SELECT key, verb FROM parked WHERE segment = $1 AND key > $2 ORDER BY key LIMIT $3`, u.id, orEmpty(u.after), stepKeys)
+	} else {
+		rows, err = tx.Query(ctx, `SELECT p.key, p.verb FROM unnest($2::bytea[]) AS n (k), parked p WHERE p.segment = $1 AND p.key = n.k ORDER BY p.key`,
+			u.id, u.listed[:min(stepKeys, len(u.listed))])
+	}
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	return pgx.CollectRows(rows, heldOf)
 }
 
-// move takes the keys out of the parked ones, and makes them pending unless something newer
-// is. Rows are locked in the order in which Append locks them: pending ones first.
-func (u *unparking) move(ctx context.Context, tx pgx.Tx, keys [][]byte) (int, error) {
-	if !u.discard {
-		_, err := tx.Exec(ctx, `INSERT INTO pending (segment, key, ver, verb)
-			SELECT p.segment, p.key, $3, p.verb FROM unnest($2::bytea[]) AS n (k), parked p WHERE p.segment = $1 AND p.key = n.k
-			ON CONFLICT DO NOTHING`, u.id, keys, int64(u.version))
-		if err != nil {
-			return 0, err
-		}
+// take takes the keys out of the parked ones, and makes them pending unless they are given
+// up or something newer is pending.
+func (u *unparking) take(ctx context.Context, tx pgx.Tx, keys []held) (int64, error) {
+	if u.discard {
+		taken, err := take(ctx, tx, "parked", u.id, keys)
+		return int64(len(taken)), err
 	}
-	tag, err := tx.Exec(ctx, `DELETE FROM parked p USING unnest($2::bytea[]) AS n (k) WHERE p.segment = $1 AND p.key = n.k`, u.id, keys)
-	return int(tag.RowsAffected()), err
+	h := handover{table: "parked", from: u.id, to: u.id, version: u.j.newVersion()}
+	taken, _, err := h.carryOut(ctx, tx, keys)
+	return taken, err
 }
 
 // orEmpty is the bytes, which are not null in the database.

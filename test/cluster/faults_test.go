@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"audiences/sandbox/postgres"
 	"audiences/test/harness"
-	"audiences/test/postgres"
 )
 
 var away = flag.Duration("cluster.away", 5*time.Second, "how long the database is away in TestDatabaseAway")

@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"audiences/sandbox"
+	"audiences/sandbox/postgres"
 	"audiences/test/harness"
-	"audiences/test/postgres"
 )
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
@@ -49,7 +49,7 @@ type node struct {
 }
 
 // newSite makes a site without nodes.
-func newSite(t *testing.T, settings map[string]any) *site {
+func newSite(t *testing.T, settings map[string]any, change ...func(*sandbox.Options)) *site {
 	t.Helper()
 	ledger := harness.NewLedger()
 	database, err := postgres.Start(t.Context(), postgres.Options{})
@@ -62,7 +62,11 @@ func newSite(t *testing.T, settings map[string]any) *site {
 		}
 	})
 	s := &site{database: database, ledger: ledger}
-	s.Site = harness.NewSite(t, sandbox.Options{Allowed: ledger.Allowed, MaxMembers: 10_000_000}, nil)
+	look := sandbox.Options{Allowed: ledger.Allowed, MaxMembers: 10_000_000}
+	for _, f := range change {
+		f(&look)
+	}
+	s.Site = harness.NewSite(t, look, nil)
 	key := filepath.Join(s.Dir, "journal.key")
 	if err := os.WriteFile(key, []byte(hex.EncodeToString(make([]byte, 32))), 0o600); err != nil {
 		t.Fatal(err)

@@ -96,6 +96,7 @@ type Segments struct {
 	Rows     []Row
 	Matching int
 	Next     string // cursor; "": that was all
+	Problem  string // why the filter lets nothing through; "": nothing is wrong with it
 }
 
 // Filtered reports whether the list is not one of all segments.

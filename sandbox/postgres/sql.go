@@ -39,7 +39,7 @@ func (s *Server) untilSQL(ctx context.Context, query, answer string) error {
 	}
 	var got string
 	var failed error
-	err := until(ctx, p.ended, func() bool {
+	err := until(ctx, p.Ended, func() bool {
 		got, failed = s.SQL(ctx, query)
 		return failed == nil && got == answer
 	})
@@ -71,7 +71,7 @@ func (s *Server) configure(ctx context.Context, settings map[string]string) erro
 	if err := s.writeSettings(); err != nil {
 		return fmt.Errorf("configure PostgreSQL: %w", err)
 	}
-	if err := s.process.Load().cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := s.process.Load().Cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		return fmt.Errorf("configure PostgreSQL: %w", err)
 	}
 	if err := s.untilSQL(ctx, "SELECT pg_conf_load_time() > '"+before+"'", "t"); err != nil {

@@ -8,56 +8,28 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"audiences/sandbox/child"
 )
 
 // patience bounds each wait for a process to end; the machine may be busy.
 const patience = 30 * time.Second
 
+// farewell ends a postmaster at once whose starter has died.
+const farewell = syscall.SIGQUIT
+
 // process is a postmaster that has been started.
-type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when it has ended and its log is read
-}
+type process struct{ *child.Process }
 
-// begin starts a postmaster and returns at once.
-//
-// The signal that ends it with this process is sent when the thread that started it
-// ends (golang.org/issue/27505). So that thread is kept while the postmaster runs. Then
-// it is given back, as ending it might send the signal to children of others.
 func begin(cmd *exec.Cmd) (*process, error) {
-	p := &process{cmd: cmd, ended: make(chan struct{})}
-	// Children that outlive their postmaster keep the pipe of its log open.
-	cmd.WaitDelay = time.Second
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // the exit code is asked for where it matters
-			close(p.ended)
-		}
-	}()
-	return p, <-started
-}
-
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
-func (p *process) hasEnded() bool {
-	select {
-	case <-p.ended:
-		return true
-	default:
-		return false
-	}
+	p, err := child.Begin(cmd, farewell)
+	return &process{p}, err
 }
 
 // end ends the server with all its children: fast, which disconnects the clients and
@@ -66,11 +38,11 @@ func (p *process) hasEnded() bool {
 func (p *process) end() error {
 	var late error
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGQUIT} {
-		if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		if err := p.Cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("stop PostgreSQL: %w", err)
 		}
 		select {
-		case <-p.ended:
+		case <-p.Ended:
 			return late
 		case <-time.After(patience):
 			late = fmt.Errorf("stop PostgreSQL: not within %v of signal %v", patience, signal)
@@ -82,23 +54,23 @@ func (p *process) end() error {
 // kill ends the postmaster and its children by their numbers with SIGKILL, and waits
 // until all are gone: what is left of them would keep the server from starting again.
 func (p *process) kill() error {
-	if p.hasEnded() {
+	if p.HasEnded() {
 		return nil
 	}
 	// A postmaster that stands still starts no more children, and does not take
 	// leave of those that end. So their numbers stay theirs.
-	if err := p.cmd.Process.Signal(syscall.SIGSTOP); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := p.Cmd.Process.Signal(syscall.SIGSTOP); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill PostgreSQL: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	_ = until(ctx, p.ended, func() bool { return isIn("T", p.pid()) }) // killed in any case
-	children, err := childrenOf(p.pid())
+	_ = until(ctx, p.Ended, func() bool { return isIn("T", p.PID()) }) // killed in any case
+	children, err := childrenOf(p.PID())
 	for _, child := range children {
 		_ = syscall.Kill(child, syscall.SIGKILL) // it may have ended
 	}
-	_ = p.cmd.Process.Kill()
-	<-p.ended
+	_ = p.Cmd.Process.Kill()
+	<-p.Ended
 	isLeft := func(child int) bool { return !isIn("ZX", child) }
 	if waited := until(ctx, nil, func() bool { return !slices.ContainsFunc(children, isLeft) }); waited != nil {
 		err = errors.Join(err, fmt.Errorf("wait for its children: %w", waited))

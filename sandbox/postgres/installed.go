@@ -95,13 +95,9 @@ func environment() []string {
 }
 
 // prepare has a program run as PostgreSQL's user, in a directory that this user may
-// enter. It ends when this process dies.
+// enter.
 func (i installation) prepare(cmd *exec.Cmd, dir string) {
 	cmd.Dir = dir
 	cmd.Env = environment()
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Credential: i.credential,
-		Setpgid:    true, // a Ctrl-C is for whoever runs this, who ends the server in order
-		Pdeathsig:  syscall.SIGQUIT,
-	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: i.credential}
 }

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(s.process.Load().pid(), s.port, s.dir)
+	fmt.Println(s.process.Load().PID(), s.port, s.dir)
 	select {}
 }
 
@@ -74,7 +74,7 @@ func TestStartAndStop(t *testing.T) {
 	if got := ask(t, s, "CREATE TABLE t (k text); SELECT usesuper, current_database(), current_setting('fsync'), current_setting('cluster_name') FROM pg_user WHERE usename = current_user"); got != "f|relay|off|it's" {
 		t.Errorf("the relay's user sees %s", got)
 	}
-	pid := s.process.Load().pid()
+	pid := s.process.Load().PID()
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestKillKeepsWhatIsCommitted(t *testing.T) {
 		end func() error
 	}{{"killed", s.Kill}, {"halted", s.Halt}, {"killed again", s.Kill}} {
 		ask(t, s, "INSERT INTO t VALUES ('"+c.how+"')")
-		url, pid := s.URL(), s.process.Load().pid()
+		url, pid := s.URL(), s.process.Load().PID()
 		children, err := childrenOf(pid)
 		if err != nil || len(children) < 3 {
 			t.Errorf("a server with children %v, %v", children, err)

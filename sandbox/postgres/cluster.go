@@ -110,7 +110,7 @@ func (s *Server) run(ctx context.Context, stdin *strings.Reader, program string,
 	if err != nil {
 		return fmt.Errorf("run %s: %w", program, err)
 	}
-	<-running.ended
+	<-running.Ended
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("run %s: %w", program, err)
 	}

@@ -148,7 +148,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		return fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	s.process.Store(p)
-	if err := until(ctx, p.ended, func() bool { return s.isReady(p) }); err != nil {
+	if err := until(ctx, p.Ended, func() bool { return s.isReady(p) }); err != nil {
 		return errors.Join(fmt.Errorf("start PostgreSQL: %w; its log ends: %s", err, log), p.end())
 	}
 	return nil
@@ -158,7 +158,7 @@ func (s *Server) Restart(ctx context.Context) error {
 // which a standby does while it follows.
 func (s *Server) isReady(p *process) bool {
 	lines, err := s.postmasterFile()
-	return err == nil && len(lines) >= 8 && lines[0] == strconv.Itoa(p.pid()) && strings.TrimSpace(lines[7]) == "ready"
+	return err == nil && len(lines) >= 8 && lines[0] == strconv.Itoa(p.PID()) && strings.TrimSpace(lines[7]) == "ready"
 }
 
 // until waits for what has no signal of its own. It gives up when ended is closed.
@@ -177,7 +177,7 @@ func until(ctx context.Context, ended <-chan struct{}, holds func() bool) error 
 
 func (s *Server) runs() bool {
 	p := s.process.Load()
-	return p != nil && !p.hasEnded()
+	return p != nil && !p.HasEnded()
 }
 
 // Halt stops the server in order: clients are disconnected and nothing of what they
