@@ -30,7 +30,7 @@ func (r *report) database(ctx context.Context, cfg config.Config) (holder int) {
 func (r *report) databaseChecks(ctx context.Context, cfg config.Config, keyCheck string) (holder int) {
 	limited, cancel := context.WithTimeout(ctx, examineWithin)
 	defer cancel()
-	found := postgres.Examine(limited, postgres.Examination{URL: cfg.JournalURL().Reveal(), KeyCheck: keyCheck, Lease: cfg.LeaseTime})
+	found := postgres.Examine(limited, postgres.Examination{URL: cfg.JournalURL().Reveal(), KeyCheck: keyCheck, Lease: cfg.LeaseTime, Receipts: cfg.ReceiptsMaxAge > 0})
 	for _, f := range found.Findings {
 		r.found("database", f)
 	}

@@ -19,6 +19,7 @@ type Examination struct {
 	URL      string
 	KeyCheck string        // of the key that tokens are to be sealed with; "": it is not known
 	Lease    time.Duration // 0: 3 s
+	Receipts bool          // they are to be kept
 }
 
 // Examined is what Open would find.
@@ -39,9 +40,9 @@ func Examine(ctx context.Context, e Examination) (found Examined) {
 	if e.Lease == 0 {
 		e.Lease = 3 * time.Second
 	}
-	config, err := pgx.ParseConfig(e.URL)
+	config, err := parse(e.URL)
 	if err != nil {
-		return Examined{Findings: []Finding{fault("journal is no URL of a PostgreSQL database")}} // the cause would quote it
+		return Examined{Findings: []Finding{fault("%v", err)}}
 	}
 	on := newLine(config, examineTime)
 	defer on.drop()
@@ -165,7 +166,7 @@ type standbyFacts struct {
 
 // looked are the settings that the answers to callers rest on.
 var looked = []string{"server_version", "server_encoding", "synchronous_commit", "synchronous_standby_names", "fsync", "full_page_writes",
-	"autovacuum", "track_counts", "default_transaction_read_only", "statement_timeout", "lock_timeout", "plan_cache_mode", "enable_seqscan"}
+	"autovacuum", "track_counts", "default_transaction_read_only", "statement_timeout", "plan_cache_mode"}
 
 func (f *facts) readServer(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT name, setting FROM pg_settings WHERE name = ANY($1)`, looked)
@@ -206,7 +207,7 @@ func (f *facts) readSchema(ctx context.Context, tx pgx.Tx) error {
 }
 
 // ourTables are all tables of the present format, in the order in which they are made.
-var ourTables = []string{"meta", "node", "slot", "tenant", "proven", "segment", "pending", "parked", "hint", "wish", "event", "receipt"}
+var ourTables = []string{"meta", "node", "life", "slot", "tenant", "proven", "segment", "pending", "parked", "hint", "wish", "event", "receipt"}
 
 func (f *facts) readTables(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT c.relname, pg_has_role(c.relowner, 'USAGE'),

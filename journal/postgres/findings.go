@@ -64,8 +64,8 @@ func (f *facts) ofServer() (found []Finding) {
 	if encoding := f.settings["server_encoding"]; encoding != "UTF8" {
 		found = append(found, warning("its encoding is %s: posts with names that this cannot write would fail; make the database with ENCODING 'UTF8'", encoding))
 	}
-	if f.settings["statement_timeout"] == "0" || f.settings["lock_timeout"] == "0" || f.settings["plan_cache_mode"] != "force_generic_plan" || f.settings["enable_seqscan"] != "off" {
-		found = append(found, warning("what a node says at the start of a connection (statement_timeout, lock_timeout, plan_cache_mode, enable_seqscan) does not arrive: a pooler drops it, or the URL says otherwise; a change could be written after its caller gave up"))
+	if f.settings["plan_cache_mode"] != "force_generic_plan" || f.settings["statement_timeout"] == "0" {
+		found = append(found, fault("%v", errPooler))
 	}
 	return found
 }
@@ -98,8 +98,8 @@ func (f *facts) ofSchema() []Finding {
 	switch {
 	case f.schema == "":
 		return []Finding{fault("there is no schema that the search_path of this user names: make one, or set search_path")}
-	case !f.owner:
-		return []Finding{fault("this user may not make tables in the schema %s, which each start may have to: GRANT CREATE ON SCHEMA", f.schema)}
+	case !f.owner && (f.Receipts || !f.meta):
+		return []Finding{fault("this user may not make tables in the schema %s, which the first start has to, and receipts need for each day: GRANT CREATE ON SCHEMA", f.schema)}
 	case !f.meta && f.has("meta"): // an empty one, or not ours; the latter could not be read, which is a finding
 		return nil
 	case !f.meta && len(f.names(func(t tableFacts) bool { return t.name == "meta" })) > 0:
@@ -163,7 +163,7 @@ func (f *facts) ofKey() []Finding {
 // ofDurability says what a crash may cost.
 func (f *facts) ofDurability() (found []Finding) {
 	if f.settings["synchronous_commit"] == "off" {
-		found = append(found, warning("synchronous_commit is off: what was answered 200 in the last moments before a crash of the server, up to three times wal_writer_delay, is lost; have it on for this user (ALTER ROLE)"))
+		found = append(found, warning("synchronous_commit is off: what was answered 200 in the last moments before a crash of the server, up to three times wal_writer_delay, is lost; take it out of the URL"))
 	}
 	if f.settings["fsync"] == "off" {
 		found = append(found, warning("fsync is off: a power loss or a crash of its system can leave the whole database unreadable"))

@@ -13,7 +13,7 @@ func sound() *facts {
 	return &facts{
 		Examination: Examination{KeyCheck: "k", Lease: 3 * time.Second}, version: 15_00_04,
 		settings: map[string]string{"server_version": "15.4", "server_encoding": "UTF8", "synchronous_commit": "on", "synchronous_standby_names": "*", "fsync": "on",
-			"full_page_writes": "on", "autovacuum": "on", "track_counts": "on", "default_transaction_read_only": "off", "statement_timeout": "5000", "lock_timeout": "5000", "plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"},
+			"full_page_writes": "on", "autovacuum": "on", "track_counts": "on", "default_transaction_read_only": "off", "statement_timeout": "5000", "plan_cache_mode": "force_generic_plan"},
 		trips: []time.Duration{time.Millisecond, time.Millisecond, 2 * time.Millisecond, time.Second, time.Second}, ahead: -3 * time.Millisecond,
 		schema: "s", owner: true, meta: true, format: formatVersion, keyCheck: "k", used: 20, limit: 100,
 		tables: []tableFacts{{name: "meta", own: true}, {name: "pending", own: true}}, standbys: []standbyFacts{{"a", "streaming", "sync"}},
@@ -36,7 +36,7 @@ func TestFindings(t *testing.T) {
 		"a clock that is ahead":            {func(f *facts) { f.ahead = time.Minute }, Warning, "1m0s ahead of this"},
 		"a slow network":                   {func(f *facts) { f.trips[2] = 501 * time.Millisecond }, Warning, "a sixth of leaseTime"},
 		"no question answered":             {func(f *facts) { f.trips = nil }, Fine, "tokens are sealed"},
-		"a pooler in between":              {func(f *facts) { f.settings["statement_timeout"] = "0" }, Warning, "a pooler drops it"},
+		"a pooler in between":              {func(f *facts) { f.settings["statement_timeout"] = "0" }, Fault, "as behind a pooler"},
 		"no standby":                       {func(f *facts) { f.standbys, f.settings["synchronous_standby_names"] = nil, "" }, Note, "no standby follows"},
 		"none that is waited for is there": {func(f *facts) { f.standbys = nil }, Warning, "no change would be answered"},
 		"standbys that it may not see":     {func(f *facts) { f.standbys[0] = standbyFacts{name: "a"} }, Note, "pg_read_all_stats"},

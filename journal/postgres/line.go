@@ -33,6 +33,19 @@ const (
 // that is longer than a statement may take.
 const connectTime = 5 * time.Second
 
+// parse reads the URL. Modes in which the driver goes by the types of Go, without asking the
+// database, are refused: it does not know some of ours.
+func parse(url string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("journal is no URL of a PostgreSQL database") // the cause would quote it
+	}
+	if mode := config.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
+		return nil, errors.New("default_query_exec_mode in the URL of journal may be cache_describe or describe_exec: with others nothing could be written")
+	}
+	return config, nil
+}
+
 // newLine makes a line on which the database gives up a statement after the timeout, and
 // waits for a lock no longer than that. The settings travel in the startup packet, where a
 // connection that is made again has them too.

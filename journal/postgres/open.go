@@ -100,9 +100,9 @@ const (
 // Open connects, brings the tables to the present format, and takes a number for this life
 // of the node.
 func Open(ctx context.Context, o Options) (*Journal, error) {
-	config, err := pgx.ParseConfig(o.URL)
+	config, err := parse(o.URL)
 	if err != nil {
-		return nil, errors.New("open journal: journal is no URL of a PostgreSQL database") // the cause would quote it
+		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	if o.Lease == 0 {
 		o.Lease = 3 * time.Second
