@@ -76,8 +76,8 @@ var clusterWhats = func() (all []string) {
 		n    int
 		what string
 	}{
-		{10, "post"}, {4, "posts"}, {6, "opposite"}, {6, "wait"}, {3, "still"}, {3, "silent"}, {1, "cut"}, {2, "slow"},
-		{2, "inside"}, {2, "crash"}, {1, "leave"}, {3, "fault"}, {1, "heal"}, {1, "pause"}, {1, "resume"}, {1, "retry"},
+		{10, "post"}, {4, "posts"}, {6, "opposite"}, {6, "wait"}, {3, "still"}, {3, "silent"}, {1, "cut"}, {2, "slow"}, {1, "slowCommits"},
+		{2, "inside"}, {2, "crash"}, {2, "leave"}, {3, "fault"}, {1, "heal"}, {1, "pause"}, {1, "resume"}, {1, "retry"},
 	} {
 		all = append(all, slices.Repeat([]string{some.what}, some.n)...)
 	}
@@ -105,7 +105,7 @@ func drawClusterStep(draw drawNumber) clusterStep {
 	case "still", "silent", "cut", "crash", "leave":
 		s.node = draw(3, "node")
 		s.d = drawOf(draw, "d", 1000*ms, 20*ms, 300*ms, 700*ms, 1500*ms, 3100*ms, 5000*ms, 12000*ms, 30000*ms)
-	case "slow":
+	case "slow", "slowCommits":
 		s.node, s.d = draw(3, "node"), drawOf(draw, "d", 1*ms, 20*ms, 200*ms, 600*ms)
 	case "fault":
 		s.rule = drawClusterFault(draw)
@@ -212,6 +212,8 @@ func (c *cluster) do(s clusterStep) {
 		c.disturb(n, s)
 	case "slow":
 		n.journal.slow.Store(int64(s.d))
+	case "slowCommits":
+		n.journal.commits.Store(int64(s.d))
 	case "crash":
 		c.running.Go(func() {
 			n.crash()
@@ -270,6 +272,7 @@ func (c *cluster) rest() {
 	for _, n := range c.nodes {
 		if n != nil {
 			n.journal.slow.Store(int64(clusterSlow))
+			n.journal.commits.Store(0)
 		}
 	}
 	c.mu.Unlock()

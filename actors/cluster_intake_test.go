@@ -22,6 +22,7 @@ type nodeJournal struct {
 	hinted  func(audience.Tenant, audience.Segment)
 
 	away    atomic.Bool
+	commits atomic.Int64 // what a commit takes at most, beside the link
 	lanes   [3]*nodeLane
 	behind  *nodeLane
 	running sync.WaitGroup
@@ -212,6 +213,7 @@ func (j *nodeJournal) write(g *nodeGroup) error {
 		tenants[id] = t
 	}
 	j.mu.Unlock()
+	time.Sleep(j.lots.upTo(time.Duration(j.commits.Load())))
 	written, err := ask(j.ctx, j.link, nodeAcceptTime, func(t *table) bool {
 		return t.append(j.self, deadline, tenants, g.version, g.segments, g.rows)
 	})

@@ -129,6 +129,9 @@ func (l *link) travel() {
 	l.silent.pass(nil)
 }
 
+// mostLate is how long a statement that nobody waits for may be under way yet.
+const mostLate = 10 * time.Second
+
 // ask has the table carry out a statement, and waits for the answer: at most for patience,
 // until ctx or the process ends, or the link is cut. Then the statement is lost, or comes
 // late.
@@ -140,12 +143,14 @@ func ask[T any](ctx context.Context, l *link, patience time.Duration, statement 
 	if isCut {
 		return answer, errAway
 	}
-	answers, lost := make(chan T, 1), make(chan struct{})
+	answers, lost, late := make(chan T, 1), make(chan struct{}), make(chan struct{})
 	l.carriers.Go(func() {
 		l.travel()
 		select {
 		case <-lost:
 			return
+		case <-late: // on a connection that was given up
+			time.Sleep(l.lots.upTo(mostLate))
 		default:
 		}
 		l.table.mu.Lock()
@@ -169,6 +174,8 @@ func ask[T any](ctx context.Context, l *link, patience time.Duration, statement 
 	}
 	if err != nil && l.lots.even() {
 		close(lost)
+	} else if err != nil {
+		close(late)
 	}
 	if !l.still.pass(l.gone) {
 		return answer, journal.ErrClosed

@@ -145,6 +145,7 @@ func (n *clusterNode) crash() {
 		n.c.running.Go(func() {
 			n.stopRelay(n.ctx)
 			n.journal.running.Wait()
+			n.journal.carriers.Wait()
 		})
 	})
 }
