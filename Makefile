@@ -131,7 +131,7 @@ unproven: ## 200,000 tenants that were made up, beside healthy ones: an hour
 	go test ./test -run '^TestUnprovenTenants$$' -unproven=200000 -unproven.for=1m -v -count=1 -timeout 1h
 
 .PHONY: e2e
-e2e: ## the container and the lambda's own client; as root, installs docker.io, nodejs, npm, openssl, prometheus, chromium, postgresql and a JRE
+e2e: ## the container and the lambda's own client; as root, installs docker.io, docker-compose, nodejs, npm, openssl, prometheus, chromium, postgresql and a JRE
 	./test/e2e/install
 	go test -tags e2e ./sandbox/postgres ./journal/postgres -count=1 -timeout 10m -v
 	go test -tags e2e ./test/cluster -count=1 -timeout 20m -v

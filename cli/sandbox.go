@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -169,6 +170,9 @@ func (t trial) run(ctx context.Context, p process) error {
 		play = t.several
 	}
 	left, err := play(ctx, p, shown, split, traffic)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // it was told to end before all had started
+	}
 	if err != nil || t.traffic == 0 {
 		return err
 	}

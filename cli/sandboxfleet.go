@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -124,7 +126,7 @@ func (f *fleet) start(ctx context.Context) error {
 		}
 	}
 	for {
-		if err := f.look(ctx); err != nil {
+		if err := f.look(); err != nil {
 			return err
 		}
 		waiting := false
@@ -175,7 +177,7 @@ func (f *fleet) run(ctx context.Context) error {
 		case <-kills:
 			err = f.killNext()
 		case <-looks.C:
-			err = f.look(ctx)
+			err = f.look()
 		}
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -202,15 +204,16 @@ func (f *fleet) replace(place int, how string) error {
 	if err := f.begin(place); err != nil {
 		return err
 	}
-	if slots := f.shares[old.name]; slots > 0 {
-		f.gone = append(f.gone, gone{old.name, slots, time.Now()})
+	ended := time.Now()
+	if f.readShares(); f.shares[old.name] > 0 {
+		f.gone = append(f.gone, gone{old.name, f.shares[old.name], ended})
 	}
 	f.tell("%s %s; %s begins in its place", old.name, how, f.nodes[place].name)
 	return nil
 }
 
 // look sees which nodes have ended, have begun to serve, and have taken over from others.
-func (f *fleet) look(ctx context.Context) error {
+func (f *fleet) look() error {
 	var targets []*target
 	for place, n := range f.nodes {
 		switch {
@@ -231,48 +234,42 @@ func (f *fleet) look(ctx context.Context) error {
 		}
 	}
 	f.balancer.use(targets)
-	return f.lookAtShares(ctx)
-}
-
-// lookAtShares asks the database, which is the sandbox's own, who owns how many slots. A
-// node would tell as well, but only after it has waited for those that have ended.
-func (f *fleet) lookAtShares(ctx context.Context) error {
-	if f.begun == len(f.nodes) && len(f.gone) == 0 && f.owned() == audience.SlotCount {
-		return nil // nothing has happened since
-	}
-	ctx, cancel := context.WithTimeout(ctx, fleetAnswer)
-	defer cancel()
-	text, err := f.database.SQL(ctx, `SELECT name, count(*) FROM node JOIN slot ON slot.owner = node.id GROUP BY name`)
-	if err != nil {
-		return nil // it has no schema yet, or ctx has ended; there will be another look
-	}
-	shares := map[string]int{}
-	for line := range strings.Lines(text) {
-		name, count, _ := strings.Cut(strings.TrimSpace(line), "|")
-		var slots int
-		if _, err := fmt.Sscan(count, &slots); err == nil {
-			shares[name] = slots
-		}
-	}
-	f.shares = shares
-	if f.owned() < audience.SlotCount {
-		return nil
-	}
-	for _, g := range f.gone {
-		f.tell("the others have taken over from %s: %d of %d slots of tenants, %.1f s after its end", g.name, g.slots, audience.SlotCount, time.Since(g.at).Seconds())
-	}
-	f.gone = nil
+	f.tellTakeOvers()
 	return nil
 }
 
-// owned is how many slots those nodes own that run.
-func (f *fleet) owned() (slots int) {
-	for _, n := range f.nodes {
-		if !n.HasEnded() {
-			slots += f.shares[n.name]
-		}
+// nobody is the name for those slots that no node has, not even one that has ended.
+const nobody = ""
+
+// readShares asks the database, which is the sandbox's own, who owns how many slots. A node
+// would tell as well, but only after it has waited for those that have ended.
+func (f *fleet) readShares() {
+	ctx, cancel := context.WithTimeout(context.Background(), fleetAnswer)
+	defer cancel()
+	text, err := f.database.SQL(ctx, `SELECT count(*), coalesce(name, '') FROM slot LEFT JOIN node ON slot.owner = node.id GROUP BY name`)
+	if err != nil {
+		return // it has no schema yet; there will be another look
 	}
-	return slots
+	f.shares = map[string]int{}
+	for line := range strings.Lines(text) {
+		count, name, _ := strings.Cut(strings.TrimSpace(line), "|")
+		f.shares[name], _ = strconv.Atoi(count)
+	}
+}
+
+// tellTakeOvers sees from whom others have taken over.
+func (f *fleet) tellTakeOvers() {
+	if len(f.gone) == 0 {
+		return
+	}
+	f.readShares()
+	f.gone = slices.DeleteFunc(f.gone, func(g gone) bool {
+		over := f.shares[g.name]+f.shares[nobody] == 0
+		if over {
+			f.tell("the others have taken over from %s: %d of %d slots of tenants, %.1f s after its end", g.name, g.slots, audience.SlotCount, time.Since(g.at).Seconds())
+		}
+		return over
+	})
 }
 
 // stop waits for the take-overs that are under way, has all nodes but one hand their
@@ -281,7 +278,7 @@ func (f *fleet) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), takesOver)
 	defer cancel()
 	for len(f.gone) > 0 && ctx.Err() == nil {
-		if err := f.look(ctx); err != nil {
+		if err := f.look(); err != nil {
 			return err
 		}
 		time.Sleep(fleetLooks)

@@ -221,7 +221,7 @@ func TestLinksLead(t *testing.T) {
 		t.Fatal(err)
 	}
 	documents = append(documents, decisions...)
-	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "deploy/README.md"} {
 		documents = append(documents, filepath.Join(harness.Project, name))
 	}
 	for _, from := range documents {
