@@ -347,7 +347,7 @@ func (s *site) startable() (which []int) {
 // once one key is at the target (I3, I4), and in the end all is where it should be.
 func TestKilledAndResumed(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(12) {
+	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			killedAndResumed(newSite(t, seed), 1)
@@ -396,7 +396,7 @@ func killedAndResumed(s *site, step int) {
 // nothing of what it had.
 func TestThereAndBack(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	for seed := range uint64(12) {
 		thereAndBack(newSite(t, 100+seed))
 	}
 }

@@ -182,3 +182,43 @@ func TestZombieIsBuried(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHoldIsLost: where the connection that keeps others out was cut, a node may begin on the
+// source, so the move must not end.
+func TestHoldIsLost(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	relay, err := d.open(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := relay.Close(); err != nil {
+		t.Fatal(err)
+	}
+	from, err := d.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	to, err := embedded.Open(embedded.Options{Dir: "/j", Memory: embedded.NewMemory(), Moving: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	name := d.url[strings.LastIndex(d.url, "/")+1 : strings.LastIndex(d.url, "?")]
+	if _, err := shared.SQL(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = '"+name+"'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Side{Journal: from, Place: "database"}, Side{Journal: to, Place: "disk"}).Run(t.Context()); err == nil {
+		t.Error("the move has ended")
+	}
+	if from.Held() == nil || to.Mark() == nil {
+		t.Error("nobody has noticed, or the target can be started")
+	}
+	if relay, err = d.open(false); err != nil {
+		t.Fatalf("a node does not begin on the source: %v", err)
+	}
+	if err := relay.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -3,17 +3,53 @@
 package cluster
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"audiences/test/harness"
 )
+
+var many = flag.Int("cluster.move", 100_000, "how many keys TestMoveOfMany moves")
+
+// TestMoveOfMany tells how long a move of many keys takes, and how much memory.
+func TestMoveOfMany(t *testing.T) {
+	s := newSite(t, nil)
+	away := "http://127.0.0.1:1"
+	cluster := map[string]any{"journalDir": nil, "journal": s.database.URL(), "journalKeyFile": filepath.Join(s.Dir, "journal.key")}
+	s.with("disk", map[string]any{"drainTimeout": 0}, away)
+	s.with("cluster", cluster, away)
+	p := s.Run([]string{s.path("disk")}, nil)
+	p.Ready()
+	const post = 20_000
+	for from := 0; from < *many; from += post {
+		c := harness.Change{Segment: fmt.Sprint("s", from/post%10)}
+		for key := range min(post, *many-from) {
+			c.Keys = append(c.Keys, strconv.Itoa(1_000_000_000+from+key))
+		}
+		p.MustPost(c)
+	}
+	if code := p.Terminate(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for _, way := range [][2]string{{"disk", "cluster"}, {"cluster", "disk"}} {
+		began := time.Now()
+		p := s.Run([]string{"journal", "move", s.path(way[0]), "--to", s.path(way[1])}, nil)
+		if code := p.Wait(10 * time.Minute); code != 0 {
+			t.Fatalf("exit code %d", code)
+		}
+		used := p.Cmd.ProcessState.SysUsage().(*syscall.Rusage)
+		t.Logf("%d keys from %s to %s in %v, %v of processor time, at most %d MiB", *many, way[0], way[1], time.Since(began).Round(100*time.Millisecond),
+			(p.Cmd.ProcessState.UserTime() + p.Cmd.ProcessState.SystemTime()).Round(100*time.Millisecond), used.Maxrss>>10)
+	}
+}
 
 // TestMove takes a relay from its disk to PostgreSQL and back. Each time the move is killed
 // with SIGKILL again and again; then what was accepted before it is delivered after it, and
