@@ -84,6 +84,10 @@ func TestDeployment(t *testing.T) {
 	if patience := foundTime(t, "compose.yaml", `(?s)x-node:.*?\n    timeout: (\S+)`); patience <= healthTimeout {
 		t.Errorf("the health check is given up after %v, and takes up to %v", patience, healthTimeout)
 	}
+	// On loopback the admin address refuses whoever names no host, or another one.
+	if host := found(t, "haproxy.cfg", `http-check send .* uri /readyz .*hdr Host (\S+)`); host != "localhost" {
+		t.Errorf("the balancer asks for the host %s", host)
+	}
 	// The balancer looks twice, each time for a second at most, before a node is down.
 	looks := 2*foundTime(t, "haproxy.cfg", `inter (\S+) fall 2 `) + cfg.LeaseTime/6
 	if looks >= noticed {

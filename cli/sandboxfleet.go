@@ -8,15 +8,12 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"audiences/api/admin"
 	"audiences/api/keyfile"
-	"audiences/audience"
 	"audiences/journal/vault"
 	"audiences/sandbox"
 	"audiences/sandbox/postgres"
@@ -38,13 +35,6 @@ type fleet struct {
 	turn   int            // whose place is next to be killed
 	gone   []gone         // whom nobody has taken over from yet
 	shares map[string]int // slots by the names of nodes, at the last look
-}
-
-// gone is a node that has ended with slots that nobody has taken over yet.
-type gone struct {
-	name  string
-	slots int
-	at    time.Time
 }
 
 const (
@@ -238,40 +228,6 @@ func (f *fleet) look() error {
 	return nil
 }
 
-// nobody is the name for those slots that no node has, not even one that has ended.
-const nobody = ""
-
-// readShares asks the database, which is the sandbox's own, who owns how many slots. A node
-// would tell as well, but only after it has waited for those that have ended.
-func (f *fleet) readShares() {
-	ctx, cancel := context.WithTimeout(context.Background(), fleetAnswer)
-	defer cancel()
-	text, err := f.database.SQL(ctx, `SELECT count(*), coalesce(name, '') FROM slot LEFT JOIN node ON slot.owner = node.id GROUP BY name`)
-	if err != nil {
-		return // it has no schema yet; there will be another look
-	}
-	f.shares = map[string]int{}
-	for line := range strings.Lines(text) {
-		count, name, _ := strings.Cut(strings.TrimSpace(line), "|")
-		f.shares[name], _ = strconv.Atoi(count)
-	}
-}
-
-// tellTakeOvers sees from whom others have taken over.
-func (f *fleet) tellTakeOvers() {
-	if len(f.gone) == 0 {
-		return
-	}
-	f.readShares()
-	f.gone = slices.DeleteFunc(f.gone, func(g gone) bool {
-		over := f.shares[g.name]+f.shares[nobody] == 0
-		if over {
-			f.tell("the others have taken over from %s: %d of %d slots of tenants, %.1f s after its end", g.name, g.slots, audience.SlotCount, time.Since(g.at).Seconds())
-		}
-		return over
-	})
-}
-
 // stop waits for the take-overs that are under way, has all nodes but one hand their
 // tenants over, and then the last one deliver what is pending.
 func (f *fleet) stop() error {
@@ -309,20 +265,6 @@ func (f *fleet) killAll() {
 			n.kill()
 		}
 	}
-}
-
-// left is how many keys, pending or parked, have stayed in the journal.
-func (f *fleet) left() (keys int, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), fleetAnswer)
-	defer cancel()
-	text, err := f.database.SQL(ctx, `SELECT (SELECT count(*) FROM pending) + (SELECT count(*) FROM parked)`)
-	if err == nil {
-		_, err = fmt.Sscan(text, &keys)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("count what is left in the journal: %w", err)
-	}
-	return keys, nil
 }
 
 // events are the last ones of all nodes, the newest first, which any node tells.
