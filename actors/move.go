@@ -109,8 +109,8 @@ func (r *Relay) pauseMoved(p *plan) error {
 
 // regain ends a surrender. A relay that ends begins anew.
 func (r *Relay) regain(tenant audience.Tenant) {
-	if err := r.RegainHere(tenant); errors.Is(err, ErrElsewhere) && r.Sharing != nil {
-		_ = r.Sharing.Peers.Regain(r.ctx, tenant)
+	if err := r.regainHere(tenant); errors.Is(err, ErrElsewhere) && r.Sharing != nil {
+		_ = r.Sharing.Peers.Regain(r.ctx, tenant.ID)
 	}
 }
 
@@ -119,7 +119,7 @@ func (r *Relay) regain(tenant audience.Tenant) {
 func (r *Relay) surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
 	err := r.surrenderHere(ctx, tenant, only)
 	if errors.Is(err, ErrElsewhere) && r.Sharing != nil {
-		return r.Sharing.Peers.Surrender(ctx, tenant, only)
+		return r.Sharing.Peers.Surrender(ctx, tenant.ID, only)
 	}
 	return err
 }

@@ -37,9 +37,9 @@ type Sharing struct {
 type Peers interface {
 	// Surrender has these segments of the tenant give up their keys, and returns when they
 	// hold none.
-	Surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error
+	Surrender(ctx context.Context, tenant audience.TenantID, only []audience.Segment) error
 	// Regain has them look at the journal, with their states, again.
-	Regain(ctx context.Context, tenant audience.Tenant) error
+	Regain(ctx context.Context, tenant audience.TenantID) error
 }
 
 // Messages of this file.
@@ -237,12 +237,24 @@ func (t *tenant) leave(ctx actor.Context) {
 }
 
 // SurrenderHere and RegainHere are what Peers ask of the node that owns the tenant.
-func (r *Relay) SurrenderHere(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
-	return r.surrenderHere(ctx, tenant, only)
+func (r *Relay) SurrenderHere(ctx context.Context, tenant audience.TenantID, only []audience.Segment) error {
+	known, err := r.tenant(tenant)
+	if err != nil {
+		return err
+	}
+	return r.surrenderHere(ctx, known.Tenant, only)
 }
 
 // RegainHere ends SurrenderHere.
-func (r *Relay) RegainHere(tenant audience.Tenant) error {
+func (r *Relay) RegainHere(tenant audience.TenantID) error {
+	known, err := r.tenant(tenant)
+	if err != nil {
+		return err
+	}
+	return r.regainHere(known.Tenant)
+}
+
+func (r *Relay) regainHere(tenant audience.Tenant) error {
 	return r.askAgain(func(a answer) any { return &regain{answer: a, tenant: tenant} })
 }
 

@@ -116,11 +116,11 @@ func (c *cluster) begin(relay *actors.Relay) {
 // peers are the other nodes, for the relay, which is made before what asks them.
 type peers struct{ *cluster }
 
-func (p peers) Surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
+func (p peers) Surrender(ctx context.Context, tenant audience.TenantID, only []audience.Segment) error {
 	return p.shown.Surrender(ctx, tenant, only)
 }
 
-func (p peers) Regain(ctx context.Context, tenant audience.Tenant) error {
+func (p peers) Regain(ctx context.Context, tenant audience.TenantID) error {
 	return p.shown.Regain(ctx, tenant)
 }
 

@@ -27,7 +27,7 @@ const (
 )
 
 // question is what one node asks another. It and its answer travel as rows of the
-// database, where tokens and keys are anyway, and are taken away at once.
+// database, which has no token in clear (I7), and are taken away at once.
 type question struct {
 	audience.Hidden[question]
 	Kind     kind
@@ -36,7 +36,6 @@ type question struct {
 	Wish     status.Wish
 	Key      string
 	After    string
-	Token    string
 }
 
 // answer is what comes back.
@@ -113,15 +112,10 @@ func (r *Relay) answer(ctx context.Context, q *question, a *answer) (err error) 
 			return bad
 		}
 		a.Where, err = r.Relay.Where(ctx, q.Segment, key, q.After)
-	case askSurrender, askRegain:
-		token, bad := audience.ParseToken(q.Token)
-		if bad != nil {
-			return bad
-		}
-		if q.Kind == askRegain {
-			return r.Relay.RegainHere(audience.NewTenant(token))
-		}
-		return r.Relay.SurrenderHere(ctx, audience.NewTenant(token), q.Segments)
+	case askSurrender:
+		return r.Relay.SurrenderHere(ctx, q.Segment.Tenant, q.Segments)
+	case askRegain:
+		return r.Relay.RegainHere(q.Segment.Tenant)
 	default:
 		return fmt.Errorf("this node does not know the question %d: it has an older program", q.Kind)
 	}

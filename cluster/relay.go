@@ -108,17 +108,17 @@ func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key
 
 // Surrender has segments of another node's tenant give up their keys for a move, and
 // Regain look at the journal again, see actors.Peers.
-func (r *Relay) Surrender(ctx context.Context, tenant audience.Tenant, only []audience.Segment) error {
-	return r.ofOwner(ctx, tenant, question{Kind: askSurrender, Token: tenant.Token.Reveal(), Segments: only})
+func (r *Relay) Surrender(ctx context.Context, tenant audience.TenantID, only []audience.Segment) error {
+	return r.ofOwner(ctx, question{Kind: askSurrender, Segment: audience.Segment{Tenant: tenant}, Segments: only})
 }
 
 // Regain is the end of Surrender.
-func (r *Relay) Regain(ctx context.Context, tenant audience.Tenant) error {
-	return r.ofOwner(ctx, tenant, question{Kind: askRegain, Token: tenant.Token.Reveal()})
+func (r *Relay) Regain(ctx context.Context, tenant audience.TenantID) error {
+	return r.ofOwner(ctx, question{Kind: askRegain, Segment: audience.Segment{Tenant: tenant}})
 }
 
-func (r *Relay) ofOwner(ctx context.Context, tenant audience.Tenant, q question) error {
-	owner, local := r.owner(tenant.ID)
+func (r *Relay) ofOwner(ctx context.Context, q question) error {
+	owner, local := r.owner(q.Segment.Tenant)
 	if local {
 		return actors.ErrElsewhere // it has come here meanwhile: the operator is to ask again
 	}

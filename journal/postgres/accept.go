@@ -122,11 +122,12 @@ func (j *Journal) write(g *group) error {
 			return err
 		}
 	}
-	deadline := j.clock.at(g.began).Add(acceptWithin)
+	within := timeFor(len(g.rows), acceptWithin)
+	deadline := j.clock.at(g.began).Add(within)
 	switch {
 	case j.o.Without.Deadline, j.o.Moving:
 		deadline = deadline.AddDate(1, 0, 0)
-	case time.Since(g.began) > acceptWithin:
+	case time.Since(g.began) > within:
 		return errLate
 	}
 	if j.Newest().Counter() == mostCounter {
@@ -134,7 +135,7 @@ func (j *Journal) write(g *group) error {
 	}
 	tenants, segments := j.intake.unwritten(), j.known.fresh(g, time.Now())
 	batch, expect := j.statements(g, deadline, tenants, segments)
-	err := j.accept.doWithin(j.ctx, timeFor(len(g.rows)), func(ctx context.Context, conn *pgx.Conn) error {
+	err := j.accept.doWithin(j.ctx, timeFor(len(g.rows), acceptTime), func(ctx context.Context, conn *pgx.Conn) error {
 		results := conn.SendBatch(ctx, batch)
 		defer func() { _ = results.Close() }()
 		for _, rows := range expect {
@@ -162,20 +163,21 @@ func (j *Journal) write(g *group) error {
 	return nil
 }
 
-// timeFor is how long the writing of a group may take. Each post of a usual one is answered in
-// time for the lambda. A post that has more keys than such a group takes longer, as otherwise
-// it could never be taken; the others have to come again meanwhile.
-func timeFor(rows int) time.Duration {
-	return acceptTime * time.Duration(1+max(rows-1, 0)/mostRows)
+// timeFor is how long something may take with so many rows that takes a usual group so long at
+// most. Posts of a usual group are answered in time for the lambda. One that has more keys has
+// a group of its own, and more time, as otherwise it could never be taken; the others have to
+// come again meanwhile.
+func timeFor(rows int, usual time.Duration) time.Duration {
+	return usual * time.Duration(1+max(rows-1, 0)/mostRows)
 }
 
 // fence is F1, at the head of each statement of a group: it has a row while this node is not
 // dead and the group not too late. It is looked at once for all rows.
-const fence = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND NOT dead AND clock_timestamp() < $2) `
+const fence = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND started = $3 AND NOT dead AND clock_timestamp() < $2) `
 
 // fenceOfMove is that of a move, whose changes are never too late: whoever declares it dead
 // waits for those that are under way, as they have locked its row.
-const fenceOfMove = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND NOT dead AND clock_timestamp() < $2 FOR SHARE) `
+const fenceOfMove = `WITH fence AS MATERIALIZED (SELECT 1 FROM node WHERE id = $1 AND started = $3 AND NOT dead AND clock_timestamp() < $2 FOR SHARE) `
 
 // statements are those of a group, which one transaction carries, and how many rows each
 // has to write; -1: any number.
@@ -186,10 +188,10 @@ func (j *Journal) statements(g *group, deadline time.Time, tenants []audience.Te
 		fence = fenceOfMove
 	}
 	fenced := func(rows int64, sql string, args ...any) {
-		batch.Queue(fence+sql, append([]any{int64(j.self), deadline}, args...)...)
+		batch.Queue(fence+sql, append([]any{int64(j.self), deadline, j.began}, args...)...)
 		expect = append(expect, rows)
 	}
-	if within := timeFor(len(g.rows)); within > acceptTime {
+	if within := timeFor(len(g.rows), acceptTime); within > acceptTime {
 		batch.Queue(`SELECT set_config('statement_timeout', $1, true)`, strconv.FormatInt(within.Milliseconds(), 10))
 		expect = append(expect, -1)
 	}
@@ -202,7 +204,7 @@ func (j *Journal) statements(g *group, deadline time.Time, tenants []audience.Te
 	if len(g.rows) > 0 {
 		all := g.sorted()
 		fenced(int64(len(all.keys)), `INSERT INTO pending (segment, key, ver, verb)
-			SELECT s, k, w, v FROM fence, unnest($3::uuid[], $4::bytea[], $5::int8[], $6::int2[]) AS n (s, k, w, v)
+			SELECT s, k, w, v FROM fence, unnest($4::uuid[], $5::bytea[], $6::int8[], $7::int2[]) AS n (s, k, w, v)
 			ON CONFLICT (segment, key) DO UPDATE SET ver = EXCLUDED.ver, verb = EXCLUDED.verb`, all.segments, all.keys, all.versions, all.verbs)
 		// A statement of its own also sees what was parked while the one above waited for a
 		// row. That one may have been fenced off: then its versions are nowhere.
@@ -222,7 +224,7 @@ func (j *Journal) describeTenants(fenced func(int64, string, ...any), tenants []
 		ids[i], slots[i], tokens[i] = t.ID[:], int16(t.ID.Slot()), j.vault.Seal(t)
 	}
 	fenced(int64(len(tenants)), `INSERT INTO tenant (id, slot, token)
-		SELECT i, s, t FROM fence, unnest($3::bytea[], $4::int2[], $5::bytea[]) AS n (i, s, t)
+		SELECT i, s, t FROM fence, unnest($4::bytea[], $5::int2[], $6::bytea[]) AS n (i, s, t)
 		ON CONFLICT (id) DO UPDATE SET token = EXCLUDED.token, seen = now()`, ids, slots, tokens)
 }
 
@@ -238,6 +240,6 @@ func describeSegments(fenced func(int64, string, ...any), ids []segmentID, names
 		}
 	}
 	fenced(int64(len(ids)), `INSERT INTO segment (id, tenant, workspace, environment, traffic_type, name)
-		SELECT i, t, w, e, y, n FROM fence, unnest($3::uuid[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[]) AS n (i, t, w, e, y, n)
+		SELECT i, t, w, e, y, n FROM fence, unnest($4::uuid[], $5::bytea[], $6::text[], $7::text[], $8::text[], $9::text[]) AS n (i, t, w, e, y, n)
 		ON CONFLICT (id) DO UPDATE SET seen = now()`, ids, tenants, texts[0], texts[1], texts[2], texts[3])
 }

@@ -25,13 +25,12 @@ import (
 // outage is a database behind a network, and a journal that is used all the time.
 type outage struct {
 	*cluster
-	database, standby *server.Server
-	network           *server.Proxy
-	j                 *Journal
-	segment           audience.Segment
-	ended             context.Context
-	end               context.CancelFunc
-	posting           sync.WaitGroup
+	network *server.Proxy
+	j       *Journal
+	segment audience.Segment
+	ended   context.Context
+	end     context.CancelFunc
+	posting sync.WaitGroup
 
 	mu      sync.Mutex
 	taken   map[audience.Key]bool // answered with nil
@@ -48,7 +47,7 @@ func newOutage(t *testing.T, database *server.Server) *outage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &outage{cluster: newCluster(t), database: database, network: network, taken: map[audience.Key]bool{}, segment: segment(tenant(t.Name()), "s")}
+	o := &outage{cluster: newCluster(t), network: network, taken: map[audience.Key]bool{}, segment: segment(tenant(t.Name()), "s")}
 	if database != shared {
 		o.url, o.key = database.URL(), awayKey
 	}

@@ -11,25 +11,30 @@ import (
 	"audiences/placement"
 )
 
-// alive is a condition of statements whose first parameter is this node: it is not dead.
-const alive = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND NOT me.dead) `
+// alive is a condition of statements whose first parameters are this node's number and when
+// its life began: it is not dead. A database that was restored, or whose standby was behind,
+// may have forgotten this node and have given its number to another one.
+const alive = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND NOT me.dead) `
 
 // Beat is placement.Table's: one batch, in one round trip and one transaction.
 func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.View, err error) {
+	if j.ctx.Err() != nil {
+		return view, journal.ErrClosed
+	}
 	batch, self := &pgx.Batch{}, int64(j.self)
-	batch.Queue(`WITH me AS (UPDATE node SET expires = clock_timestamp() + $2, leaving = $3, demand = $4, blocked = $5
-			WHERE id = $1 AND NOT dead RETURNING id)
-		SELECT clock_timestamp(), count(*) = 0 FROM me`, self, b.Lease, b.Leaving, b.Demand, orNull(b.Blocked)).
+	batch.Queue(`WITH me AS (UPDATE node SET expires = clock_timestamp() + $3, leaving = $4, demand = $5, blocked = $6
+			WHERE id = $1 AND started = $2 AND NOT dead RETURNING id)
+		SELECT clock_timestamp(), count(*) = 0 FROM me`, self, j.began, b.Lease, b.Leaving, b.Demand, orNull(b.Blocked)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&view.Now, &view.Dead) })
 	if b.Bury {
-		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() AND`+alive, self)
+		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() AND`+alive, self, j.began)
 	}
 	if b.Release != (audience.Slots{}) {
-		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND id = ANY($2) AND`+alive, self, numbers(b.Release))
+		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND id = ANY($3) AND`+alive, self, j.began, numbers(b.Release))
 	}
 	if b.Claim != (audience.Slots{}) {
-		batch.Queue(`UPDATE slot s SET owner = $1, epoch = epoch + 1 WHERE id = ANY($2) AND`+alive+`
-			AND NOT EXISTS (SELECT 1 FROM node n WHERE n.id = s.owner AND NOT n.dead)`, self, numbers(b.Claim))
+		batch.Queue(`UPDATE slot s SET owner = $1, epoch = epoch + 1 WHERE id = ANY($3) AND`+alive+`
+			AND NOT EXISTS (SELECT 1 FROM node n WHERE n.id = s.owner AND NOT n.dead)`, self, j.began, numbers(b.Claim))
 	}
 	batch.Queue(`SELECT id, name, egress, version, leaving, expires, demand, blocked FROM node WHERE NOT dead ORDER BY id`).
 		Query(func(rows pgx.Rows) (err error) {
@@ -49,6 +54,9 @@ func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.Vi
 	})
 	j.lives.queue(batch)
 	sent := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(j.ctx, cancel)()
 	if err := j.onTable(ctx, batch); err != nil {
 		return placement.View{}, err
 	}
@@ -60,14 +68,8 @@ func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.Vi
 // onTable carries out a batch. Where it fails the connection is given up, as what was asked for
 // may be under way there still.
 func (j *Journal) onTable(ctx context.Context, batch *pgx.Batch) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(j.ctx, cancel)()
 	j.beating.Lock()
 	defer j.beating.Unlock()
-	if j.ctx.Err() != nil {
-		return journal.ErrClosed
-	}
 	err := j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
 	if err != nil {
 		j.table.drop()
@@ -93,11 +95,12 @@ func orNull(at time.Time) *time.Time {
 	return &at
 }
 
-// Leave is placement.Table's.
+// Leave is placement.Table's. It is also for after Close: what has to be written by then needs
+// the row.
 func (j *Journal) Leave(ctx context.Context) error {
 	defer j.table.drop()
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1`, int64(j.self))
-	batch.Queue(`DELETE FROM node WHERE id = $1`, int64(j.self))
+	batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND`+alive, int64(j.self), j.began)
+	batch.Queue(`DELETE FROM node WHERE id = $1 AND started = $2`, int64(j.self), j.began)
 	return j.onTable(ctx, batch)
 }

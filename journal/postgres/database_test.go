@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/url"
@@ -220,4 +221,37 @@ func TestLargePosts(t *testing.T) {
 		equal(t, "rows", sql[int64](c, `SELECT count(*) FROM pending`), int64(n))
 	}
 	equal(t, "statement_timeout", c.shown(j, "statement_timeout"), "1s")
+}
+
+// TestLargePostIsAlone is F1: a post that has more time than others takes none of them along,
+// whose callers may have given up by then.
+func TestLargePostIsAlone(t *testing.T) {
+	c := newCluster(t)
+	j := c.owner()
+	s := segment(tenant("token"), "s")
+	c.accept(j, s, audience.Add, "9")
+	release := c.hold(`UPDATE pending SET verb = verb`)
+	_, under := put(j, s, audience.Add, "9")
+	c.until("a group is under way", func() bool {
+		j.intake.mu.Lock()
+		defer j.intake.mu.Unlock()
+		return j.intake.under != nil
+	})
+	answers := []chan error{under}
+	for _, texts := range []string{"1", numbered(0, mostRows+1), "2", numbered(0, mostRows-1), "3 4"} {
+		_, done := put(j, s, audience.Add, texts)
+		answers = append(answers, done)
+	}
+	j.intake.mu.Lock()
+	var posts, rows []int
+	for _, g := range j.intake.waiting {
+		posts, rows = append(posts, g.posts), append(rows, len(g.rows))
+	}
+	j.intake.mu.Unlock()
+	release()
+	for _, done := range answers {
+		<-done // the machine may be too slow for some
+	}
+	equal(t, "posts of the groups", fmt.Sprint(posts), "[1 1 2 1]")
+	equal(t, "their keys", fmt.Sprint(rows), fmt.Sprint([]int{1, mostRows + 1, mostRows - 1, 2}))
 }

@@ -74,7 +74,7 @@ type change struct {
 	version journal.Version
 }
 
-// mostRows is how many keys a group has at most, unless one post alone has more.
+// mostRows is how many keys a group has at most, unless it is one post that alone has more.
 const mostRows = 10_000
 
 // intake is the groups that wait, and the one that gathers.
@@ -94,9 +94,9 @@ func (in *intake) begin(j *Journal) {
 	in.j, in.wake, in.tenants = j, make(chan struct{}, 1), map[audience.TenantID]audience.Tenant{}
 }
 
-// gathering is the group that takes what is handed in; mu is locked.
-func (in *intake) gathering(now time.Time) *group {
-	if n := len(in.waiting); n > 0 && len(in.waiting[n-1].rows) < mostRows {
+// gathering is the group that takes a post of so many keys; mu is locked.
+func (in *intake) gathering(now time.Time, keys int) *group {
+	if n := len(in.waiting); n > 0 && len(in.waiting[n-1].rows)+keys <= mostRows {
 		return in.waiting[n-1]
 	}
 	g := &group{began: now, rows: map[row]change{}, segments: map[segmentID]audience.Segment{},
@@ -125,7 +125,11 @@ func (in *intake) put(a journal.Append) (journal.Version, error) {
 	case in.j.away.Load() != nil:
 		return in.number(now), ErrAway
 	}
-	g := in.gathering(now)
+	keys := 0
+	for _, c := range a.Changes {
+		keys += c.Keys.Len()
+	}
+	g := in.gathering(now, keys)
 	version := in.number(now)
 	if g.posts++; g.posts == 1 {
 		g.first = version

@@ -92,7 +92,7 @@ func TestFenceOfTheLate(t *testing.T) {
 			c.accept(one, s, audience.Add, "1")
 			// The post waits in the node, as in a process that stands still.
 			two.intake.mu.Lock()
-			two.intake.gathering(time.Now().Add(-5 * time.Second))
+			two.intake.gathering(time.Now().Add(-5*time.Second), 1)
 			two.intake.mu.Unlock()
 			c.accept(one, s, audience.Delete, "1") // its caller gave up, and the next change came to the other node
 			_, err := accept(two, s, audience.Add, "1")
@@ -519,4 +519,30 @@ func TestPlans(t *testing.T) {
 		const reads = `SELECT seq_scan - (SELECT count(*) FROM pg_index i WHERE i.indrelid = t.relid) FROM pg_stat_user_tables t WHERE relname = $1`
 		equal(t, "whole reads of "+table+", beside those that made its indexes", sql[int64](c, reads, table), 0)
 	}
+}
+
+// TestForgottenNode: a database that has forgotten a node, as after a failover to a standby
+// that was behind, may give its number to another one. The first is dead then: it writes
+// nothing and owns nothing.
+func TestForgottenNode(t *testing.T) {
+	c := newCluster(t)
+	one := c.owner()
+	s := segment(tenant("token"), "s")
+	c.accept(one, s, audience.Add, "1")
+	sql[int64](c, `WITH n AS (DELETE FROM node), l AS (DELETE FROM life), s AS (UPDATE slot SET owner = 0) UPDATE meta SET nodes = nodes - 1 RETURNING nodes`)
+	two := c.owner()
+	equal(t, "number", two.Self(), one.Self())
+	if _, err := accept(one, s, audience.Delete, "1"); !errors.Is(err, errFenced) {
+		t.Errorf("its change: %v", err)
+	}
+	if view, err := one.Beat(t.Context(), placement.Beat{Lease: time.Hour, Release: audience.AllSlots()}); err != nil || !view.Dead {
+		t.Errorf("its beat: %+v, %v", view, err)
+	}
+	if err := one.Leave(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.accept(two, s, audience.Add, "2")
+	view := c.beat(two, placement.Beat{})
+	equal(t, "slots of the other one", view.Of(two.Self()), audience.AllSlots())
+	equal(t, "pending", c.pending(two, s), "+1 +2")
 }

@@ -36,8 +36,9 @@ const (
 	// whose process is away without the connection having ended.
 	holdIdle = time.Minute
 	holdBeat = 10 * time.Second
-	// buriedFor is how long after its burial nothing of a relay can be written any more.
-	buriedFor = acceptWithin + acceptTime + time.Second
+	// buriedFor is how long after its burial nothing of a relay can be written any more, not
+	// even a post of a hundred thousand keys.
+	buriedFor = 10*(acceptWithin+acceptTime) + time.Second
 	// noEgress is the egress group of a move, which has none. What it has under way when it is
 	// buried is over then, see fenceOfMove.
 	noEgress = ""

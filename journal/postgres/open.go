@@ -180,7 +180,7 @@ func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
 	sent := time.Now()
 	err := conn.QueryRow(ctx, `WITH me AS (UPDATE meta SET nodes = nodes + 1 WHERE nodes < $6 AND (mark IS NULL OR $5) RETURNING nodes),
 			life AS (INSERT INTO life (id, started) SELECT nodes, clock_timestamp() FROM me RETURNING started)
-		INSERT INTO node (id, name, egress, version, started, expires) SELECT nodes, $1, $2, $3, now(), clock_timestamp() + $4 FROM me
+		INSERT INTO node (id, name, egress, version, started, expires) SELECT nodes, $1, $2, $3, (SELECT started FROM life), clock_timestamp() + $4 FROM me
 		RETURNING id, clock_timestamp(), (SELECT started FROM life)`, j.o.Name, egress, j.o.Version, lease, j.o.Moving, mostNodes-1).Scan(&id, &now, &j.began)
 	if errors.Is(err, pgx.ErrNoRows) {
 		mark, err := readMark(ctx, conn)

@@ -24,5 +24,6 @@ var recordKinds = []recordKind{
 	{table: "parked", what: "Each key that Split refused for good has a row with its verb and Split's words, which may name the key.", keys: true, removed: "A newer change, a retry, a discard and a move take it away."},
 	{table: "receipt", what: "Each call that Split took has some rows with the keys that it delivered, in a partition of its day.", keys: true, removed: "A partition is dropped when its day is older than receiptsMaxAge; a move leaves the receipts with the tenant that they are of."},
 	{table: "hint", what: "A segment that a node took keys for which it does not deliver has a row until its owner has seen it.", removed: "The owner takes it away when it looks."},
+	{table: "wish", what: "A question of one node to another has a row until its answer was read; it may name a key that an operator looks for.", keys: true, removed: "The node that asked takes it away, and what is a minute old is tidied away."},
 	{table: "event", what: "Each of the last events has a row with its text, which names no key and no token.", removed: "All but the last 1,000 are tidied away."},
 }
