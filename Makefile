@@ -133,8 +133,8 @@ unproven: ## 200,000 tenants that were made up, beside healthy ones: an hour
 .PHONY: e2e
 e2e: ## the container and the lambda's own client; as root, installs docker.io, docker-compose, nodejs, npm, openssl, prometheus, chromium, postgresql and a JRE
 	./test/e2e/install
-	go test -tags e2e ./sandbox/postgres ./journal/postgres -count=1 -timeout 10m -v
-	go test -tags e2e ./test/cluster -count=1 -timeout 20m -v
+	go test -tags e2e ./sandbox/postgres ./journal/postgres ./journal/mover -count=1 -p 1 -timeout 20m -v
+	go test -tags e2e ./test/cluster -count=1 -parallel 2 -timeout 20m -v
 	go test -tags e2e ./test/e2e -count=1 -timeout 40m -v
 	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
 

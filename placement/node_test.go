@@ -308,24 +308,29 @@ func TestStall(t *testing.T) {
 		500 * time.Millisecond: {}, 1500 * time.Millisecond: {refuses: true}, 3500 * time.Millisecond: {refuses: true, ends: true},
 	} {
 		bubble(t, func(t *testing.T) {
-			var fatal error
 			s := NewStall(lease)
-			time.Sleep(stood) // nobody watches
+			time.Sleep(2 * lease) // a start that takes long is no stall
+			s.begin()
+			if err := s.look(); err != nil || s.Refuse() != nil {
+				t.Errorf("after a long start: %v, %v", err, s.Refuse())
+			}
+			time.Sleep(stood)
 			if refuses := s.Refuse() != nil; refuses != want.refuses {
 				t.Errorf("after %v, before the watch goes on: refuses %v", stood, refuses)
 			}
-			ctx, end := context.WithCancel(t.Context())
-			go s.Watch(ctx, func(err error) { fatal = err })
-			time.Sleep(2 * stallTick)
-			synctest.Wait()
-			if refuses := s.Refuse() != nil; refuses != want.refuses || errors.Is(fatal, ErrStalled) != want.ends {
-				t.Errorf("after %v: refuses %v, ends with %v", stood, refuses, fatal)
+			err := s.look()
+			if refuses := s.Refuse() != nil; refuses != want.refuses || errors.Is(err, ErrStalled) != want.ends {
+				t.Errorf("after %v: refuses %v, ends with %v", stood, refuses, err)
 			}
-			time.Sleep(2 * time.Second)
+			time.Sleep(500 * time.Millisecond)
+			if refuses := s.Refuse() != nil; refuses != want.refuses {
+				t.Errorf("half a second after a stall of %v: refuses %v", stood, refuses)
+			}
+			_ = s.look()
+			time.Sleep(600 * time.Millisecond)
 			if !want.ends && s.Refuse() != nil {
-				t.Errorf("two seconds after a stall of %v: refuses still", stood)
+				t.Errorf("a second after a stall of %v: refuses still", stood)
 			}
-			end()
 		})
 	}
 }

@@ -47,8 +47,9 @@ func (s *Stall) Refuse() error {
 }
 
 // Watch looks until ctx ends, or until the process stood still for too long, which fatal is
-// told.
+// told. Nothing is taken before it begins, so that a start may take any time.
 func (s *Stall) Watch(ctx context.Context, fatal func(error)) {
+	s.begin()
 	ticker := time.NewTicker(stallTick)
 	defer ticker.Stop()
 	for {
@@ -57,18 +58,31 @@ func (s *Stall) Watch(ctx context.Context, fatal func(error)) {
 			return
 		case <-ticker.C:
 		}
-		now := time.Now()
-		gap := stood(*s.last.Load(), now)
-		if gap >= s.limit {
-			fatal(fmt.Errorf("%w for %v: another node may have taken over", ErrStalled, gap.Round(stallTick)))
+		if err := s.look(); err != nil {
+			fatal(err)
 			return
 		}
-		if gap >= stallRefused {
-			until := now.Add(stallRefused)
-			s.refuse.Store(&until)
-		}
-		s.last.Store(&now)
 	}
+}
+
+func (s *Stall) begin() {
+	now := time.Now()
+	s.last.Store(&now)
+}
+
+// look notices what passed since the last look; an error says that it was too much.
+func (s *Stall) look() error {
+	now := time.Now()
+	gap := stood(*s.last.Load(), now)
+	switch {
+	case gap >= s.limit:
+		return fmt.Errorf("%w for %v: another node may have taken over", ErrStalled, gap.Round(stallTick))
+	case gap >= stallRefused:
+		until := now.Add(stallRefused)
+		s.refuse.Store(&until)
+	}
+	s.last.Store(&now)
+	return nil
 }
 
 // stood is the longer of the times that the monotonic and the wall clock saw pass.

@@ -67,6 +67,11 @@ func newLine(config *pgx.ConnConfig, timeout time.Duration) *line {
 	set("statement_timeout", ms)
 	set("lock_timeout", ms)
 	set("idle_in_transaction_session_timeout", "10000")
+	// Where a node is cut off in the middle of a statement, its session holds locks until the
+	// server notices.
+	set("tcp_keepalives_idle", "5")
+	set("tcp_keepalives_interval", "2")
+	set("tcp_keepalives_count", "3")
 	set("synchronous_commit", "on")
 	set("default_transaction_isolation", "read committed")
 	set("plan_cache_mode", "force_generic_plan")

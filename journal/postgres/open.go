@@ -167,11 +167,15 @@ func withAdvice(err error) error {
 	return err
 }
 
-// enter takes a number for this life of the node, and puts its row into the table. All of it
+// startTime is how long a start may take until the first beat.
+const startTime = time.Minute
+
+// enter takes a number for this life of the node, and puts its row into the table: as of one
+// that wants no slots before its first beat, so that the others go on with theirs. All of it
 // is one statement: whoever has locked the row of meta knows all nodes that there can be, and
 // lives come into sight in the order of their numbers.
 func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
-	lease, egress := j.o.Lease, j.o.Egress
+	lease, egress := max(j.o.Lease, startTime), j.o.Egress
 	if j.o.Moving {
 		lease, egress = 0, noEgress // what keeps others out is the hold, which does not outlive this process
 	}
@@ -180,7 +184,7 @@ func (j *Journal) enter(ctx context.Context, conn *pgx.Conn) error {
 	sent := time.Now()
 	err := conn.QueryRow(ctx, `WITH me AS (UPDATE meta SET nodes = nodes + 1 WHERE nodes < $6 AND (mark IS NULL OR $5) RETURNING nodes),
 			life AS (INSERT INTO life (id, started) SELECT nodes, clock_timestamp() FROM me RETURNING started)
-		INSERT INTO node (id, name, egress, version, started, expires) SELECT nodes, $1, $2, $3, (SELECT started FROM life), clock_timestamp() + $4 FROM me
+		INSERT INTO node (id, name, egress, version, started, expires, leaving) SELECT nodes, $1, $2, $3, (SELECT started FROM life), clock_timestamp() + $4, true FROM me
 		RETURNING id, clock_timestamp(), (SELECT started FROM life)`, j.o.Name, egress, j.o.Version, lease, j.o.Moving, mostNodes-1).Scan(&id, &now, &j.began)
 	if errors.Is(err, pgx.ErrNoRows) {
 		mark, err := readMark(ctx, conn)

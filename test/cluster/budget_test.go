@@ -17,6 +17,7 @@ var budgetFor = flag.Duration("cluster.budget", 20*time.Second, "how long TestAd
 // TestAddressBudget: three nodes behind one address use what Split allows it, and no more,
 // while nodes come and go.
 func TestAddressBudget(t *testing.T) {
+	t.Parallel()
 	const allowed = 40 // calls a second
 	s := newSite(t, map[string]any{"maxCallsPerSecond": 0.95 * allowed, "segmentsFlushRateInSeconds": 0.1},
 		func(o *sandbox.Options) {

@@ -58,7 +58,7 @@ func TestMove(t *testing.T) {
 	s := newSite(t, nil)
 	away := "http://127.0.0.1:1" // where nobody is Split: what is accepted stays pending
 	disk := map[string]any{"drainTimeout": 0, "logLevel": "info", "maxKeysPerPost": 10_000}
-	cluster := map[string]any{"drainTimeout": 0, "logLevel": "info", "journalDir": nil, "journal": s.database.URL(), "journalKeyFile": filepath.Join(s.Dir, "journal.key"), "leaseTime": lease.Seconds()}
+	cluster := map[string]any{"drainTimeout": 0, "logLevel": "info", "journalDir": nil, "journal": s.database.URL(), "journalKeyFile": filepath.Join(s.Dir, "journal.key"), "leaseTime": leaseTime.Seconds()}
 	random := rand.New(rand.NewPCG(7, 7))
 
 	s.with("cluster", cluster, away)

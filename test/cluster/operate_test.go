@@ -41,6 +41,7 @@ func (s *site) act(n *node, remedy, body string) harness.Answer {
 // TestAnyNodeAnswers: status, lists, details, where a key is, events and remedies are the
 // same whichever node is asked, for tenants of all nodes.
 func TestAnyNodeAnswers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]any{"segmentsFlushRateInSeconds": 1})
 	for range 3 {
 		s.begin()
@@ -144,6 +145,7 @@ func (s *site) spread() {
 // TestMoveBetweenNodes: a tenant's keys are moved to one that another node owns, and what was
 // paused stays so there.
 func TestMoveBetweenNodes(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, map[string]any{"segmentsFlushRateInSeconds": 1})
 	for range 3 {
 		s.begin()

@@ -8,6 +8,7 @@ package cluster
 import (
 	"context"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -26,8 +27,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
-// lease is that of all nodes.
-const lease = 3 * time.Second
+// leaseTime is that of all nodes: longer than in production, as a busy machine may leave
+// processes without a processor for seconds.
+var leaseTime = flag.Duration("cluster.lease", 5*time.Second, "leaseTime of the nodes")
 
 // site is several relays that share a database and deliver to one look-alike.
 type site struct {
@@ -71,7 +73,7 @@ func newSite(t *testing.T, settings map[string]any, change ...func(*sandbox.Opti
 	if err := os.WriteFile(key, []byte(hex.EncodeToString(make([]byte, 32))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]any{"journalDir": nil, "journalKeyFile": key, "leaseTime": lease.Seconds(), "segmentsFlushRateInSeconds": 0.5, "logLevel": "info"}
+	all := map[string]any{"journalDir": nil, "journalKeyFile": key, "leaseTime": leaseTime.Seconds(), "segmentsFlushRateInSeconds": 0.5, "logLevel": "info"}
 	for name, value := range settings {
 		all[name] = value
 	}
@@ -79,7 +81,8 @@ func newSite(t *testing.T, settings map[string]any, change ...func(*sandbox.Opti
 	return s
 }
 
-// begin starts one more node, and waits until it is ready.
+// begin starts one more node, and waits until it is ready. One that ends with code 75 is
+// started anew, as by whoever supervises it: a busy machine may have left it standing still.
 func (s *site) begin() *node {
 	s.T.Helper()
 	way, err := postgres.NewProxy(s.database.Addr())
@@ -89,13 +92,37 @@ func (s *site) begin() *node {
 	s.T.Cleanup(way.Close)
 	s.begun++
 	n := &node{name: fmt.Sprint("node", s.begun), way: way}
-	n.process = s.LaunchWith([]string{"AUDIENCES_JOURNAL=" + way.URL(s.database.URL()), "AUDIENCES_NODE_NAME=" + n.name})
-	n.process.Ready()
+	launch := func() {
+		n.process = s.LaunchWith([]string{"AUDIENCES_JOURNAL=" + way.URL(s.database.URL()), "AUDIENCES_NODE_NAME=" + n.name})
+	}
+	launch()
+	harness.Eventually(s.T, 2*harness.Patience, "the node is ready", func() bool {
+		if n.hasEnded() {
+			if code := n.process.ExitCode(); code != standingStill {
+				s.T.Fatalf("%s ends with code %d", n.name, code)
+			}
+			launch()
+		}
+		return n.isReady()
+	})
 	n.ready.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nodes = append(s.nodes, n)
 	return n
+}
+
+// standingStill is the exit code of a node that has to begin anew.
+const standingStill = 75
+
+// isReady reports whether the node listens and is ready.
+func (n *node) isReady() bool {
+	select {
+	case <-n.process.Listens:
+		return n.process.IsReady()
+	default:
+		return false
+	}
 }
 
 func (n *node) hasEnded() bool {
