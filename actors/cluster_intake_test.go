@@ -22,7 +22,9 @@ type nodeJournal struct {
 	hinted  func(audience.Tenant, audience.Segment)
 
 	away    atomic.Bool
-	commits atomic.Int64 // what a commit takes at most, beside the link
+	beats   atomic.Int64
+	release atomic.Pointer[numberedBeat] // the first one that released slots
+	commits atomic.Int64                 // what a commit takes at most, beside the link
 	lanes   [3]*nodeLane
 	behind  *nodeLane
 	running sync.WaitGroup
@@ -36,6 +38,11 @@ type nodeJournal struct {
 	hints   map[audience.Segment]struct{}
 	owned   audience.Slots
 	wake    chan struct{}
+}
+
+type numberedBeat struct {
+	number int64
+	placement.Beat
 }
 
 // nodeGroup is what one statement writes.
@@ -323,7 +330,11 @@ func (j *nodeJournal) tellHints(find func(*table) []audience.Segment) {
 
 // Beat is placement.Table's.
 func (j *nodeJournal) Beat(ctx context.Context, b placement.Beat) (placement.View, error) {
-	view, err := ask(ctx, j.link, b.Lease/2+250*time.Millisecond, func(t *table) placement.View { return t.beat(j.self, b) })
+	number := j.beats.Add(1)
+	if b.Release != (audience.Slots{}) {
+		j.release.CompareAndSwap(nil, &numberedBeat{number, b})
+	}
+	view, err := ask(ctx, j.link, b.Lease/2+250*time.Millisecond, func(t *table) placement.View { return t.beat(j.self, number, b) })
 	if err == nil {
 		j.mu.Lock()
 		j.owned = view.Of(j.self)

@@ -24,16 +24,18 @@ type clusterNode struct {
 	relay   *Relay
 	place   *placement.Node
 
-	still    door
-	refuse   atomic.Int64 // until then changes are refused, after it stood still (F4)
-	gone     chan struct{}
-	ctx      context.Context // ends with gone
-	end      context.CancelFunc
-	endBeats context.CancelFunc
-	ending   sync.Once
-	stopping atomic.Bool
-	stopped  chan struct{} // closed when the relay has stopped
-	leaving  atomic.Bool
+	still  door
+	refuse atomic.Int64 // until then changes are refused, after it stood still (F4)
+	gone   chan struct{}
+	// holdGroups is a door before which groups of changes wait; nil: none does.
+	holdGroups atomic.Pointer[door]
+	ctx        context.Context // ends with gone
+	end        context.CancelFunc
+	endBeats   context.CancelFunc
+	ending     sync.Once
+	stopping   atomic.Bool
+	stopped    chan struct{} // closed when the relay has stopped
+	leaving    atomic.Bool
 }
 
 const (
@@ -93,6 +95,9 @@ func (t tableOf) Leave(ctx context.Context) error { return t.n.journal.Leave(ctx
 
 // refused is what placement.Stall does: the process is said to have stood still.
 func (n *clusterNode) refused() error {
+	if hold := n.holdGroups.Load(); hold != nil {
+		hold.pass(n.gone)
+	}
 	if time.Now().UnixNano() < n.refuse.Load() {
 		return errStood
 	}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,6 +10,17 @@ import (
 	"audiences/audience"
 	"audiences/sandbox"
 )
+
+// setNode puts a life of a node in the place of another one, which is not begun again.
+func (c *cluster) setNode(index int, n *clusterNode) (before *clusterNode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.nodes) <= index {
+		c.nodes = append(c.nodes, nil)
+	}
+	before, c.nodes[index] = c.nodes[index], n
+	return before
+}
 
 // inCluster tells one story of several nodes; fences are on.
 func inCluster(t *testing.T, nodes int, story func(*cluster)) {
@@ -37,7 +49,7 @@ func TestHandOverOfDormantTenants(t *testing.T) {
 		if first.relay.inMemory.Load() == 0 {
 			t.Fatal("no call is to be repeated")
 		}
-		c.nodes = append(c.nodes, c.begin(1))
+		c.setNode(1, c.begin(1))
 		time.Sleep(time.Second) // until the first one has heard of it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -63,7 +75,7 @@ func TestChangeDuringHandOver(t *testing.T) {
 
 		var groups door // none is written while it is shut
 		groups.close()
-		former.journal.refused = func() error { groups.pass(nil); return nil }
+		former.holdGroups.Store(&groups)
 		post(former, audience.Add, "a")
 		time.Sleep(20 * time.Millisecond)
 		former.journal.silent.close()
@@ -77,6 +89,31 @@ func TestChangeDuringHandOver(t *testing.T) {
 		post(former, audience.Delete, "1")
 		time.Sleep(50 * time.Millisecond)
 		groups.open()
+		time.Sleep(10 * time.Second)
+	})
+}
+
+// TestLateBeat: a beat that released slots, and comes once more when the node owns them
+// anew, frees none of them: a call may be under way.
+func TestLateBeat(t *testing.T) {
+	inCluster(t, 1, func(c *cluster) {
+		first := c.nodes[0]
+		c.setNode(1, c.begin(1))
+		time.Sleep(clusterLease)
+		at := clusterPlaces[slices.IndexFunc(clusterPlaces, func(at place) bool { return c.owner(at) != first })]
+		late := first.journal.release.Load()
+		c.setNode(1, nil).leave(0)
+		time.Sleep(clusterLease)
+		c.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 4 * time.Second})
+		c.post(first, change{at, audience.Add, clusterKeys})
+		time.Sleep(clusterFlush + 500*time.Millisecond) // the call is under way
+		c.setNode(1, c.begin(1))
+		time.Sleep(500 * time.Millisecond)
+		first.leave(0)
+		time.Sleep(100 * time.Millisecond) // and the call is waited for
+		c.table.mu.Lock()
+		c.table.beat(first.self, late.number, late.Beat)
+		c.table.mu.Unlock()
 		time.Sleep(10 * time.Second)
 	})
 }

@@ -42,6 +42,7 @@ type table struct {
 type tableNode struct {
 	placement.Member
 	dead bool
+	beat int64 // the number of its newest one
 }
 
 type tableTenant struct {
@@ -88,12 +89,13 @@ func (t *table) enter(lease time.Duration) placement.NodeID {
 
 func (t *table) alive(id placement.NodeID) bool { return t.nodes[id] != nil && !t.nodes[id].dead }
 
-func (t *table) beat(self placement.NodeID, b placement.Beat) (view placement.View) {
+func (t *table) beat(self placement.NodeID, number int64, b placement.Beat) (view placement.View) {
 	view.Now = t.now()
-	if view.Dead = !t.alive(self); view.Dead {
+	if view.Dead = !t.alive(self) || number <= t.nodes[self].beat; view.Dead {
 		return view
 	}
 	me := t.nodes[self]
+	me.beat = number
 	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for id, n := range t.nodes {
 		if b.Bury && id != self && !n.dead && n.Expires.Before(view.Now) {

@@ -14,7 +14,8 @@ type NodeID uint32
 // Table is what the nodes share.
 type Table interface {
 	// Beat renews this node's lease and does what the Beat asks for, in one round trip and
-	// one transaction. Nothing of it is done where the node was declared dead.
+	// one transaction. Nothing of it is done where the node was declared dead, or where it
+	// comes after a newer Beat of the node, having been given up before.
 	Beat(context.Context, Beat) (View, error)
 	// Leave takes this node's row away, and frees what it owns.
 	Leave(context.Context) error

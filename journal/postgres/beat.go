@@ -11,30 +11,52 @@ import (
 	"audiences/placement"
 )
 
-// alive is a condition of statements whose first parameters are this node's number and when
-// its life began: it is not dead. A database that was restored, or whose standby was behind,
-// may have forgotten this node and have given its number to another one.
-const alive = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND NOT me.dead) `
+// alive is a condition of a beat's statements, whose first parameters are this node's number,
+// when its life began, and the beat's number: it is not dead, and this is its newest beat. A
+// database that was restored, or whose standby was behind, may have forgotten this node and
+// have given its number to another one.
+const alive = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND me.beat = $3 AND NOT me.dead) `
 
-// Beat is placement.Table's: one batch, in one round trip and one transaction.
+// Beat is placement.Table's: one batch, in one round trip and one transaction. Beats are
+// numbered: one that was given up may be under way still, and does nothing where it comes
+// after a newer one. What it released this node may own anew by then.
 func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.View, err error) {
 	if j.ctx.Err() != nil {
 		return view, journal.ErrClosed
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(j.ctx, cancel)()
+	var sent time.Time
+	err = j.onTable(ctx, func() *pgx.Batch {
+		j.beats++
+		sent = time.Now()
+		return j.beat(j.beats, b, &view)
+	})
+	if err != nil {
+		return placement.View{}, err
+	}
+	j.clock.heard(view.Now, sent, time.Now())
+	j.hinting.own(view.Of(j.self))
+	return view, nil
+}
+
+// beat is the statements of a beat.
+func (j *Journal) beat(number int64, b placement.Beat, view *placement.View) *pgx.Batch {
 	batch, self := &pgx.Batch{}, int64(j.self)
-	batch.Queue(`WITH me AS (UPDATE node SET expires = clock_timestamp() + $3, leaving = $4, demand = $5, blocked = $6
-			WHERE id = $1 AND started = $2 AND NOT dead RETURNING id)
-		SELECT clock_timestamp(), count(*) = 0 FROM me`, self, j.began, b.Lease, b.Leaving, b.Demand, orNull(b.Blocked)).
+	batch.Queue(`WITH me AS (UPDATE node SET beat = $3, expires = clock_timestamp() + $4, leaving = $5, demand = $6, blocked = $7
+			WHERE id = $1 AND started = $2 AND beat < $3 AND NOT dead RETURNING id)
+		SELECT clock_timestamp(), count(*) = 0 FROM me`, self, j.began, number, b.Lease, b.Leaving, b.Demand, orNull(b.Blocked)).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&view.Now, &view.Dead) })
 	if b.Bury {
-		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() AND`+alive, self, j.began)
+		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() AND`+alive, self, j.began, number)
 	}
 	if b.Release != (audience.Slots{}) {
-		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND id = ANY($3) AND`+alive, self, j.began, numbers(b.Release))
+		batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND id = ANY($4) AND`+alive, self, j.began, number, numbers(b.Release))
 	}
 	if b.Claim != (audience.Slots{}) {
-		batch.Queue(`UPDATE slot s SET owner = $1, epoch = epoch + 1 WHERE id = ANY($3) AND`+alive+`
-			AND NOT EXISTS (SELECT 1 FROM node n WHERE n.id = s.owner AND NOT n.dead)`, self, j.began, numbers(b.Claim))
+		batch.Queue(`UPDATE slot s SET owner = $1, epoch = epoch + 1 WHERE id = ANY($4) AND`+alive+`
+			AND NOT EXISTS (SELECT 1 FROM node n WHERE n.id = s.owner AND NOT n.dead)`, self, j.began, number, numbers(b.Claim))
 	}
 	batch.Queue(`SELECT id, name, egress, version, leaving, expires, demand, blocked FROM node WHERE NOT dead ORDER BY id`).
 		Query(func(rows pgx.Rows) (err error) {
@@ -53,23 +75,15 @@ func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.Vi
 		return rows.Err()
 	})
 	j.lives.queue(batch)
-	sent := time.Now()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(j.ctx, cancel)()
-	if err := j.onTable(ctx, batch); err != nil {
-		return placement.View{}, err
-	}
-	j.clock.heard(view.Now, sent, time.Now())
-	j.hinting.own(view.Of(j.self))
-	return view, nil
+	return batch
 }
 
-// onTable carries out a batch. Where it fails the connection is given up, as what was asked for
-// may be under way there still.
-func (j *Journal) onTable(ctx context.Context, batch *pgx.Batch) error {
+// onTable carries out a batch, which is made when its turn has come. Where it fails the
+// connection is given up, as what was asked for may be under way there still.
+func (j *Journal) onTable(ctx context.Context, made func() *pgx.Batch) error {
 	j.beating.Lock()
 	defer j.beating.Unlock()
+	batch := made()
 	err := j.table.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return conn.SendBatch(ctx, batch).Close() })
 	if err != nil {
 		j.table.drop()
@@ -100,7 +114,8 @@ func orNull(at time.Time) *time.Time {
 func (j *Journal) Leave(ctx context.Context) error {
 	defer j.table.drop()
 	batch := &pgx.Batch{}
-	batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1 AND`+alive, int64(j.self), j.began)
+	batch.Queue(`UPDATE slot SET owner = 0, epoch = epoch + 1 WHERE owner = $1
+		AND EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND NOT me.dead)`, int64(j.self), j.began)
 	batch.Queue(`DELETE FROM node WHERE id = $1 AND started = $2`, int64(j.self), j.began)
-	return j.onTable(ctx, batch)
+	return j.onTable(ctx, func() *pgx.Batch { return batch })
 }

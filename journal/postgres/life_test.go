@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"audiences/audience"
 	"audiences/journal"
 	"audiences/journal/vault"
@@ -60,6 +62,21 @@ func TestLastVerbOfAGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "pending", c.pending(j, s), "+1 -2 -3")
+}
+
+// TestLateBeat: a beat that was given up, and comes after a newer one, does nothing.
+func TestLateBeat(t *testing.T) {
+	c := newCluster(t)
+	one, two := c.owner(), c.node()
+	c.beat(two, placement.Beat{Lease: time.Millisecond})
+	c.beat(one, placement.Beat{})
+	time.Sleep(10 * time.Millisecond)
+	var view placement.View
+	late := placement.Beat{Lease: time.Hour, Leaving: true, Bury: true, Release: audience.AllSlots()}
+	err := one.onTable(t.Context(), func() *pgx.Batch { return one.beat(1, late, &view) })
+	if err != nil || len(view.Members) != 2 || view.Members[0].Leaving || view.Of(one.Self()) != audience.AllSlots() {
+		t.Errorf("after a late beat: %+v, %v", view, err)
+	}
 }
 
 // TestFenceOfTheDead is F1: a node that was declared dead writes nothing.

@@ -77,6 +77,7 @@ type Journal struct {
 	accept   *line // of the goroutine that commits
 	table    *line // of whoever beats
 	beating  sync.Mutex
+	beats    int64 // so far; beating guards it
 	lanes    [laneCount]*lane
 	behind   *lane // counts, searches, lists: what may take long
 	known    known

@@ -23,6 +23,7 @@ CREATE TABLE node (
 	started timestamptz NOT NULL,
 	expires timestamptz NOT NULL,
 	dead boolean NOT NULL DEFAULT false,
+	beat bigint NOT NULL DEFAULT 0,
 	leaving boolean NOT NULL DEFAULT false,
 	demand double precision NOT NULL DEFAULT 0,
 	blocked timestamptz
