@@ -10,6 +10,8 @@ EXECS  ?= 200000 # executions of each target of make fuzz
 FOR    ?= 30m    # how long make soak lasts
 COUNT  ?= 250    # mutants of make mutants
 SHARD  ?= 1/1    # which part of them
+KILLS  ?= 50     # of make cluster
+AWAY   ?= 60s    # how long make cluster takes the database away
 MIB    ?= 64,128,512 # sizes of the volumes of make volumes
 
 # What the binary says of itself; a checkout without tags has its commit for a version.
@@ -137,6 +139,13 @@ e2e: ## the container and the lambda's own client; as root, installs docker.io, 
 	go test -tags e2e ./test/cluster -count=1 -parallel 2 -timeout 20m -v
 	go test -tags e2e ./test/e2e -count=1 -timeout 40m -v
 	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
+
+.PHONY: cluster
+cluster: ## several nodes on a PostgreSQL, in the long form, with a lease of 3 s: KILLS=50 AWAY=60s; as root, on a quiet machine
+	./test/e2e/install
+	go test -tags e2e ./test/cluster -cluster.lease=3s -cluster.kills=$(strip $(KILLS)) -cluster.away=$(strip $(AWAY)) -cluster.budget=2m -parallel 1 -count=1 -timeout 2h -v
+	go test -tags e2e ./journal/postgres -model.time=5m -run '^TestModel$$' -count=1 -timeout 1h -v
+	go run ./test/bench -only cluster
 
 .PHONY: pictures
 pictures: ## the pictures of the operator's page, docs/pictures; as root

@@ -57,7 +57,7 @@ var law = map[string][]string{
 	"audiences/splitclient":             {"audience", "histogram"},
 	"audiences/status":                  {"audience"},
 	"audiences/test":                    {},
-	"audiences/test/bench":              {"sandbox", "test/harness"}, // starts the relay as a process
+	"audiences/test/bench":              {"sandbox", "sandbox/postgres", "test/harness"}, // starts the relay as a process
 	"audiences/test/cluster":            {},
 	"audiences/test/e2e":                {},
 	"audiences/test/harness":            {"audience", "sandbox"},

@@ -526,6 +526,13 @@ func TestPlans(t *testing.T) {
 	on := newLine(j.accept.config, time.Minute)
 	j.scan(on, audience.AllSlots())
 	on.drop()
+	var compiled string
+	if err := j.ask(func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SHOW jit`).Scan(&compiled)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "plans are compiled", compiled, "off") // which takes longer than what they do
 	if err := j.Close(); err != nil { // its sessions tell the statistics what they did
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type outcome struct {
 	server    time.Duration   // processor time of the target
 	client    time.Duration   // processor time of this process
 	accepting time.Duration   // processor time of the target before, where that is another step
+	database  time.Duration   // processor time of the database, where that was looked at
 	written   int             // bytes that the target sent to its disk, where that was looked at
 }
 
