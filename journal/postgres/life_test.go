@@ -533,7 +533,7 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "plans are compiled", compiled, "off") // which takes longer than what they do
-	if err := j.Close(); err != nil { // its sessions tell the statistics what they did
+	if err := j.Close(); err != nil {               // its sessions tell the statistics what they did
 		t.Fatal(err)
 	}
 	c.until("the statistics are in", func() bool {
