@@ -46,7 +46,7 @@ func (s *service) openDatabase(ctx context.Context, registry *prometheus.Registr
 	c.run, c.end = context.WithCancel(context.Background())
 	c.database, err = postgres.Open(ctx, postgres.Options{
 		URL: s.cfg.JournalURL().Reveal(), Vault: key, Name: s.cfg.NodeName, Egress: s.cfg.EgressGroup, Version: s.process.build.version,
-		Lease: s.cfg.LeaseTime, ReceiptsMaxAge: s.cfg.ReceiptsMaxAge, Refuse: c.stall.Refuse, Logger: s.logger, Registerer: registry,
+		Lease: s.cfg.LeaseTime, ReceiptsMaxAge: s.cfg.ReceiptsMaxAge, Reasons: reasons(), Refuse: c.stall.Refuse, Logger: s.logger, Registerer: registry,
 		Hinted: func(h postgres.Hint) { c.relay.Hint(h.Tenant, h.Segment) }, // of slots alone that were claimed, after begin
 	})
 	if err != nil {

@@ -24,6 +24,7 @@
 //	beat.go      the table of package placement
 //	tidy.go      what is of no more use
 //	health.go    what of the database an operator should know
+//	stuck.go     what waits for an operator, for the metrics
 //	snapshot.go  the oldest snapshot, which keeps dead rows from being cleared away
 //	examine.go   the questions that a check asks, which change nothing
 //	findings.go  what the answers mean

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"audiences/audience"
 )
 
 // healthEvery is how often the database's health is read.
@@ -33,7 +35,7 @@ func (j *Journal) readHealth() {
 	var h health
 	var refused error
 	err := j.ask(func(ctx context.Context, conn *pgx.Conn) error {
-		refused = h.read(ctx, conn)
+		refused = h.read(ctx, conn, j.hinting.slots())
 		return nil
 	})
 	switch {
@@ -45,17 +47,22 @@ func (j *Journal) readHealth() {
 	}
 }
 
-// health is what of the database concerns all nodes alike.
+// health is what of the database concerns all nodes alike, and what this node's tenants wait
+// for.
 type health struct {
 	held              snapshot
 	rows, dead        int64 // of pending, as estimated
 	index             int64 // bytes of its index
 	used, connections int
+	stuck             stuck
 }
 
-func (h *health) read(ctx context.Context, conn *pgx.Conn) error {
+func (h *health) read(ctx context.Context, conn *pgx.Conn, owned audience.Slots) error {
 	return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) (err error) {
 		if h.held, err = readSnapshot(ctx, tx); err != nil {
+			return err
+		}
+		if err = h.stuck.read(ctx, tx, owned); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `SELECT s.n_live_tup, s.n_dead_tup, pg_indexes_size(s.relid), `+connectionsUsed+` + 1, `+connectionsLimit+`

@@ -30,7 +30,7 @@ func TestHeldSnapshot(t *testing.T) {
 	c.accept(j, s, audience.Add, "1 2 3")
 	time.Sleep(1100 * time.Millisecond)
 	var h health
-	err = j.ask(func(ctx context.Context, conn *pgx.Conn) error { return h.read(ctx, conn) })
+	err = j.ask(func(ctx context.Context, conn *pgx.Conn) error { return h.read(ctx, conn, audience.AllSlots()) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestHeldSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "nothing is held", func() bool {
-		err := j.ask(func(ctx context.Context, conn *pgx.Conn) error { return h.read(ctx, conn) })
+		err := j.ask(func(ctx context.Context, conn *pgx.Conn) error { return h.read(ctx, conn, audience.AllSlots()) })
 		return err == nil && h.held.age < time.Second
 	})
 }

@@ -162,15 +162,26 @@ func (j *Journal) hint(row pgx.CollectableRow) (h told, err error) {
 // scan finds the segments of the slots that have pending keys. It goes from one to the next
 // in the index, so that it takes a step for each of them, and none for their keys.
 func (j *Journal) scan(on *line, owned audience.Slots) {
-	for from, to := range runs(owned) {
-		j.tellHints(on, `
-			WITH RECURSIVE step (segment) AS (
-				(SELECT p.segment FROM pending p WHERE p.segment > $1 AND p.segment <= $2 ORDER BY p.segment LIMIT 1)
-				UNION ALL
-				SELECT (SELECT p.segment FROM pending p WHERE p.segment > step.segment AND p.segment <= $2 ORDER BY p.segment LIMIT 1)
-				FROM step WHERE step.segment IS NOT NULL)
-			SELECT segment FROM step WHERE segment IS NOT NULL`, from, to)
+	froms, tos := bounds(owned)
+	j.tellHints(on, `SELECT found.segment FROM `+ranges+`, LATERAL (
+		WITH RECURSIVE step (segment) AS (
+			(SELECT p.segment FROM pending p WHERE p.segment > lo AND p.segment <= hi ORDER BY p.segment LIMIT 1)
+			UNION ALL
+			SELECT (SELECT p.segment FROM pending p WHERE p.segment > step.segment AND p.segment <= hi ORDER BY p.segment LIMIT 1)
+			FROM step WHERE step.segment IS NOT NULL)
+		SELECT segment FROM step WHERE segment IS NOT NULL) found`, froms, tos)
+}
+
+// ranges are the segments of slots as a statement goes through them, whose first parameters
+// are those of bounds.
+const ranges = `unnest($1::uuid[], $2::uuid[]) AS r (lo, hi)`
+
+// bounds are the runs of the slots.
+func bounds(slots audience.Slots) (froms, tos []segmentID) {
+	for from, to := range runs(slots) {
+		froms, tos = append(froms, from), append(tos, to)
 	}
+	return froms, tos
 }
 
 // runs are the slots as few ranges of segments' numbers: each from before the first to the

@@ -18,14 +18,17 @@ type metrics struct {
 	heldSeconds, heldTransactions prometheus.Gauge
 	rows, deadRows, indexBytes    prometheus.Gauge
 	connections, connectionsLimit prometheus.Gauge
+
+	stuck *stuckMetrics
 }
 
-func newMetrics(registerer prometheus.Registerer) *metrics {
+func newMetrics(registerer prometheus.Registerer, reasons []string) *metrics {
 	with := promauto.With(registerer)
 	gauge := func(name, help string) prometheus.Gauge {
 		return with.NewGauge(prometheus.GaugeOpts{Name: "audiences_database_" + name, Help: help})
 	}
 	return &metrics{
+		stuck: newStuckMetrics(registerer, reasons),
 		commitSeconds: with.NewHistogram(histogram.Native(prometheus.HistogramOpts{
 			Name:    "audiences_journal_commit_seconds",
 			Help:    "Time that a commit of the journal took that had to be durable, fsync included.",
@@ -56,4 +59,5 @@ func (m *metrics) show(h health) {
 	m.indexBytes.Set(float64(h.index))
 	m.connections.Set(float64(h.used))
 	m.connectionsLimit.Set(float64(h.connections))
+	m.stuck.show(h.stuck)
 }

@@ -36,6 +36,7 @@ type Options struct {
 	Moving bool
 
 	ReceiptsMaxAge time.Duration // 0: none are kept
+	Reasons        []string      // of refusals that have a series from the start; others are shown as "other"
 
 	// Hinted tells of a segment that another node accepted keys for, or that was found to
 	// have some; called by one goroutine. nil: nobody is told.
@@ -108,7 +109,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	if o.Lease == 0 {
 		o.Lease = 3 * time.Second
 	}
-	j := &Journal{o: o, log: o.Logger, vault: o.Vault, metrics: newMetrics(o.Registerer), idling: make(chan struct{})}
+	j := &Journal{o: o, log: o.Logger, vault: o.Vault, metrics: newMetrics(o.Registerer, o.Reasons), idling: make(chan struct{})}
 	j.lives.began = map[placement.NodeID]time.Time{}
 	j.ctx, j.end = context.WithCancel(context.Background())
 	opening := newLine(config, openTime)

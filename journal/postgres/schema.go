@@ -43,6 +43,7 @@ CREATE TABLE tenant (
 	seen timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX tenant_slot ON tenant (slot);
+CREATE INDEX tenant_state ON tenant (slot) WHERE state IS NOT NULL;
 CREATE TABLE proven (id bytea PRIMARY KEY, slot smallint NOT NULL);
 CREATE INDEX proven_slot ON proven (slot);
 CREATE TABLE segment (
@@ -56,6 +57,7 @@ CREATE TABLE segment (
 	seen timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX segment_tenant ON segment (tenant, id);
+CREATE INDEX segment_state ON segment (id) WHERE state IS NOT NULL;
 CREATE TABLE pending (
 	ver bigint NOT NULL,
 	segment uuid NOT NULL,
