@@ -10,15 +10,18 @@ import (
 // something goes wrong that never does with them. A test that finds nothing without them
 // would say nothing with them either.
 func TestFencesAreNeeded(t *testing.T) {
-	for name, off := range map[string]without{
-		"a change comes too late":      {deadline: true}, // F1
-		"a newer change is settled":    {versions: true}, // F2
-		"a node calls without a lease": {lease: true},    // F3
+	for name, fence := range map[string]struct {
+		off   without
+		whats []string // what happens
+	}{
+		"a change comes too late":      {without{deadline: true}, []string{"post", "inside", "silent", "still", "opposite"}}, // F1
+		"a newer change is settled":    {without{versions: true}, clusterWhats},                                              // F2
+		"a node calls without a lease": {without{lease: true}, clusterWhats},                                                 // F3
 	} {
 		t.Run(name, func(t *testing.T) {
 			const most = 1_000
 			for seed := range uint64(most) {
-				if findings := playSeed(t, seed, off); len(findings) > 0 {
+				if findings := playSeed(t, seed, fence.off, fence.whats); len(findings) > 0 {
 					t.Logf("after %d histories: %s", seed+1, findings[0])
 					return
 				}
@@ -29,9 +32,9 @@ func TestFencesAreNeeded(t *testing.T) {
 }
 
 // playSeed plays the history of that number.
-func playSeed(t *testing.T, seed uint64, off without) (findings []string) {
+func playSeed(t *testing.T, seed uint64, off without, whats []string) (findings []string) {
 	lot := rand.New(rand.NewPCG(seed, 2))
-	h := drawHistory(func(n int, _ string) int { return lot.IntN(n) }, 40)
+	h := drawHistory(func(n int, _ string) int { return lot.IntN(n) }, 40, whats)
 	synctest.Test(t, func(t *testing.T) { findings, _ = h.play(t, off) })
 	return findings
 }

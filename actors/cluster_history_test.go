@@ -62,10 +62,10 @@ func (h clusterHistory) String() string {
 // drawn numbers from 0 to n-1.
 type drawNumber func(n int, what string) int
 
-func drawHistory(draw drawNumber, steps int) clusterHistory {
+func drawHistory(draw drawNumber, steps int, whats []string) clusterHistory {
 	h := clusterHistory{nodes: 2 + draw(2, "third node"), seed: uint64(draw(1<<30, "seed"))}
 	for range steps {
-		h.steps = append(h.steps, drawClusterStep(draw))
+		h.steps = append(h.steps, drawClusterStep(draw, whats))
 	}
 	return h
 }
@@ -86,9 +86,9 @@ var clusterWhats = func() (all []string) {
 
 func drawOf[T any](draw drawNumber, what string, from ...T) T { return from[draw(len(from), what)] }
 
-func drawClusterStep(draw drawNumber) clusterStep {
+func drawClusterStep(draw drawNumber, whats []string) clusterStep {
 	const ms = time.Millisecond
-	s := clusterStep{what: drawOf(draw, "what", clusterWhats...)}
+	s := clusterStep{what: drawOf(draw, "what", whats...)}
 	switch s.what {
 	case "post", "posts":
 		s.node, s.at = draw(3, "node"), drawOf(draw, "place", clusterPlaces...)

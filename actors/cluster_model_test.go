@@ -15,7 +15,7 @@ func TestModelOfACluster(t *testing.T) {
 	defer fewer(t)()
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(n int, what string) int { return rapid.IntRange(0, n-1).Draw(t, what) }
-		h := drawHistory(draw, rapid.IntRange(1, 40).Draw(t, "steps"))
+		h := drawHistory(draw, rapid.IntRange(1, 40).Draw(t, "steps"), clusterWhats)
 		rapid.SyncTest(t, func(t *rapid.T) {
 			if findings, story := h.play(t, without{}); len(findings) > 0 {
 				t.Fatalf("%d things are wrong, the first: %s\nthe history: %v\nthe story: %s", len(findings), findings[0], h, story())

@@ -117,3 +117,23 @@ func TestLateBeat(t *testing.T) {
 		time.Sleep(10 * time.Second)
 	})
 }
+
+// TestClaimDuringStop: a replay that a claim is about to begin does not begin once a stop
+// waits for those under way: the journal may be closed by then. The race detector found it in
+// the model.
+func TestClaimDuringStop(t *testing.T) {
+	inCluster(t, 1, func(c *cluster) {
+		n, begun := c.setNode(0, nil), 0
+		relay := n.relay
+		relay.placing.unlessEnded(func() { begun++ })
+		stopped, cancel := context.WithCancel(context.Background())
+		cancel()
+		n.stopRelay(stopped)
+		n.crash()
+		c.setNode(0, c.begin(0))
+		relay.placing.unlessEnded(func() { begun++ })
+		if begun != 1 {
+			t.Errorf("%d of 1 replays began", begun)
+		}
+	})
+}

@@ -268,7 +268,9 @@ func (r *Relay) Claim(slots audience.Slots) {
 			return &own{answer: a, slots: slots, states: statesOf(known), proven: proven}
 		})
 		if err == nil {
-			r.replays.Go(func() { r.replay(ctx, replaying{slots: slots, tenants: known, proven: proven, cause: takeover}) })
+			r.placing.unlessEnded(func() {
+				r.replays.Go(func() { r.replay(ctx, replaying{slots: slots, tenants: known, proven: proven, cause: takeover}) })
+			})
 		}
 	})
 }
@@ -317,8 +319,24 @@ func (r *Relay) place(f func(context.Context)) { r.placing.then(func() { f(r.bri
 
 // inTurn does one thing after the other, each in a goroutine of its own.
 type inTurn struct {
-	mu   sync.Mutex
-	last <-chan struct{} // closed when the last thing that was handed in is done; nil: there was none
+	mu    sync.Mutex
+	last  <-chan struct{} // closed when the last thing that was handed in is done; nil: there was none
+	ended bool            // nothing is begun any more that a stop would have to wait for
+}
+
+// unlessEnded calls f before end, or not at all.
+func (t *inTurn) unlessEnded(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.ended {
+		f()
+	}
+}
+
+func (t *inTurn) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
 }
 
 func (t *inTurn) then(f func()) {

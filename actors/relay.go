@@ -184,6 +184,7 @@ func await(ctx context.Context, done <-chan error) error {
 func (r *Relay) Stop(ctx context.Context) {
 	r.ready.Store(&errDraining)
 	r.endBringing()
+	r.placing.end()
 	replayed := make(chan struct{})
 	go func() {
 		r.replays.Wait()
