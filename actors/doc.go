@@ -25,7 +25,9 @@
 // pause is noticed in pauseover.go. Three actors stand
 // beside the way of a key: the newsdesk writes the log of what changes (news.go, newslines.go), the
 // history keeps the last calls (history.go), the chronicle the last events (events.go).
-// Where a key is now is found out in where.go. All messages are in
+// Where a key is now is found out in where.go. Where several nodes share the journal, the
+// tenants that are another node's are in placing.go, and what nodes have each other do in
+// sharing.go. All messages are in
 // messages.go, how one is answered is in answer.go, how it all ends is in draining.go.
 //
 // Who runs, what it alone may touch, and what feeds it:
@@ -33,7 +35,7 @@
 //	registry  one actor        tenants' roster, records, turns, egress limiter, the unproven tenants with an
 //	                           actor and without, which tenants are proven, and paused
 //	          fed by           the door: accept, list, operate, inspect, seek, surrender, regain,
-//	                           activate, drainAll, end;
+//	                           activate, drainAll, end; of a shared journal: own, disown, letGo, hinted, egressOf;
 //	                           replay: activate, found, foundResting;  reminders of the ends of pauses: pauseEnds;
 //	                           the journal: rested;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
@@ -69,6 +71,8 @@
 //	activate   the segment knows of its keys; replay, or operator.  found: or the registry does
 //	drainAll   what can be flushed is; Stop.     drain: so it is of a tenant, of a segment
 //	end        the registry has ended; Stop
+//	own        changes of the slots go to their tenants' actors; Claim.  disown: none of their calls
+//	           begins any more; letGo: their actors end; Release
 //
 // The actors end by messages too, behind all that was sent before: the library's own
 // stop overtakes what is in a mailbox, and loses it without a word.
