@@ -570,3 +570,30 @@ func TestForgottenNode(t *testing.T) {
 	equal(t, "slots of the other one", view.Of(two.Self()), audience.AllSlots())
 	equal(t, "pending", c.pending(two, s), "+1 +2")
 }
+
+// TestFenceOfTheStalled is F4: a post that lay in the kernel while its node stood still has a
+// fresh deadline when the node goes on, and is refused all the same; without the fence it is
+// written over the newer change that another node has answered meanwhile.
+func TestFenceOfTheStalled(t *testing.T) {
+	for _, without := range []bool{false, true} {
+		c := newCluster(t)
+		stall := placement.NewStall(time.Minute)
+		one := c.owner()
+		two := c.node(func(o *Options) {
+			if !without {
+				o.Refuse = stall.Refuse
+			}
+		})
+		s := segment(tenant("token"), "s")
+		time.Sleep(1100 * time.Millisecond) // nobody watches: the process stands still
+		c.accept(one, s, audience.Delete, "1")
+		_, err := accept(two, s, audience.Add, "1")
+		want := "-1"
+		if without {
+			want = "+1"
+		}
+		if got := c.pending(one, s); got != want || errors.Is(err, placement.ErrStalled) == without {
+			t.Errorf("without the fence %v: %s, %v", without, got, err)
+		}
+	}
+}

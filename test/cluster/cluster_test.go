@@ -12,6 +12,17 @@ import (
 	"audiences/test/harness"
 )
 
+// longStop is one more time that TestStops stops a node for.
+var longStop []time.Duration
+
+func init() {
+	flag.Func("cluster.stop", "one more time that TestStops stops a node for", func(text string) error {
+		d, err := time.ParseDuration(text)
+		longStop = append(longStop, d)
+		return err
+	})
+}
+
 var kills = flag.Int("cluster.kills", 20, "how often TestKills kills a node")
 
 // TestOneNode delivers what it accepts, and leaves nothing when it stops.
@@ -56,7 +67,7 @@ func TestStops(t *testing.T) {
 		s.begin()
 	}
 	l := s.load(8, 40*time.Millisecond)
-	for _, pause := range []time.Duration{1500 * time.Millisecond, *leaseTime + 2*time.Second, *leaseTime + 5*time.Second} {
+	for _, pause := range append([]time.Duration{1500 * time.Millisecond, *leaseTime + 2*time.Second, *leaseTime + 5*time.Second}, longStop...) {
 		time.Sleep(2 * time.Second)
 		n := s.all()[0]
 		s.signal(n, syscall.SIGSTOP)

@@ -104,7 +104,16 @@ func TestDatabaseAway(t *testing.T) {
 			t.Errorf("%s is ready", n.name)
 		}
 	}
+	before := map[*node]int{}
+	for _, n := range s.all() {
+		before[n], _ = n.process.Resident()
+	}
 	time.Sleep(*away)
+	for n, was := range before {
+		if now, _ := n.process.Resident(); now > was+32<<20 {
+			t.Errorf("%s has grown from %d to %d MiB", n.name, was>>20, now>>20)
+		}
+	}
 	began := time.Now()
 	if err := s.database.Restart(t.Context()); err != nil {
 		t.Fatal(err)
