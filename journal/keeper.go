@@ -92,8 +92,9 @@ type Settle struct {
 }
 
 // Park moves keys that Split refused for good from pending to parked, in one step that
-// a crash cannot halve (I3). A key that is not pending any more is parked as well. The
-// journal repeats it until it is done, as a Settle.
+// a crash cannot halve (I3). A key that is not pending any more is parked as well, unless
+// nodes share the journal: then another one has settled it, or taken it away. The journal
+// repeats it until it is done, as a Settle.
 type Park struct {
 	audience.Hidden[Park]
 

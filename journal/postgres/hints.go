@@ -22,6 +22,7 @@ const (
 	hintEvery = 150 * time.Millisecond  // hints are gathered for so long
 	pollEvery = time.Second             // this node looks for hints of others
 	scanEvery = 2500 * time.Millisecond // and for segments that have keys: hints may be lost
+	scanShare = 20                      // a scan that takes long is repeated after so many times that
 )
 
 // hinting is the hints to leave, and the slots of which this node takes them.
@@ -78,7 +79,7 @@ func (j *Journal) keepHints() {
 	defer on.drop()
 	ticker := time.NewTicker(hintEvery)
 	defer ticker.Stop()
-	var polled, scanned time.Time
+	var polled, scanAt time.Time
 	for {
 		select {
 		case <-j.idling:
@@ -101,9 +102,9 @@ func (j *Journal) keepHints() {
 			polled = now
 			j.tellHints(on, `DELETE FROM hint WHERE slot = ANY($1) RETURNING segment`, numbers(owned))
 		}
-		if now.Sub(scanned) >= scanEvery {
-			scanned = now
+		if !now.Before(scanAt) {
 			j.scan(on, owned)
+			scanAt = time.Now().Add(max(scanEvery, scanShare*time.Since(now)))
 		}
 	}
 }
