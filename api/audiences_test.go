@@ -121,7 +121,7 @@ func TestIgnoredEntries(t *testing.T) {
 func TestPanicIsContained(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		f := start(t, Options{Logger: zerolog.New(&out), Accept: func(_ chan<- error, changes ...audience.Change) {
+		f := start(t, Options{Logger: zerolog.New(zerolog.SyncWriter(&out)), Accept: func(_ chan<- error, changes ...audience.Change) {
 			panic("tok-secret " + texts(changes[0].Keys)[0])
 		}})
 		got := f.post(t, body("mpids", "[8735621876216983452]"))
