@@ -13,7 +13,7 @@ export async function until(what, probe) {
   for (;;) {
     const found = await probe();
     if (found) return found;
-    if (Date.now() > end) throw new Error(`${what}: not within ${patience} ms`);
+    if (Date.now() > end) throw new Error(`${what()}: not within ${patience} ms`);
     await pause(100);
   }
 }
@@ -23,8 +23,13 @@ const api = async ({ context, base }, path) => (await context.request.get(`${bas
 const text = (page, selector) => page.locator(selector).innerText();
 
 // says waits until a part of the page has a text.
-const says = (page, selector, pattern) =>
-  until(`${selector} says ${pattern}`, async () => pattern.test((await page.locator(selector).allInnerTexts()).join("\n")));
+const says = (page, selector, pattern) => {
+  let last;
+  return until(() => `${selector} says ${pattern}, and not ${last}`, async () => {
+    last = (await page.locator(selector).allInnerTexts()).join("\n");
+    return pattern.test(last);
+  });
+};
 
 const state = async (browser, name) => {
   const { segments } = await api(browser, `segments?search=${name}`);
@@ -77,7 +82,7 @@ export const stories = {
       assert.equal(await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"), false, `wider than ${width} px`);
       assert.deepEqual(await serious(page, axe), [], `${width} px, ${colorScheme}`);
       if (!pictures || (width === 1280) === (colorScheme === "dark")) continue;
-      if (width === 1280) await until("the charts have something to show", async () => picture === "empty" || (await api(browser, "series?window=15m")).points.length > 2);
+      if (width === 1280) await until(() => "the charts have something to show", async () => picture === "empty" || (await api(browser, "series?window=15m")).points.length > 2);
       if (width === 1280) await page.reload({ waitUntil: "domcontentloaded" });
       await page.locator("#backlog canvas").waitFor();
       await page.screenshot({ path: `${pictures}/${picture}-${width === 390 ? "phone" : "desk"}.png` });
@@ -108,10 +113,10 @@ export const stories = {
     const { page } = browser;
     await open(browser);
     const shown = new Set();
-    await until("the tiles move", async () => shown.add(await text(page, "#tile-flow") + await text(page, "#tile-fresh") + await text(page, "#verdict")).size > 2);
+    await until(() => "the tiles move", async () => shown.add(await text(page, "#tile-flow") + await text(page, "#tile-fresh") + await text(page, "#verdict")).size > 2);
     const calls = new Set();
     await openRow(page, (await page.locator("#segments tbody tr th").first().innerText()).split("/").pop());
-    await until("the last calls move", async () => calls.add(await text(page, "#detail")).size > 2);
+    await until(() => "the last calls move", async () => calls.add(await text(page, "#detail")).size > 2);
     for (const chart of ["backlog", "flow"]) assert.equal(await page.locator(`#${chart} canvas`).count(), 1);
     await page.getByRole("button", { name: "6 h", exact: true }).click();
     await says(page, "#window-said", /6 hours/);
@@ -123,29 +128,29 @@ export const stories = {
     await open(browser);
     await says(page, "#segments-title", new RegExp(`${segments}`));
     await page.locator("#search").fill("list_007");
-    await until("the search leaves one row", async () => await page.locator("#segments tbody tr").count() === 1);
-    await until("the address has the search", async () => page.url().includes("search=list_007"));
+    await until(() => "the search leaves one row", async () => await page.locator("#segments tbody tr").count() === 1);
+    await until(() => "the address has the search", async () => page.url().includes("search=list_007"));
     await page.reload({ waitUntil: "domcontentloaded" });
     assert.equal(await page.locator("#segments tbody tr").count(), 1, "after a reload");
     assert.equal(await page.locator("#search").inputValue(), "list_007");
     await page.locator("#search").fill("nothing has this name");
     await says(page, "#segments", /No segment matches/);
     await page.locator("#search").fill("");
-    await until("all are there again", async () => await page.locator("#segments tbody tr").count() > 1);
+    await until(() => "all are there again", async () => await page.locator("#segments tbody tr").count() > 1);
 
     const names = () => page.locator("#segments tbody tr th").allInnerTexts();
     await page.locator("#segments thead").getByRole("link", { name: "Segment" }).click();
     await page.locator("#segments th[aria-sort=ascending]").getByText("Segment").waitFor();
     assert.ok((await names())[0].endsWith("list_000"));
     await page.locator("#segments thead").getByRole("link", { name: "Segment" }).click();
-    await until("sorted the other way", async () => /list_0[1-9]/.test((await names())[0]));
+    await until(() => "sorted the other way", async () => /list_0[1-9]/.test((await names())[0]));
     assert.equal(await page.locator("#segments th[aria-sort=descending]").count(), 1);
 
     const seen = new Set(await names());
     while (await page.locator("#segments .pager a", { hasText: "Next page" }).count() > 0) {
       const before = { names: (await names()).join(), url: page.url() };
       await page.locator("#segments .pager a", { hasText: "Next page" }).click();
-      await until("the next page", async () => (await names()).join() !== before.names && page.url() !== before.url);
+      await until(() => "the next page", async () => (await names()).join() !== before.names && page.url() !== before.url);
       for (const name of await names()) seen.add(name);
     }
     assert.equal(seen.size, segments, "all pages have all segments");
@@ -157,7 +162,7 @@ export const stories = {
     await page.locator("#state").selectOption("paused");
     await says(page, "#segments", /No segment matches/);
     await page.locator("#tenant-search").fill("acme");
-    await until("one tenant", async () => await page.locator("#tenants tbody tr").count() === 1);
+    await until(() => "one tenant", async () => await page.locator("#tenants tbody tr").count() === 1);
     assert.match(page.url(), /tenantSearch=acme/);
     assert.match(page.url(), /state=paused/, "the other list's filter stays");
     await page.locator("#tenants tbody th a").click();
@@ -179,7 +184,7 @@ export const stories = {
     assert.equal(before, 1, "keys gather for an hour");
     await openRow(page, "slow");
     await remedy(page, "#detail", "flush");
-    await until("what was flushed is delivered", async () => (await state(browser, "slow"))?.pending === 0);
+    await until(() => "what was flushed is delivered", async () => (await state(browser, "slow"))?.pending === 0);
 
     for (const [segment, name] of [["again", "retry"], ["never", "discard"]]) {
       assert.equal((await state(browser, segment)).parked, 1);
@@ -187,7 +192,7 @@ export const stories = {
       await says(page, "#detail", /bad request, status 400, transaction 0{8}-/);
       assert.ok(!(await text(page, "#detail")).includes(bad), "the key is masked");
       await remedy(page, "#detail", name);
-      if (name === "discard") await until("the parked key is gone", async () => !(await state(browser, segment))?.parked);
+      if (name === "discard") await until(() => "the parked key is gone", async () => !(await state(browser, segment))?.parked);
     }
     await says(page, "#events", /never of tenant .*discarded, 1 key by loopback/);
     await says(page, "#events", /again of tenant .*retried, 1 key by loopback/);
