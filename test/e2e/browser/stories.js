@@ -74,6 +74,8 @@ export const stories = {
   // The page in each look: whole within its width, and readable for everybody.
   async looks(browser, { axe, waits, picture, pictures }) {
     const { page } = browser;
+    // How the page moves is another story; this one is about what it looks like then.
+    if (waits) await until(() => `the relay is ${waits}`, async () => new RegExp(waits).test((await api(browser, "summary")).verdict));
     for (const { colorScheme, width } of looks) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 900 });
