@@ -41,11 +41,7 @@ func TestOneNode(t *testing.T) {
 // TestKills kills one of three nodes again and again with SIGKILL, under load.
 func TestKills(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	for range 3 {
-		s.begin()
-	}
-	l := s.load(8, 40*time.Millisecond)
+	s, l := threeUnderLoad(t)
 	time.Sleep(time.Second)
 	for range *kills {
 		all := s.all()
@@ -62,11 +58,7 @@ func TestKills(t *testing.T) {
 // over, and when it goes on it makes no call.
 func TestStops(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	for range 3 {
-		s.begin()
-	}
-	l := s.load(8, 40*time.Millisecond)
+	s, l := threeUnderLoad(t)
 	for _, pause := range append([]time.Duration{1500 * time.Millisecond, *leaseTime + 2*time.Second, *leaseTime + 5*time.Second}, longStop...) {
 		time.Sleep(2 * time.Second)
 		n := s.all()[0]
@@ -87,11 +79,7 @@ func TestStops(t *testing.T) {
 // TestRolling replaces three nodes one after the other, under load: no post fails.
 func TestRolling(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	for range 3 {
-		s.begin()
-	}
-	l := s.load(8, 40*time.Millisecond)
+	s, l := threeUnderLoad(t)
 	for _, n := range s.all() {
 		time.Sleep(time.Second)
 		s.begin()

@@ -21,11 +21,7 @@ var away = flag.Duration("cluster.away", 5*time.Second, "how long the database i
 // silent in one direction or both, all connections reset, slow.
 func TestCutOff(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	for range 3 {
-		s.begin()
-	}
-	l := s.load(8, 40*time.Millisecond)
+	s, l := threeUnderLoad(t)
 	faults := map[string]func(*postgres.Proxy){
 		"cut":                     (*postgres.Proxy).Cut,
 		"silent":                  func(p *postgres.Proxy) { p.Silence(true, true) },
@@ -57,11 +53,7 @@ func TestCutOff(t *testing.T) {
 // TestSlowDatabase: 250 ms more on the way to the database and back cost time, and no lease.
 func TestSlowDatabase(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	for range 3 {
-		s.begin()
-	}
-	l := s.load(8, 40*time.Millisecond)
+	s, l := threeUnderLoad(t)
 	time.Sleep(time.Second)
 	for _, n := range s.all() {
 		n.way.Delay(125 * time.Millisecond) // each way
@@ -83,11 +75,7 @@ func TestSlowDatabase(t *testing.T) {
 // back by itself when it is. No node ends.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil)
-	for range 3 {
-		s.begin()
-	}
-	l := s.load(8, 40*time.Millisecond)
+	s, l := threeUnderLoad(t)
 	time.Sleep(2 * time.Second)
 	if err := s.database.Kill(); err != nil {
 		t.Fatal(err)

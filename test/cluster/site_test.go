@@ -81,6 +81,16 @@ func newSite(t *testing.T, settings map[string]any, change ...func(*sandbox.Opti
 	return s
 }
 
+// threeUnderLoad is a site with three nodes, to which eight callers post until [load.finish].
+func threeUnderLoad(t *testing.T) (*site, *load) {
+	t.Helper()
+	s := newSite(t, nil)
+	for range 3 {
+		s.begin()
+	}
+	return s, s.load(8, 40*time.Millisecond)
+}
+
 // begin starts one more node, and waits until it is ready. One that ends with code 75 is
 // started anew, as by whoever supervises it: a busy machine may have left it standing still.
 func (s *site) begin() *node {
