@@ -205,9 +205,10 @@ func TestMoveKeepsPauses(t *testing.T) {
 			s.at(time.Hour)
 		},
 		"being read": func(s *scene) {
-			s.faulty.loadTakes.Store(int64(20 * time.Second))
+			reads := s.faulty // which a restart replaces
+			reads.loadTakes.Store(int64(20 * time.Second))
 			s.accept("new", "s", audience.Add, "90")
-			time.AfterFunc(30*time.Second, func() { s.faulty.loadTakes.Store(0) })
+			time.AfterFunc(30*time.Second, func() { reads.loadTakes.Store(0) })
 		},
 		"refused while the keys come": func(s *scene) {
 			s.accept("new", "s", audience.Add, "90")
