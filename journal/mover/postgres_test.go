@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,23 +24,7 @@ import (
 // shared is the server that all tests have databases of their own on.
 var shared *server.Server
 
-func TestMain(m *testing.M) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	var err error
-	if shared, err = server.Start(ctx, server.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, "start PostgreSQL:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	cancel()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-var databases atomic.Int32
+func TestMain(m *testing.M) { os.Exit(server.Share(m, &shared)) }
 
 // database is a journal in PostgreSQL.
 type database struct {
@@ -51,12 +34,12 @@ type database struct {
 
 func newDatabase(t *testing.T) database {
 	t.Helper()
-	name := fmt.Sprintf("test%d", databases.Add(1))
-	if _, err := shared.SQL(t.Context(), "CREATE DATABASE "+name+" OWNER relay"); err != nil {
+	url, err := shared.NewDatabase(t.Context(), "")
+	if err != nil {
 		t.Fatal(err)
 	}
 	key, _ := vault.Make()
-	return database{url: strings.Replace(shared.URL(), "/relay?", "/"+name+"?", 1), key: key}
+	return database{url: url, key: key}
 }
 
 // open opens it, and has what is opened as a relay own all slots.

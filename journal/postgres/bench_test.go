@@ -73,12 +73,12 @@ func statOf(pid string) (s stat) {
 }
 
 func benchmarked(b *testing.B) *Journal {
-	name := fmt.Sprintf("bench%d", databases.Add(1))
-	if _, err := shared.SQL(b.Context(), "CREATE DATABASE "+name+" OWNER relay"); err != nil {
+	url, err := shared.NewDatabase(b.Context(), "")
+	if err != nil {
 		b.Fatal(err)
 	}
 	key, _ := vault.Make()
-	j, err := Open(b.Context(), Options{URL: strings.Replace(shared.URL(), "/relay?", "/"+name+"?", 1), Vault: key, Lease: time.Hour})
+	j, err := Open(b.Context(), Options{URL: url, Vault: key, Lease: time.Hour})
 	if err != nil {
 		b.Fatal(err)
 	}

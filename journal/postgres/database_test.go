@@ -66,11 +66,11 @@ func TestSettingsOfTheDatabase(t *testing.T) {
 // TestOtherEncodings: neither encoding nor order of texts of the database matter.
 func TestOtherEncodings(t *testing.T) {
 	c := newCluster(t)
-	name := sql[string](c, `SELECT current_database()`) + "odd"
-	if _, err := shared.SQL(t.Context(), "CREATE DATABASE "+name+" OWNER relay TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk' LOCALE 'C'"); err != nil {
+	url, err := shared.NewDatabase(t.Context(), "TEMPLATE template0 ENCODING 'LATIN1' LOCALE_PROVIDER icu ICU_LOCALE 'de-u-co-phonebk' LOCALE 'C'")
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.url = strings.Replace(shared.URL(), "/relay?", "/"+name+"?", 1)
+	c.url = url
 	c.life(c.owner())
 }
 

@@ -45,7 +45,7 @@ func (c *cluster) exec(statements string) {
 
 func (c *cluster) superuser() *pgx.Conn {
 	c.Helper()
-	conn, err := pgx.Connect(c.Context(), strings.Replace(shared.AdminURL(), "/relay?", "/"+c.name()+"?", 1))
+	conn, err := pgx.Connect(c.Context(), shared.AdminURLOf(c.name()))
 	if err != nil {
 		c.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,23 +24,7 @@ import (
 // shared is the server that all tests have a database of their own on.
 var shared *server.Server
 
-func TestMain(m *testing.M) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	var err error
-	if shared, err = server.Start(ctx, server.Options{}); err != nil {
-		fmt.Fprintln(os.Stderr, "start PostgreSQL:", err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	cancel()
-	if err := shared.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-var databases atomic.Int32
+func TestMain(m *testing.M) { os.Exit(server.Share(m, &shared)) }
 
 // cluster is a database of a test's own, and the nodes on it.
 type cluster struct {
@@ -52,12 +35,12 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	name := fmt.Sprintf("test%d", databases.Add(1))
-	if _, err := shared.SQL(t.Context(), "CREATE DATABASE "+name+" OWNER relay"); err != nil {
+	url, err := shared.NewDatabase(t.Context(), "")
+	if err != nil {
 		t.Fatal(err)
 	}
 	key, _ := vault.Make()
-	return &cluster{T: t, url: strings.Replace(shared.URL(), "/relay?", "/"+name+"?", 1), key: key}
+	return &cluster{T: t, url: url, key: key}
 }
 
 // node opens the journal as one more node does.

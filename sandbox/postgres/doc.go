@@ -6,7 +6,8 @@
 // server.go has a server's life. It shares nothing with one that may run on the
 // machine: data, port and passwords are its own. cluster.go makes its directory and
 // writes its settings, process.go ends the postmaster with its children,
-// standby.go makes the server that takes over. proxy.go and carry.go are the network
+// standby.go makes the server that takes over, and shared.go lets the tests of a package
+// share one. proxy.go and carry.go are the network
 // on the way to it. installed.go finds the programs, which Debian's package
 // postgresql brings.
 //

@@ -40,7 +40,8 @@ type Server struct {
 	adminPassword, relayPassword string
 	log                          io.Writer
 
-	process atomic.Pointer[process] // the last one; nil before the first
+	process   atomic.Pointer[process] // the last one; nil before the first
+	databases atomic.Int32            // those of NewDatabase
 
 	mu       sync.Mutex // held while it is started, stopped or configured
 	settings map[string]string
@@ -115,13 +116,18 @@ func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 func (s *Server) Addr() string { return loopback(s.port) }
 
 // URL connects as the user relay, who is no superuser and owns the database relay.
-func (s *Server) URL() string { return s.url(relayName, s.relayPassword) }
+func (s *Server) URL() string { return s.url(relayName, s.relayPassword, relayName) }
 
 // AdminURL connects to the same database as the superuser.
-func (s *Server) AdminURL() string { return s.url(superuser, s.adminPassword) }
+func (s *Server) AdminURL() string { return s.AdminURLOf(relayName) }
 
-func (s *Server) url(user, password string) string {
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: s.Addr(), Path: relayName, RawQuery: "sslmode=disable"}
+// AdminURLOf connects to one of NewDatabase as the superuser.
+func (s *Server) AdminURLOf(database string) string {
+	return s.url(superuser, s.adminPassword, database)
+}
+
+func (s *Server) url(user, password, database string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: s.Addr(), Path: database, RawQuery: "sslmode=disable"}
 	return u.String()
 }
 

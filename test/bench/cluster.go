@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +32,10 @@ func measureCluster(ctx context.Context, h *house, r *report) error {
 	var sites []*site
 	add := func(name string, nodes int) error {
 		var targets []target
+		database, err := server.NewDatabase(ctx, "")
+		if err != nil {
+			return err
+		}
 		for n := range max(nodes, 1) {
 			s, err := h.newSite(h.ecdsa, unlimited)
 			if err != nil {
@@ -40,7 +43,7 @@ func measureCluster(ctx context.Context, h *house, r *report) error {
 			}
 			s.settings["segmentsFlushRateInSeconds"] = 3600 // what is accepted is not delivered meanwhile
 			if nodes > 0 {
-				if err := onDatabase(ctx, s, server, nodes, n); err != nil {
+				if err := onDatabase(s, database, n); err != nil {
 					return err
 				}
 			}
@@ -64,7 +67,7 @@ func measureCluster(ctx context.Context, h *house, r *report) error {
 	if err := t.measure(h.rounds, 1); err != nil {
 		return err
 	}
-	what := fmt.Sprintf("%d kept connections, 100 segments", keptConnections)
+	what := fmt.Sprintf("%d kept connections to each node, 100 segments", keptConnections)
 	for nodes := 1; nodes <= 3; nodes++ {
 		database := t.spread(nodeServer(nodes), databaseInMicros)
 		r.check(fmt.Sprintf("%s, %d nodes: PostgreSQL's CPU a post", what, nodes), "20 us", database.text("%.0f")+" us", database.median <= 20, true)
@@ -83,25 +86,19 @@ func databaseInMicros(o outcome) float64 {
 	return o.database.Seconds() * 1e6 / float64(max(1, o.posts))
 }
 
-// onDatabase makes a site one of several nodes that share a database of their own.
-func onDatabase(ctx context.Context, s *site, server *postgres.Server, nodes, n int) error {
-	name := fmt.Sprint("bench", nodes)
-	if n == 0 {
-		if _, err := server.SQL(ctx, "CREATE DATABASE "+name+" OWNER relay"); err != nil {
-			return err
-		}
-	}
+// onDatabase makes a site the node of that number of those that share a database.
+func onDatabase(s *site, database string, n int) error {
 	key := filepath.Join(s.dir, "journal.key")
 	if err := os.WriteFile(key, []byte(hex.EncodeToString(make([]byte, 32))), 0o600); err != nil {
 		return err
 	}
 	delete(s.settings, "journalDir")
-	s.settings["journal"], s.settings["journalKeyFile"] = strings.Replace(server.URL(), "/relay?", "/"+name+"?", 1), key
+	s.settings["journal"], s.settings["journalKeyFile"] = database, key
 	s.settings["nodeName"] = fmt.Sprint("node", n)
 	return nil
 }
 
-// together loads all targets at once, each with its part of the connections.
+// together loads all targets at once, each by as many connections as a single one has.
 func together(ctx context.Context, server *postgres.Server, targets []target, lasting time.Duration) (all outcome, err error) {
 	before, err := server.CPU()
 	if err != nil {
@@ -110,7 +107,7 @@ func together(ctx context.Context, server *postgres.Server, targets []target, la
 	outcomes, failures := make([]outcome, len(targets)), make([]error, len(targets))
 	var loading sync.WaitGroup
 	for i, t := range targets {
-		loading.Go(func() { outcomes[i], failures[i] = t.closedLoop(ctx, keptConnections/len(targets), lasting) })
+		loading.Go(func() { outcomes[i], failures[i] = t.closedLoop(ctx, keptConnections, lasting) })
 	}
 	loading.Wait()
 	after, err := server.CPU()
