@@ -163,19 +163,25 @@ type demand struct {
 	mu    sync.Mutex
 	at    time.Time // of the last look
 	count int64     // of begun, then
+	last  float64   // calls that began each second, then
 }
 
-// rate is the calls that began each second since the last look, and those that wait.
+// demandOver is the time that calls are counted for at least: in a shorter one a single call
+// would be hundreds a second.
+const demandOver = 200 * time.Millisecond
+
+// rate is the calls that began each second since the last look, and the tenants that wait.
 func (d *demand) rate(now time.Time) float64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	begun, passed := d.begun.Load(), now.Sub(d.at).Seconds()
-	rate := float64(d.waiting.Load())
-	if !d.at.IsZero() && passed > 0 {
-		rate += float64(begun-d.count) / passed
+	if passed := now.Sub(d.at); passed >= demandOver {
+		begun := d.begun.Load()
+		if !d.at.IsZero() {
+			d.last = float64(begun-d.count) / passed.Seconds()
+		}
+		d.at, d.count = now, begun
 	}
-	d.at, d.count = now, begun
-	return rate
+	return d.last + float64(d.waiting.Load())
 }
 
 func (d *demand) blockedUntil() time.Time {

@@ -28,28 +28,3 @@ func mix(v uint64) uint64 {
 	v = (v ^ v>>29) * 0xd6e8feb86659fd93
 	return v ^ v>>32
 }
-
-// shareOf is the part of its address's budget that a node may use: half of the budget is
-// divided evenly, so that a node that wakes up can begin, and half by demand.
-func shareOf(id NodeID, members []Member) float64 {
-	var self Member
-	for _, m := range members {
-		if m.ID == id {
-			self = m
-		}
-	}
-	n, demand := 0, 0.0
-	for _, m := range members {
-		if m.Egress == self.Egress {
-			n++
-			demand += m.Demand
-		}
-	}
-	switch {
-	case n == 0:
-		return 0 // it is not in the table
-	case demand <= 0:
-		return 1 / float64(n)
-	}
-	return 1/float64(2*n) + self.Demand/(2*demand)
-}

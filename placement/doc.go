@@ -7,7 +7,8 @@
 //
 //	node.go    the loop: beats, claims slots that are free, releases those that another node is to have
 //	lease.go   how long this node may call Split, without having heard from the table
-//	assign.go  which slots are whose, and who may have how much of an address's budget
+//	assign.go  which slots are whose
+//	budget.go  who may use how much of an address's budget
 //	stall.go   whether the process stood still
 //	table.go   what the table is asked for, in one round trip
 //	metrics.go what a node shows of itself

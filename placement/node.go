@@ -37,8 +37,9 @@ type Options struct {
 	// Demand is how many calls a second this node would make, and until when Split bars its
 	// address; nil: 0, and never.
 	Demand func() (rate float64, blocked time.Time)
-	// Egress is told what part of its address's budget this node may use, and until when
-	// Split bars the address as any node of the group knows; nil: nobody is told.
+	// Egress is told what part of its address's budget this node may use, where it has
+	// anything to call for, and until when Split bars the address as any node of the group
+	// knows; nil: nobody is told.
 	Egress func(share float64, blocked time.Time)
 	// Fatal is told why the process has to end at once. It may be called by any goroutine.
 	Fatal func(error)
@@ -65,6 +66,7 @@ type Node struct {
 	given    audience.Slots // of these: nothing is under way any more
 	claim    audience.Slots // what the next beat asks for
 	heldFrom time.Time      // since when the lease has not lapsed
+	budget   budget
 	released chan audience.Slots
 }
 
@@ -252,7 +254,7 @@ func (n *Node) follow(view *View) (again bool) {
 		n.o.Release(surplus, func() { n.released <- surplus })
 	}
 	n.claim = wanted.Without(owned).And(view.free())
-	share := shareOf(n.o.Self, view.Members)
+	share := n.budget.grant(n.o.Self, view, time.Now(), n.o.Lease)
 	n.metrics.saw(view, owned, share)
 	n.o.Egress(share, n.blockedUntil(view))
 	return n.claim != (audience.Slots{}) || n.given != (audience.Slots{})
@@ -261,12 +263,7 @@ func (n *Node) follow(view *View) (again bool) {
 // blockedUntil is until when Split bars this node's address, as any node of its group knows,
 // by this node's clock; zero: it does not.
 func (n *Node) blockedUntil(view *View) (until time.Time) {
-	egress := ""
-	for _, m := range view.Members {
-		if m.ID == n.o.Self {
-			egress = m.Egress
-		}
-	}
+	egress := view.member(n.o.Self).Egress
 	for _, m := range view.Members {
 		if m.Egress == egress && m.Blocked.After(until) {
 			until = m.Blocked

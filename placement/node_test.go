@@ -264,7 +264,7 @@ func TestEgress(t *testing.T) {
 		one.barred = time.Now().Add(20 * time.Second)
 		until := one.barred
 		one.mu.Unlock()
-		if a, b, c := shares(); a != 0.75 || b != 0.25 || c != 1 {
+		if a, b, c := shares(); a < 0.9 || b < 0.05 || a+b > 1 || c != 1 {
 			t.Errorf("with demand: %v, %v, %v", a, b, c)
 		}
 		_, near, _ := two.told()

@@ -52,6 +52,16 @@ type Member struct {
 	Blocked time.Time // by the table's clock
 }
 
+// member is a node's row; the zero Member where it has none.
+func (v *View) member(id NodeID) Member {
+	for _, m := range v.Members {
+		if m.ID == id {
+			return m
+		}
+	}
+	return Member{}
+}
+
 // Of is the slots that a node owns.
 func (v *View) Of(id NodeID) (owned audience.Slots) {
 	for slot, owner := range v.Owners {
