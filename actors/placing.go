@@ -196,7 +196,7 @@ func (r *registry) hinted(ctx actor.Context, m *hinted) {
 
 // egressOf takes over what other nodes of the address leave and know.
 func (r *registry) egressOf(ctx actor.Context, m *egressOf) {
-	r.egress.Share(m.share)
+	r.egress.Share(time.Now(), m.share)
 	r.egress.Bar(m.blocked)
 	r.grant(ctx)
 }

@@ -43,7 +43,7 @@ func (b *budget) grant(self NodeID, view *View, now time.Time, lease time.Durati
 			left -= most
 		}
 	}
-	return min(last[self], max(left, evenly*last[self]))
+	return min(last[self], max(left, evenly/float64(len(last))))
 }
 
 // sharesOf divides the budget of a node's address. Who wants no slots and has none makes no

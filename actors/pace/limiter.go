@@ -140,9 +140,17 @@ func (l *Limiter) Allowed(now time.Time, remaining float64, reset time.Duration)
 	}
 }
 
-// Share says what part of the rate, and of what Split's answers allow, is this limiter's:
-// the rest belongs to others that share the limit.
-func (l *Limiter) Share(part float64) { l.share = part }
+// Share says what part of the rate, and of what Split's answers allow, is this limiter's from
+// now on: the rest belongs to others that share the limit.
+func (l *Limiter) Share(now time.Time, part float64) {
+	before := l.shared(1)
+	l.share = part
+	slower := before / l.shared(1)
+	if ahead := l.next.Sub(now); ahead > 0 {
+		l.next = now.Add(time.Duration(slower * float64(ahead)))
+	}
+	l.windowSpacing = time.Duration(slower * float64(l.windowSpacing))
+}
 
 // Bar allows no call before the given time, which another limiter has learned of.
 func (l *Limiter) Bar(until time.Time) { l.block(until) }

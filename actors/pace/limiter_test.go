@@ -83,6 +83,34 @@ func TestLimiterSpreadsAWindow(t *testing.T) {
 	}
 }
 
+// TestLimiterFollowsItsShare: what is still to be waited was reckoned with the share of
+// then. A node that had joined with a small one made its second call seconds after it had
+// got a large one.
+func TestLimiterFollowsItsShare(t *testing.T) {
+	l := Limiter{Rate: 10}
+	expect := func(what string, now time.Time, want time.Duration) {
+		t.Helper()
+		if wait := l.Wait(now); (wait - want).Abs() > time.Microsecond {
+			t.Errorf("%s: wait %v, want %v", what, wait, want)
+		}
+	}
+	l.Share(noon, 0.01)
+	l.Begin(noon)
+	l.Begin(noon)
+	expect("a hundredth", noon, 10*time.Second)
+	l.Share(noon, 0.5)
+	expect("half", noon, 200*time.Millisecond)
+	l.Share(noon.Add(100*time.Millisecond), 0.25)
+	expect("a quarter", noon.Add(100*time.Millisecond), 200*time.Millisecond)
+
+	l = Limiter{share: 0.01}
+	l.Begin(noon)
+	l.Allowed(noon, 1000, 22*time.Second)
+	expect("a hundredth of what is left", noon, 2*time.Second)
+	l.Share(noon, 0.1)
+	expect("a tenth of what is left", noon, 200*time.Millisecond)
+}
+
 // TestLimiterGrowsWhatItDoubts: a wait that cannot be believed doubles from one
 // 429 to the next; calls that were under way together count once; a good answer
 // or a wait that can be believed ends the doubt.
