@@ -143,8 +143,9 @@ e2e: ## the container and the lambda's own client; as root, installs docker.io, 
 .PHONY: cluster
 cluster: ## several nodes on a PostgreSQL, in the long form, with a lease of 3 s: KILLS=50 AWAY=60s; as root, on a quiet machine
 	./test/e2e/install
-	go test -tags e2e ./test/cluster -cluster.lease=3s -cluster.kills=$(strip $(KILLS)) -cluster.away=$(strip $(AWAY)) -cluster.budget=2m -cluster.stop=30s -cluster.keys=10000000 -parallel 1 -count=1 -timeout 2h -v
+	go test -tags e2e ./test/cluster -cluster.lease=3s -cluster.rate=1000 -cluster.kills=$(strip $(KILLS)) -cluster.away=$(strip $(AWAY)) -cluster.budget=2m -cluster.every=15s -cluster.stop=30s -cluster.keys=10000000 -parallel 1 -count=1 -timeout 2h -v
 	go test -tags e2e ./journal/postgres -model.time=5m -run '^TestModel$$' -count=1 -timeout 1h -v
+	go test -tags e2e ./journal/postgres -held.for=10m -run '^TestPagesOfAHeldSnapshot$$' -count=1 -timeout 1h -v
 	go run ./test/bench -only cluster
 
 .PHONY: pictures

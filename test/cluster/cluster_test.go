@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -23,7 +24,10 @@ func init() {
 	})
 }
 
-var kills = flag.Int("cluster.kills", 20, "how often TestKills kills a node")
+var (
+	kills       = flag.Int("cluster.kills", 20, "how often TestKills kills a node")
+	rollingRate = flag.Int("cluster.rate", 300, "posts a second while TestRolling replaces nodes")
+)
 
 // TestOneNode delivers what it accepts, and leaves nothing when it stops.
 func TestOneNode(t *testing.T) {
@@ -76,20 +80,50 @@ func TestStops(t *testing.T) {
 	l.finish()
 }
 
-// TestRolling replaces three nodes one after the other, under load: no post fails.
+// TestRolling replaces three nodes one after the other, under load: no post fails. How long it
+// takes until all that a node owned has other owners is told.
 func TestRolling(t *testing.T) {
 	t.Parallel()
-	s, l := threeUnderLoad(t)
+	s := three(t)
+	const callers = 32
+	l := s.load(callers, 2*callers*time.Second/time.Duration(*rollingRate))
+	began := time.Now()
 	for _, n := range s.all() {
 		time.Sleep(time.Second)
 		s.begin()
+		took := s.handOver(n)
 		if code := n.process.Terminate(); code != 0 && code != standingStill {
 			t.Errorf("exit code %d", code)
 		}
+		t.Logf("%s handed over in %v", n.name, <-took)
 		s.forget(n)
 	}
+	t.Logf("%.0f posts a second were accepted", float64(l.ledger.Accepted())/time.Since(began).Seconds())
 	l.finish()
 	if failed := l.failed.Load(); failed > 0 {
 		t.Errorf("%d posts failed", failed)
 	}
+}
+
+// handOver tells how long it takes from now until all slots that a node owns have another
+// owner, which may call from then on.
+func (s *site) handOver(n *node) <-chan time.Duration {
+	s.T.Helper()
+	const owned = `SELECT coalesce(string_agg(s.id::text, ','), '') FROM slot s JOIN node n ON n.id = s.owner WHERE n.name = '%s' AND NOT n.dead`
+	slots, err := s.database.SQL(s.T.Context(), fmt.Sprintf(owned, n.name))
+	if err != nil || slots == "" {
+		s.T.Fatalf("%s owns the slots %q: %v", n.name, slots, err)
+	}
+	took := make(chan time.Duration, 1)
+	began := time.Now()
+	go func() {
+		_, err := s.database.SQL(s.T.Context(), fmt.Sprintf(`DO $$ BEGIN
+			WHILE EXISTS (SELECT 1 FROM slot s LEFT JOIN node n ON n.id = s.owner WHERE s.id IN (%s) AND (n.id IS NULL OR n.name = '%s'))
+			LOOP PERFORM pg_sleep(0.005); END LOOP; END $$`, slots, n.name))
+		if err != nil {
+			s.T.Errorf("the slots of %s have no other owner: %v", n.name, err)
+		}
+		took <- time.Since(began).Round(time.Millisecond)
+	}()
+	return took
 }

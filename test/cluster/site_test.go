@@ -81,13 +81,20 @@ func newSite(t *testing.T, settings map[string]any, change ...func(*sandbox.Opti
 	return s
 }
 
-// threeUnderLoad is a site with three nodes, to which eight callers post until [load.finish].
-func threeUnderLoad(t *testing.T) (*site, *load) {
+// three is a site with three nodes.
+func three(t *testing.T) *site {
 	t.Helper()
 	s := newSite(t, nil)
 	for range 3 {
 		s.begin()
 	}
+	return s
+}
+
+// threeUnderLoad is a site with three nodes, to which eight callers post until [load.finish].
+func threeUnderLoad(t *testing.T) (*site, *load) {
+	t.Helper()
+	s := three(t)
 	return s, s.load(8, 40*time.Millisecond)
 }
 
@@ -190,7 +197,8 @@ const (
 	lambdaWaits  = 3 * time.Second
 )
 
-// start has so many callers post, each after a pause of pace at most.
+// load has so many callers post, twice in the time of pace each. What a caller missed in the
+// last second because a post took long it makes up for.
 func (s *site) load(callers int, pace time.Duration) *load {
 	l := &load{site: s, last: time.Now()}
 	ctx, enough := context.WithCancel(s.T.Context())
@@ -198,9 +206,13 @@ func (s *site) load(callers int, pace time.Duration) *load {
 	for caller := range callers {
 		random := rand.New(rand.NewPCG(1, uint64(caller)))
 		l.done.Go(func() {
-			for ctx.Err() == nil {
+			for due := time.Now(); ctx.Err() == nil; {
 				l.write(l.next(random, caller), random)
-				time.Sleep(time.Duration(random.Int64N(int64(pace))))
+				due = due.Add(time.Duration(random.Int64N(int64(pace))))
+				if late := time.Now().Add(-time.Second); due.Before(late) {
+					due = late
+				}
+				time.Sleep(time.Until(due))
 			}
 		})
 	}
