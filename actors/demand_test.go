@@ -21,10 +21,10 @@ func TestDemand(t *testing.T) {
 			}
 		}
 		expect(time.Second, 0, 0, 0)
-		expect(500*time.Millisecond, 10, 7, 27)
+		expect(time.Second, 20, 7, 27)
 		expect(4*time.Millisecond, 1, 7, 27)
 		expect(4*time.Millisecond, 0, 3, 23)
-		expect(492*time.Millisecond, 1, 0, 4)
-		expect(500*time.Millisecond, 0, 0, 0)
+		expect(992*time.Millisecond, 1, 0, 2)
+		expect(time.Second, 0, 0, 0)
 	})
 }

@@ -166,9 +166,9 @@ type demand struct {
 	last  float64   // calls that began each second, then
 }
 
-// demandOver is the time that calls are counted for at least: in a shorter one a single call
-// would be hundreds a second.
-const demandOver = 200 * time.Millisecond
+// demandOver is the time that calls are counted for at least: in a shorter one a call or two
+// more or less would move shares to and fro.
+const demandOver = 900 * time.Millisecond
 
 // rate is the calls that began each second since the last look, and the tenants that wait.
 func (d *demand) rate(now time.Time) float64 {
