@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,5 +217,35 @@ func TestLeanServer(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLoadElsewhere posts to all servers that it is given, with the token that they want.
+func TestLoadElsewhere(t *testing.T) {
+	const token = "that of the relays"
+	var posts [2]atomic.Int64
+	arguments := []string{"load", "-connections", "2", "-for", "50ms"}
+	for n := range posts {
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != token {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			posts[n].Add(1)
+			_, _ = io.WriteString(w, "MPIDs add")
+		}))
+		defer server.Close()
+		arguments = append(arguments, server.Listener.Addr().String())
+	}
+	if err := run(t.Context(), arguments); err == nil {
+		t.Error("it went without a token")
+	}
+	t.Setenv("AUDIENCES_AUTH_TOKEN", token)
+	if err := run(t.Context(), arguments); err != nil || posts[0].Load() == 0 || posts[1].Load() == 0 {
+		t.Errorf("%d and %d posts, %v", posts[0].Load(), posts[1].Load(), err)
+	}
+	t.Setenv("AUDIENCES_AUTH_TOKEN", "another")
+	if err := run(t.Context(), arguments); err == nil {
+		t.Error("posts that are refused are counted")
 	}
 }

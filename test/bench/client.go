@@ -21,28 +21,33 @@ const loopbacks = 200
 
 // trusting: the lambda asks nothing of the certificate, and resumes no session.
 // Its Node.js knows no post-quantum key exchange, which Go would choose here.
-var trusting = &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}} // #nosec G402 -- as the lambda does; to processes of this bench only
+var trusting = &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256}} // #nosec G402 -- as the lambda does
 
 // connection is one TLS connection with a request at a time. It is no http.Client:
 // that would take more of the two cores than the server under test.
 type connection struct {
-	tls  *tls.Conn
-	read *bufio.Reader
-	out  []byte
+	tls   *tls.Conn
+	read  *bufio.Reader
+	out   []byte
+	token string // in the Authorization header
 }
 
-// dial connects to a server that listens on all addresses.
+// dial connects to a server of this bench, which listens on all addresses.
 func dial(ctx context.Context, address string, n int64) (*connection, error) {
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
+	return dialTo(ctx, net.JoinHostPort(fmt.Sprint("127.0.0.", 1+n%loopbacks), port), harness.AuthToken)
+}
+
+func dialTo(ctx context.Context, address, token string) (*connection, error) {
 	var dialer net.Dialer
-	raw, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(fmt.Sprint("127.0.0.", 1+n%loopbacks), port))
+	raw, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{tls: tls.Client(raw, trusting)}
+	c := &connection{tls: tls.Client(raw, trusting), token: token}
 	if err := c.tls.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
@@ -55,7 +60,7 @@ const answerPatience = 30 * time.Second
 
 // post sends a body and fails unless the answer is the one that means accepted.
 func (c *connection) post(body []byte, last bool) error {
-	c.out = append(c.out[:0], "POST /audiences HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: "+harness.AuthToken+"\r\n"...)
+	c.out = append(c.out[:0], "POST /audiences HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\nAuthorization: "+c.token+"\r\n"...)
 	if last {
 		c.out = append(c.out, "Connection: close\r\n"...)
 	}

@@ -98,19 +98,28 @@ func onDatabase(s *site, database string, n int) error {
 	return nil
 }
 
-// together loads all targets at once, each by as many connections as a single one has.
+// together loads all nodes at once, each by as many connections as a single one has.
 func together(ctx context.Context, server *postgres.Server, targets []target, lasting time.Duration) (all outcome, err error) {
 	before, err := server.CPU()
 	if err != nil {
 		return all, err
 	}
+	if all, err = atOnce(ctx, targets, keptConnections, lasting); err != nil {
+		return all, err
+	}
+	after, err := server.CPU()
+	all.database = after - before
+	return all, err
+}
+
+// atOnce is closedLoop of several targets, each with so many connections.
+func atOnce(ctx context.Context, targets []target, connections int, lasting time.Duration) (all outcome, err error) {
 	outcomes, failures := make([]outcome, len(targets)), make([]error, len(targets))
 	var loading sync.WaitGroup
 	for i, t := range targets {
-		loading.Go(func() { outcomes[i], failures[i] = t.closedLoop(ctx, keptConnections, lasting) })
+		loading.Go(func() { outcomes[i], failures[i] = t.closedLoop(ctx, connections, lasting) })
 	}
 	loading.Wait()
-	after, err := server.CPU()
 	for _, o := range outcomes {
 		all.posts += o.posts
 		all.server += o.server
@@ -119,6 +128,5 @@ func together(ctx context.Context, server *postgres.Server, targets []target, la
 		all.latencies = append(all.latencies, o.latencies...)
 	}
 	slices.Sort(all.latencies)
-	all.database = after - before
-	return all, errors.Join(append(failures, err)...)
+	return all, errors.Join(failures...)
 }

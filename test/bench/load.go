@@ -15,6 +15,14 @@ type target struct {
 	address string
 	pid     int
 	ledger  *ledger
+	token   string // of a server elsewhere; "": it is one of this bench
+}
+
+func (t target) dial(ctx context.Context, n int64) (*connection, error) {
+	if t.token != "" {
+		return dialTo(ctx, t.address, t.token)
+	}
+	return dial(ctx, t.address, n)
 }
 
 // outcome is what a load has measured.
@@ -49,7 +57,7 @@ type poster func(ctx context.Context) (since time.Time, more bool, err error)
 func (t target) closedLoop(ctx context.Context, connections int, lasting time.Duration) (outcome, error) {
 	end := time.Now().Add(lasting)
 	return t.load(ctx, connections, func(worker int) (poster, func(), error) {
-		c, err := dial(ctx, t.address, int64(worker))
+		c, err := t.dial(ctx, int64(worker))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -69,7 +77,7 @@ func (t target) fresh(ctx context.Context, workers int, lasting time.Duration) (
 		return func(ctx context.Context) (time.Time, bool, error) {
 			began := time.Now()
 			n := t.ledger.take()
-			c, err := dial(ctx, t.address, n)
+			c, err := t.dial(ctx, n)
 			if err != nil {
 				return began, false, err
 			}
@@ -92,7 +100,7 @@ func (t target) openLoop(ctx context.Context, connections int, perSecond float64
 	var began time.Time // of the first post, when all are connected
 	planned, posts := 0, int(perSecond*lasting.Seconds())
 	return t.load(ctx, connections, func(worker int) (poster, func(), error) {
-		c, err := dial(ctx, t.address, int64(worker))
+		c, err := t.dial(ctx, int64(worker))
 		if err != nil {
 			return nil, nil, err
 		}

@@ -59,6 +59,8 @@ func run(ctx context.Context, args []string) error {
 			return serveSplit()
 		case "soak":
 			return soak(ctx, args[1:])
+		case "load":
+			return loadElsewhere(ctx, args[1:])
 		}
 	}
 	var o options

@@ -47,6 +47,7 @@ func TestKills(t *testing.T) {
 	t.Parallel()
 	s, l := threeUnderLoad(t)
 	time.Sleep(time.Second)
+	l.longestGap()
 	for range *kills {
 		all := s.all()
 		victim := all[rand.IntN(len(all))]
@@ -55,6 +56,7 @@ func TestKills(t *testing.T) {
 		time.Sleep(time.Duration(rand.Int64N(int64(*leaseTime))))
 		s.begin()
 	}
+	t.Logf("after %d kills: the longest time without a 200 was %v", *kills, l.longestGap().Round(time.Millisecond))
 	l.finish()
 }
 

@@ -250,10 +250,11 @@ func (l *load) next(random *rand.Rand, caller int) harness.Change {
 	return c
 }
 
-// write posts a change until it is answered with 200, for a minute at most.
+// write posts a change until it is answered with 200, for a minute at most beside the time
+// that the database may be away.
 func (l *load) write(c harness.Change, random *rand.Rand) {
 	l.ledger.Try(c)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute + *away); time.Now().Before(deadline); {
 		var ready []*node
 		for _, n := range l.all() {
 			if n.ready.Load() {
@@ -277,7 +278,7 @@ func (l *load) write(c harness.Change, random *rand.Rand) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	l.ledger.Doubt(c)
-	l.T.Errorf("a post was not answered with 200 for a minute")
+	l.T.Errorf("a post was not answered with 200 for %v", time.Minute+*away)
 }
 
 func (l *load) answered() {

@@ -124,6 +124,13 @@ func TestPageInABrowser(t *testing.T) {
 	t.Run("live", func(t *testing.T) {
 		b.tell(t, "live", playing(t, "--scenario", "healthy"), nil)
 	})
+	t.Run("late", func(t *testing.T) {
+		b.tell(t, "late", playing(t, "--scenario", "healthy"), nil)
+	})
+	t.Run("silent", func(t *testing.T) {
+		_, p := pageSite(t, nil)
+		b.tell(t, "silent", base(p), map[string]any{"pid": p.PID()})
+	})
 	t.Run("lists", func(t *testing.T) {
 		s := harness.NewSite(t, sandbox.Options{}, map[string]any{"tenantNames": map[string]any{harness.Fingerprint(t, harness.APIToken): "acme-prod"}, "segmentsFlushRateInSeconds": 3600})
 		p := s.Start()

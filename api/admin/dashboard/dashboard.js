@@ -49,7 +49,17 @@
   };
   document.addEventListener("htmx:sse:error", lose);
   document.addEventListener("htmx:sse:close", lose);
-  document.addEventListener("htmx:sse:before:message", () => { lost.hidden = true; });
+  // The stream has a message each second. Where none comes, the page says so as well: the
+  // stream never began, or its connection is dead without a word. A page that nobody looks
+  // at has no stream.
+  const silence = 10_000; // milliseconds
+  let heard = Date.now();
+  document.addEventListener("htmx:sse:before:message", () => {
+    heard = Date.now();
+    lost.hidden = true;
+  });
+  document.addEventListener("visibilitychange", () => { heard = Date.now(); });
+  setInterval(() => { if (!document.hidden && Date.now() - heard > silence) lose({}); }, 1000);
   document.addEventListener("htmx:response:error", (event) => {
     if (event.detail?.ctx?.response?.status === 401) location.reload();
   });

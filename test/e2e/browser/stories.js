@@ -124,6 +124,36 @@ export const stories = {
     await says(page, "#window-said", /6 hours/);
   },
 
+  // The page lives also where one of its scripts comes late, and says so where one never comes.
+  async late(browser) {
+    const { page } = browser;
+    await page.route("**/hx-sse.min.js*", async (route) => {
+      await pause(1500);
+      await route.continue();
+    });
+    await open(browser);
+    const shown = new Set();
+    await until(() => "the tiles move", async () => shown.add(await text(page, "#tile-flow") + await text(page, "#tile-fresh") + await text(page, "#verdict")).size > 2);
+    assert.ok(await page.locator("#lost").isHidden(), "the stream is there");
+    await page.unroute("**/hx-sse.min.js*");
+    await page.route("**/hx-sse.min.js*", (route) => route.abort());
+    await open(browser);
+    await says(page, "#lost", /The relay does not answer since \d\d:\d\d:\d\d UTC/);
+    browser.forgive(/Failed to load resource/);
+  },
+
+  // A relay that stands still, as one behind a network that is gone, ends no connection.
+  async silent(browser, { pid }) {
+    const { page } = browser;
+    const streams = page.waitForResponse(/stream/);
+    await open(browser);
+    await streams;
+    process.kill(pid, "SIGSTOP"); // of a process that this test has started
+    await says(page, "#lost", /The relay does not answer since \d\d:\d\d:\d\d UTC/);
+    process.kill(pid, "SIGCONT");
+    await page.locator("#lost").waitFor({ state: "hidden", timeout: patience });
+  },
+
   // Lists: search, sort, page, filter, a row; all of it stands in the address.
   async lists(browser, { segments }) {
     const { page } = browser;
