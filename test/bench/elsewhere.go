@@ -36,7 +36,7 @@ func loadElsewhere(ctx context.Context, args []string) error {
 	token := os.Getenv("AUDIENCES_AUTH_TOKEN")
 	switch {
 	case flags.NArg() == 0:
-		return errors.New("name the relays: load HOST:PORT ...")
+		return errors.New("name the relays, each as HOST:PORT")
 	case token == "":
 		return errors.New("set AUDIENCES_AUTH_TOKEN to the authToken of the relays")
 	}
