@@ -45,7 +45,7 @@ func (s *Server) audiences(c echo.Context) error {
 // authorize looks for the token. While a request that has shown it is under way,
 // which it is until done, its connection is not let go for another one's sake.
 func (s *Server) authorize(r *http.Request) (done func(), err error) {
-	if !s.token.matches(r.Header.Get(echo.HeaderAuthorization)) {
+	if !s.tokens.matches(r.Header.Get(echo.HeaderAuthorization), time.Now()) {
 		return nil, errToken
 	}
 	conn := connections.From(r.Context())

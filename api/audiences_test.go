@@ -168,7 +168,12 @@ func TestAuthToken(t *testing.T) {
 		"":          {"": false, " ": false, "Bearer": false, "Bearer ": false, "Token ": false, "bearer\t": false},
 	} {
 		for header, want := range headers {
-			if newAuthToken(token).matches(header) != want {
+			var held tokens
+			held.set([]Token{tokenOf("a", token)})
+			if token == "" {
+				held.set(nil)
+			}
+			if held.matches(header, time.Now()) != want {
 				t.Errorf("token %q: %q matches: %v", token, header, !want)
 			}
 		}
@@ -224,7 +229,7 @@ func TestMetrics(t *testing.T) {
 
 // BenchmarkPost prints the time and allocations of one post without TLS.
 func BenchmarkPost(b *testing.B) {
-	s := New(Options{AuthToken: "foo", Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
+	s := New(Options{Tokens: fooToken, Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
 	text := body("mpids", `["1000000000000000000"]`)
 	reader := strings.NewReader(text)
 	r := httptest.NewRequest(http.MethodPost, "/audiences", reader)

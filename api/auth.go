@@ -4,27 +4,92 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"strings"
+	"sync/atomic"
+	"time"
+
+	"audiences/status"
 )
 
-// authToken checks the token that all callers share. It keeps and compares
-// hashes, so the time a check takes tells neither the token nor its length.
-type authToken struct {
-	whole, normal [sha256.Size]byte
-	set           bool
+// Token is one of the tokens that callers may show.
+type Token struct {
+	Name  string            // what operators know it by
+	Hash  [sha256.Size]byte // SHA-256 of the bare token
+	Text  string            // "": the hash alone is known
+	Until time.Time         // when it ends; zero: never
 }
 
-func newAuthToken(token string) authToken {
-	return authToken{whole: sha256.Sum256([]byte(token)), normal: sha256.Sum256([]byte(normal(token))), set: token != ""}
+// tokens are what callers may show. They keep and compare hashes, and always all of them,
+// so that the time a check takes tells neither a token nor its length, nor which one it was.
+type tokens struct{ held atomic.Pointer[[]*heldToken] }
+
+type heldToken struct {
+	Token
+	normal    [sha256.Size]byte
+	hasNormal int           // 1: normal is one
+	lastUse   *atomic.Int64 // in seconds since 1970; 0: not yet
 }
 
-// matches reports whether an Authorization header carries the token: raw, as the
-// lambda sends it; after the scheme Bearer; or after Token, as mParticle itself
+// set replaces all tokens. One that stays keeps when it was used.
+func (t *tokens) set(list []Token) {
+	used := map[[sha256.Size]byte]*atomic.Int64{}
+	for _, h := range t.all() {
+		used[h.Hash] = h.lastUse
+	}
+	held := make([]*heldToken, len(list))
+	for i, token := range list {
+		h := &heldToken{Token: token, lastUse: used[token.Hash]}
+		if h.lastUse == nil {
+			h.lastUse = new(atomic.Int64)
+		}
+		if h.Text != "" {
+			h.normal, h.hasNormal = sha256.Sum256([]byte(normal(h.Text))), 1
+		}
+		h.Text = ""
+		held[i] = h
+	}
+	t.held.Store(&held)
+}
+
+func (t *tokens) all() []*heldToken {
+	if held := t.held.Load(); held != nil {
+		return *held
+	}
+	return nil
+}
+
+// uses tells of each token when it was shown last.
+func (t *tokens) uses() (list []status.Token) {
+	for _, h := range t.all() {
+		use := status.Token{Name: h.Name, Until: h.Until}
+		if at := h.lastUse.Load(); at != 0 {
+			use.Last = time.Unix(at, 0).UTC()
+		}
+		list = append(list, use)
+	}
+	return list
+}
+
+// matches reports whether an Authorization header carries a token that has not ended: raw,
+// as the lambda sends it; after the scheme Bearer; or after Token, as mParticle itself
 // does. A scheme has no case and any number of blanks behind it (RFC 9110, 11.4).
 // That holds for a token as well that was configured with a scheme in it.
-func (t authToken) matches(header string) bool {
+func (t *tokens) matches(header string, now time.Time) bool {
 	header = strings.Trim(header, blanks)
 	_, bare := cutScheme(header)
-	return t.set && equal(header, t.whole)|equal(bare, t.whole)|equal(normal(header), t.normal) == 1
+	whole, bareSum, normalSum := sha256.Sum256([]byte(header)), sha256.Sum256([]byte(bare)), sha256.Sum256([]byte(normal(header)))
+	var found *heldToken
+	for _, h := range t.all() {
+		same := subtle.ConstantTimeCompare(whole[:], h.Hash[:]) | subtle.ConstantTimeCompare(bareSum[:], h.Hash[:]) |
+			h.hasNormal&subtle.ConstantTimeCompare(normalSum[:], h.normal[:])
+		if same == 1 && (h.Until.IsZero() || now.Before(h.Until)) {
+			found = h
+		}
+	}
+	if found == nil {
+		return false
+	}
+	found.lastUse.Store(now.Unix())
+	return true
 }
 
 const blanks = " \t"
@@ -48,9 +113,4 @@ func cutScheme(header string) (scheme, token string) {
 func normal(header string) string {
 	scheme, token := cutScheme(header)
 	return scheme + " " + token
-}
-
-func equal(candidate string, hash [sha256.Size]byte) int {
-	sum := sha256.Sum256([]byte(candidate))
-	return subtle.ConstantTimeCompare(sum[:], hash[:])
 }

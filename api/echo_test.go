@@ -59,7 +59,7 @@ func shows(text string) string {
 // log, for each of these bodies and for their beginnings.
 func TestNoRefusalRepeatsTheBody(t *testing.T) {
 	var log bytes.Buffer
-	s := New(Options{AuthToken: "foo", Logger: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.TraceLevel), Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
+	s := New(Options{Tokens: fooToken, Logger: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.TraceLevel), Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
 	statuses := map[int]int{}
 	look := func(text string) {
 		r := httptest.NewRequest(http.MethodPost, "/audiences", strings.NewReader(text))

@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -36,12 +37,19 @@ type fixture struct {
 	taken []audience.Change
 }
 
+// fooToken is that of the callers in tests.
+var fooToken = []Token{tokenOf("authToken", "foo")}
+
+func tokenOf(name, text string) Token {
+	return Token{Name: name, Text: text, Hash: sha256.Sum256([]byte(text))}
+}
+
 // start serves until the test ends. Without an Accept of the test's own, every
 // change is durable at once and kept in taken.
 func start(t *testing.T, options Options) *fixture {
 	t.Helper()
 	f := &fixture{pipes: newPipes()}
-	options.AuthToken = "foo"
+	options.Tokens = fooToken
 	options.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		served := certificate()
 		return &served, nil

@@ -14,13 +14,15 @@ import (
 
 // Options say what a Server serves. Zero values mean the defaults named here.
 type Options struct {
-	// AuthToken is what callers show in Authorization, raw or after "Bearer ".
-	// Empty: nobody is let in.
-	AuthToken string
+	// Tokens are what callers may show in Authorization, raw or after "Bearer ";
+	// SetTokens replaces them. None: nobody is let in.
+	Tokens []Token
 	// GetCertificate is what the TLS listener presents to a client; it is asked at
 	// every handshake and must not wait. Required.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
+	// MinTLS is the least version of TLS that is spoken. 0: TLS 1.2.
+	MinTLS uint16
 	// Classical leaves the post-quantum key exchanges out, which take a third more
 	// processor time a handshake (ADR 13). false: all that package crypto/tls has.
 	Classical bool
@@ -69,6 +71,9 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
+	if o.MinTLS == 0 {
+		o.MinTLS = tls.VersionTLS12
+	}
 	if o.AnswerTimeout == 0 {
 		o.AnswerTimeout = 10 * time.Second
 	}

@@ -31,6 +31,7 @@ import (
 
 	"audiences/api/connections"
 	"audiences/logging"
+	"audiences/status"
 )
 
 // Time and size limits of a connection. The lambda sends its whole request at
@@ -62,7 +63,7 @@ var classical = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.Curv
 // Server serves /audiences, /ping, /uptime and /cache over TLS.
 type Server struct {
 	options   Options
-	token     authToken
+	tokens    tokens
 	admission *admission
 	metrics   *metrics
 	refusals  *refusalLog
@@ -80,16 +81,16 @@ func New(options Options) *Server {
 	options = options.withDefaults()
 	s := &Server{
 		options:   options,
-		token:     newAuthToken(options.AuthToken),
 		admission: &admission{maxRequests: int64(options.MaxRequestsInFlight), maxBytes: options.MaxBytesInFlight},
 	}
+	s.tokens.set(options.Tokens)
 	s.metrics = newMetrics(options.Registerer, s.admission)
 	s.refusals = newRefusalLog(s.metrics, options.Logger)
 	s.ignored = gatherIgnored(options.Logger)
 	s.edge = newEdgeLog(options.Logger)
 	s.echo = s.routes()
 	config := &tls.Config{
-		MinVersion:     tls.VersionTLS12,
+		MinVersion:     options.MinTLS,
 		NextProtos:     []string{"h2", "http/1.1", "http/1.0"},
 		GetCertificate: options.GetCertificate,
 	}
@@ -151,6 +152,13 @@ func decoded(next echo.HandlerFunc) echo.HandlerFunc {
 		return next(c)
 	}
 }
+
+// SetTokens replaces the tokens that callers may show; requests that have shown one are
+// answered.
+func (s *Server) SetTokens(list []Token) { s.tokens.set(list) }
+
+// Tokens tells of each token when it was used last.
+func (s *Server) Tokens() []status.Token { return s.tokens.uses() }
 
 // Serve answers requests on the listener, speaking TLS over it, until Shutdown;
 // it then returns nil. The listener is closed on return.

@@ -121,7 +121,7 @@ func TestWhoAsksStaysLonger(t *testing.T) {
 func TestNothingIsTakenFromWhoWasLetGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		taken := 0
-		s := New(Options{AuthToken: "foo", Accept: func(reply chan<- error, _ ...audience.Change) {
+		s := New(Options{Tokens: fooToken, Accept: func(reply chan<- error, _ ...audience.Change) {
 			taken++
 			reply <- nil
 		}})

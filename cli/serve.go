@@ -19,7 +19,7 @@ func serveCommand(p process) *cobra.Command {
 		Long: `Runs the relay with a configuration file until SIGTERM or SIGINT. It then takes no
 more changes, delivers what is pending for up to drainTimeout, and leaves the rest
 in the journal for the next start; a second signal ends it at once. The log goes
-to standard error.
+to standard error. SIGHUP has the configuration read again.
 
 All keys of the file, and the environment variables that beat them, are in
 docs/configuration.md; authToken and keyFile are required.
@@ -39,8 +39,9 @@ that signal.
 // serve runs the relay until ctx ends or a signal comes, and then drains it.
 func serve(ctx context.Context, path string, p process) error {
 	ctx = untilTold(ctx, p.stderr, os.Interrupt, syscall.SIGTERM)
-	logStrays := catchStrays()
-	cfg, err := config.Load(path, os.Environ())
+	logStrays, reload := catchStrays(), catchReload()
+	environ := os.Environ()
+	cfg, err := config.Load(path, environ)
 	if err != nil {
 		return err
 	}
@@ -53,6 +54,7 @@ func serve(ctx context.Context, path string, p process) error {
 	if err != nil {
 		return err
 	}
+	s.reloader = newReloader(path, environ, cfg, reload, logger)
 	return s.run(ctx)
 }
 

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -43,6 +44,7 @@ type service struct {
 	files   descriptors
 
 	certificate *keyfile.Source
+	reloader    *reloader // nil: what it runs by stays
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -136,8 +138,9 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		Registerer:                 registry,
 	})
 	s.api = api.New(api.Options{
-		AuthToken:           cfg.AuthToken.Reveal(),
+		Tokens:              tokensOf(cfg),
 		GetCertificate:      s.certificate.GetCertificate,
+		MinTLS:              minTLS(cfg),
 		Classical:           cfg.TLSKeyExchange == "classical",
 		Accept:              s.relay.Accept,
 		Admit:               s.journal.Admit,
@@ -177,6 +180,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		},
 		Gatherer:       registry,
 		Relay:          s.operators(),
+		Tokens:         s.api.Tokens,
 		Names:          s.cfg.TenantNames,
 		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},
@@ -184,6 +188,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		FlushInterval:  s.cfg.SegmentsFlushRate,
 		Version:        s.process.build.version,
 		Profiles:       s.cfg.AdminPprof,
+		MinTLS:         minTLS(s.cfg),
 		MaxConnections: s.files.admin,
 		Logger:         s.logger,
 		Registerer:     registry,
@@ -196,6 +201,13 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		options.GetCertificate = s.certificate.GetCertificate
 	}
 	return options
+}
+
+func minTLS(cfg config.Config) uint16 {
+	if cfg.TLSMinVersion == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
 }
 
 // isLoopback goes by what a listener has become: a name may stand for any address.
@@ -213,6 +225,13 @@ func usersOf(cfg config.Config) (users []access.User) {
 		users = append(users, access.User{Name: u.Name, Role: role, PasswordHash: u.PasswordHash.Reveal(), Token: u.Token.Reveal()})
 	}
 	return users
+}
+
+func tokensOf(cfg config.Config) (list []api.Token) {
+	for _, t := range cfg.Tokens() {
+		list = append(list, api.Token{Name: t.Name, Hash: t.Hash, Text: t.Token.Reveal(), Until: t.Until})
+	}
+	return list
 }
 
 // refuse is nil while changes are taken.
@@ -256,6 +275,10 @@ func (s *service) run(ctx context.Context) error {
 	defer unwatch()
 	go s.memory.Watch(watching)
 	go s.certificate.Watch(watching)
+	if s.reloader != nil {
+		s.reloader.tokens = s.api.SetTokens
+		go s.reloader.watch(watching)
+	}
 	select {
 	case <-ctx.Done():
 		return s.stop()

@@ -39,10 +39,16 @@ func untilTold(ctx context.Context, lines *logging.LineWriter, signals ...os.Sig
 	return ctx
 }
 
-// strays are signals that other programs take for a wish to reload, to open the
-// log anew, or to show something. By default they would end the relay without a
-// drain.
-var strays = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
+// strays are signals that other programs take for a wish to open the log anew, or to show
+// something. By default they would end the relay without a drain.
+var strays = []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2}
+
+// catchReload takes the signal to read the configuration again from now on.
+func catchReload() <-chan os.Signal {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	return caught
+}
 
 // catchStrays takes strays from now on; what it returns says so in the log.
 func catchStrays() (log func(zerolog.Logger)) {
@@ -51,7 +57,7 @@ func catchStrays() (log func(zerolog.Logger)) {
 	return func(logger zerolog.Logger) {
 		go func() {
 			for stray := range caught {
-				logger.Warn().Stringer("signal", stray).Msg("ignored a signal: the configuration is read at the start only, and a new key file is served by itself; SIGTERM stops it")
+				logger.Warn().Stringer("signal", stray).Msg("ignored a signal: SIGHUP has the configuration read again, SIGTERM stops the relay")
 			}
 		}()
 	}

@@ -26,12 +26,14 @@ const Placeholder = "change-me"
 // Config is a complete configuration; [Keys] documents the fields.
 type Config struct {
 	Port                       int
-	AuthToken                  Secret
+	AuthToken                  Secret // empty only where there are AuthTokens
+	AuthTokens                 []AuthToken
 	SegmentsFlushRate          time.Duration // key segmentsFlushRateInSeconds
 	KeyFile                    string
 	KeyPassword                Secret
 	KeyEntryPassword           Secret // never empty unless KeyPassword is
 	TLSKeyExchange             string // "any", "classical"
+	TLSMinVersion              string // "1.2", "1.3"
 	Journal                    Secret // a URL, see JournalURL; "": in JournalDir
 	JournalDir                 string
 	JournalKeyFile             string // "": the journal makes one for itself
@@ -180,7 +182,7 @@ func unknown(name string, names []string) string {
 // missing comes after the environment, which may give what the file does not.
 func (l *loader) missing() {
 	for _, k := range table {
-		if _, given := l.given(k.name); k.def != required || given {
+		if _, given := l.given(k.name); k.def != required || given || k.name == SingleToken && len(l.config.AuthTokens) > 0 {
 			continue
 		}
 		other := k.env()
@@ -203,6 +205,7 @@ func (l *loader) contradictions() {
 	if _, written := l.given("adminTls"); len(c.AdminUsers) > 0 && c.AdminIsOpen() && !c.AdminTLS && !written {
 		l.fault(l.place("adminUsers"), "their passwords and tokens would cross the network in clear to adminAddress; set adminTls to true, or write adminTls: false if a proxy in front speaks TLS")
 	}
+	l.sameTokens()
 	l.journals()
 }
 
@@ -244,9 +247,7 @@ func (l *loader) warnings() {
 		c.Warnings = append(c.Warnings, "adminUsers are not asked for: only this machine reaches adminAddress, and there everybody is an operator")
 	}
 	c.Warnings = append(c.Warnings, l.journalWarnings()...)
-	if c.AuthToken.Reveal() == Placeholder {
-		c.Warnings = append(c.Warnings, "authToken is still the placeholder that everybody knows; choose one of your own")
-	}
+	c.Warnings = append(c.Warnings, l.tokenWarnings(time.Now())...)
 }
 
 // hostName is what the system calls this machine.

@@ -22,11 +22,13 @@ var defaultJournalDir = "audiences-journal"
 var table = []key{
 	whole("port", "5010", 0, 65535, "HTTPS port, on all interfaces; 0: any free one", func(c *Config) *int { return &c.Port }),
 	secret("authToken", required, "what callers send in the Authorization header", "printable ASCII text without blanks around it", headerValue, func(c *Config) *Secret { return &c.AuthToken }),
+	tokens("authTokens", "the same, several at once and each with an end, if it is to have one, so that they can be rotated; where there are any, authToken may be missing", func(c *Config) *[]AuthToken { return &c.AuthTokens }),
 	duration("segmentsFlushRateInSeconds", "10", time.Millisecond, 24*time.Hour, "how long a segment gathers keys before they are sent to Split", func(c *Config) *time.Duration { return &c.SegmentsFlushRate }),
 	path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile }),
 	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
 	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
 	choice("tlsKeyExchange", "any", []string{"any", "classical"}, "key exchanges of the HTTPS port; classical: without the post-quantum ones, which take a third more processor time a handshake", func(c *Config) *string { return &c.TLSKeyExchange }),
+	choice("tlsMinVersion", "1.2", []string{"1.2", "1.3"}, "least version of TLS that is spoken, also on adminAddress", func(c *Config) *string { return &c.TLSMinVersion }),
 	secret("journal", "", "URL of the PostgreSQL database that holds what is accepted and not yet delivered, shared by several nodes; empty: it is in journalDir", "a URL such as postgres://user:password@host:5432/database, or empty", databaseURL, func(c *Config) *Secret { return &c.Journal }),
 	path("journalDir", defaultJournalDir, "directory of what is accepted and not yet delivered", func(c *Config) *string { return &c.JournalDir }),
 	path("journalKeyFile", "", "key that encrypts apiTokens in the journal; empty: one that the journal makes for itself. With journal it is required, and the same on all nodes", func(c *Config) *string { return &c.JournalKeyFile }),
@@ -67,6 +69,7 @@ type key struct {
 	doc    string
 	secret bool
 	set    func(c *Config, v value) error
+	get    func(c *Config) any
 }
 
 // env is the key's environment variable: splitApiUrl becomes AUDIENCES_SPLIT_API_URL.
@@ -182,6 +185,13 @@ func users(name, doc string, at func(*Config) *[]AdminUser) key {
 	return k
 }
 
+// tokens are users of the other port.
+func tokens(name, doc string, at func(*Config) *[]AuthToken) key {
+	k := typed(name, "[]", `a list of tokens, each {"name": ..., "token": ..., "until": ...}, with "tokenHash" in the place of "token" where the token itself is not to stand there, and without "until" where it has no end`, doc, at, value.tokens)
+	k.secret = true
+	return k
+}
+
 // tenantNames may have a file of their own, as lists may. Faults do not repeat them:
 // they are customers of somebody.
 func tenantNames(name, doc string, at func(*Config) *map[string]string) key {
@@ -221,5 +231,5 @@ func typed[T any](name, def, right, doc string, at func(*Config) *T, read func(v
 			*at(c) = read
 		}
 		return err
-	}}
+	}, get: func(c *Config) any { return *at(c) }}
 }

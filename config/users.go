@@ -29,9 +29,14 @@ type AdminUser struct {
 	Token        Secret // empty if there is a PasswordHash
 }
 
-// users takes a list of users. Its errors repeat nothing but names of fields that there
-// are: whatever else stands there may be a secret (I7).
+// users takes a list of users.
 func (v value) users() ([]AdminUser, error) {
+	return named(v, "user", maxUsers, userOf, func(u AdminUser) string { return u.Name })
+}
+
+// named takes a list of objects, each with a name of its own. Its errors repeat nothing of
+// it: whatever stands there may be a secret (I7).
+func named[T any](v value, what string, most int, read func(hujson.Value) (T, error), nameOf func(T) string) ([]T, error) {
 	if v.kind != '[' && !v.isText() {
 		return nil, errWrong
 	}
@@ -43,23 +48,24 @@ func (v value) users() ([]AdminUser, error) {
 	switch {
 	case !ok:
 		return nil, errWrong
-	case len(list.Elements) > maxUsers:
-		return nil, fmt.Errorf("it has more than %d users", maxUsers)
+	case len(list.Elements) > most:
+		return nil, fmt.Errorf("it has more than %d %ss", most, what)
 	}
-	var users []AdminUser
+	var all []T
 	names := map[string]int{}
 	for i, element := range list.Elements {
-		user, err := userOf(element)
-		if err == nil && names[user.Name] > 0 {
-			err = fmt.Errorf("its name is that of user %d", names[user.Name])
+		one, err := read(element)
+		name := nameOf(one)
+		if err == nil && names[name] > 0 {
+			err = fmt.Errorf("its name is that of %s %d", what, names[name])
 		}
 		if err != nil {
-			return nil, fmt.Errorf("user %d: %w", i+1, err)
+			return nil, fmt.Errorf("%s %d: %w", what, i+1, err)
 		}
-		names[user.Name] = i + 1
-		users = append(users, user)
+		names[name] = i + 1
+		all = append(all, one)
 	}
-	return users, nil
+	return all, nil
 }
 
 func userOf(element hujson.Value) (u AdminUser, err error) {

@@ -28,7 +28,7 @@ var law = map[string][]string{
 	"audiences/actors/batch":            {"audience", "journal"}, // pure: the plain types of the journal
 	"audiences/actors/pace":             {"audience", "splitclient"},
 	"audiences/actors/standing":         {"audience", "journal", "splitclient"}, // pure as well
-	"audiences/api":                     {"actors", "api/connections", "audience", "histogram", "logging"},
+	"audiences/api":                     {"actors", "api/connections", "audience", "histogram", "logging", "status"},
 	"audiences/api/admin":               {"actors", "api/admin/access", "api/admin/dashboard", "api/admin/series", "api/connections", "audience", "status"},
 	"audiences/api/admin/access":        {},
 	"audiences/api/admin/dashboard":     {"api/admin/series", "status"},

@@ -224,7 +224,7 @@ func operatorsSide(t *testing.T, p *harness.Process) string {
 		run("parked", s.Tenant, s.Environment+"/"+s.Segment)
 		run("pause", s.Tenant, s.Environment+"/"+s.Segment, "--for", "1s", "--dry-run")
 	}
-	for _, args := range [][]string{{"status"}, {"tenants"}, {"segments"}, {"parked"}, {"events"}, {"status", "--json"}, {"segments", "--json"}, {"where", secretMPID, "--json"}, {"where", secretText}} {
+	for _, args := range [][]string{{"status"}, {"tokens"}, {"tokens", "--json"}, {"tenants"}, {"segments"}, {"parked"}, {"events"}, {"status", "--json"}, {"segments", "--json"}, {"where", secretMPID, "--json"}, {"where", secretText}} {
 		run(args...)
 	}
 	for _, key := range []string{secretMPID, secretText} {

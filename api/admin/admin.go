@@ -42,6 +42,8 @@ type Options struct {
 	Own Relay
 	// Nodes are the nodes that share the journal. nil: there is only this one.
 	Nodes func(context.Context) ([]status.Node, error)
+	// Tokens are those of the callers, with their last uses. nil: none are told.
+	Tokens func() []status.Token
 	// Names are what people call tenants, by their fingerprints.
 	Names map[string]string
 	// SplitURL is how /health/dependencies names Split. "": Split.
@@ -60,6 +62,8 @@ type Options struct {
 	// GetCertificate is what the server presents to a client; it is asked at every
 	// handshake and must not wait. nil: plain HTTP.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// MinTLS is the least version of TLS that is spoken. 0: TLS 1.2.
+	MinTLS uint16
 	// MaxConnections is how many connections may be open at once; beyond it the
 	// one whose last request is longest ago is let go. 0: 64.
 	MaxConnections int
@@ -118,7 +122,7 @@ func overTLS(options Options) *tls.Config {
 	if options.GetCertificate == nil {
 		return nil
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: options.GetCertificate}
+	return &tls.Config{MinVersion: cmp.Or(options.MinTLS, tls.VersionTLS12), NextProtos: []string{"http/1.1"}, GetCertificate: options.GetCertificate}
 }
 
 // touching tells the gate that a request has come.

@@ -39,6 +39,7 @@ func (s *Server) api() []route {
 		{http.MethodGet, "events", access.Viewer, s.events},
 		{http.MethodGet, "budgets", access.Viewer, s.budgets},
 		{http.MethodGet, "nodes", access.Viewer, s.nodes},
+		{http.MethodGet, "tokens", access.Viewer, s.tokens},
 		{http.MethodGet, "series", access.Viewer, s.seriesOf},
 		{http.MethodGet, "openapi.json", access.Viewer, openAPI},
 	}

@@ -27,6 +27,7 @@ var asked = []struct{ method, path, body string }{
 	{"GET", "budgets", ""},
 	{"GET", "nodes", ""},
 	{"GET", "series?window=6h", ""},
+	{"GET", "tokens", ""},
 	{"GET", "openapi.json", ""},
 	{"POST", "remedies/flush", `{"filter":{"tenant":"bb"}}`},
 	{"POST", "remedies/pause", `{"tenant":"bb","for":"2h"}`},
