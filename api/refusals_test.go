@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -169,6 +171,35 @@ func TestManyRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+var guesses = flag.Int("guesses", 20_000, "how many wrong tokens TestGuessesFillNoLog tries, in a minute")
+
+// TestGuessesFillNoLog: who tries one token after the other is answered 401, and the log has
+// a handful of lines of it, whatever their number.
+func TestGuessesFillNoLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		s := New(Options{Tokens: fooToken, Logger: zerolog.New(zerolog.SyncWriter(&log)).Level(zerolog.InfoLevel)})
+		for n := range *guesses {
+			r := httptest.NewRequest(http.MethodPost, "/audiences", nil)
+			r.Header.Set("Authorization", fmt.Sprint("Bearer guess-", n))
+			w := httptest.NewRecorder()
+			if s.echo.ServeHTTP(w, r); w.Code != http.StatusUnauthorized {
+				t.Fatalf("%d: %d", n, w.Code)
+			}
+			time.Sleep(time.Minute / time.Duration(*guesses))
+		}
+		time.Sleep(time.Minute)
+		s.flushLog()
+		synctest.Wait()
+		if lines := strings.Count(log.String(), "\n"); lines == 0 || lines > 10 {
+			t.Errorf("%d lines", lines)
+		}
+		if strings.Contains(log.String(), "guess") {
+			t.Error("the log repeats a token")
+		}
+	})
 }
 
 // TestGoodRequestsAreNotRefused: an answer that was good, a probe and a connection that
