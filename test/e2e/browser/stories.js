@@ -191,6 +191,7 @@ export const stories = {
     assert.ok((await names()).some((name) => name.endsWith("list_000")), "the last page after a reload");
 
     await page.locator("#segments .pager a", { hasText: "First page" }).click();
+    await until(() => "the first page", async () => !page.url().includes("cursor="));
     await page.locator("#state").selectOption("paused");
     await says(page, "#segments", /No segment matches/);
     await page.locator("#tenant-search").fill("acme");
