@@ -95,14 +95,14 @@ func (t *table) beat(self placement.NodeID, number int64, b placement.Beat) (vie
 		return view
 	}
 	me := t.nodes[self]
-	me.beat = number
-	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for id, n := range t.nodes {
-		if b.Bury && id != self && !n.dead && n.Expires.Before(view.Now) {
+		if b.Bury && me.Expires.After(view.Now) && id != self && !n.dead && n.Expires.Before(view.Now) {
 			n.dead = true
 			t.note("%d is buried by %d", id, self)
 		}
 	}
+	me.beat = number
+	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for slot := range b.Release.All() {
 		if t.slots[slot] == self {
 			t.slots[slot] = 0

@@ -99,12 +99,15 @@ func NewNode(o Options) *Node {
 // Lease is this node's.
 func (n *Node) Lease() *Lease { return n.lease }
 
-// View is what the table last told; ok is false before it did.
+// View is what the table last told, with its clock as it is by now; ok is false before it did.
 func (n *Node) View() (view View, ok bool) {
-	if last := n.view.Load(); last != nil {
-		return last.View, true
+	last := n.view.Load()
+	if last == nil {
+		return View{}, false
 	}
-	return View{}, false
+	view = last.View
+	view.Now = view.Now.Add(time.Since(last.came))
+	return view, true
 }
 
 // Ready is nil while the lease lasts, a beat was answered lately, and the node is not

@@ -172,6 +172,12 @@ func TestOutage(t *testing.T) {
 			if m.Lease().Held() == nil || m.Ready() == nil || m.Lease().Context().Err() == nil {
 				t.Error("a node holds a lease that nobody renewed")
 			}
+			view, _ := m.View()
+			for _, other := range view.Members {
+				if other.Expires.After(view.Now) {
+					t.Errorf("%d shows a lease of %d that lasts until %v, at %v", m.o.Self, other.ID, other.Expires, view.Now)
+				}
+			}
 		}
 		in.mu.Lock()
 		in.away = false

@@ -27,7 +27,7 @@ type Beat struct {
 	Leaving bool           // the node wants no slots any more
 	Demand  float64        // calls a second that it would make, were there no limit of its address
 	Blocked time.Time      // until when Split has barred its address, by the table's clock; zero: it has not
-	Bury    bool           // declare those nodes dead whose lease is over
+	Bury    bool           // declare those nodes dead whose lease is over, if this one's own lasts by the table's clock
 	Release audience.Slots // of its own: they are free from now on
 	Claim   audience.Slots // to be its own, those of them that are free or whose owner is dead
 }

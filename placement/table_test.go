@@ -68,10 +68,10 @@ func (s *side) beat(b Beat) (view View, err error) {
 		view.Dead = true
 		return view, nil
 	}
-	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for _, other := range s.rows {
-		other.dead = other.dead || b.Bury && other != me && other.Expires.Before(view.Now)
+		other.dead = other.dead || b.Bury && me.Expires.After(view.Now) && other != me && other.Expires.Before(view.Now)
 	}
+	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for slot := range b.Release.All() {
 		if s.owners[slot] == s.self {
 			s.owners[slot] = 0

@@ -166,6 +166,45 @@ func TestZombieIsBuried(t *testing.T) {
 	}
 }
 
+// TestStatesAfterAKill: a move goes on that was killed when it owned all slots, also with what
+// an owner alone may write.
+func TestStatesAfterAKill(t *testing.T) {
+	t.Parallel()
+	d := newDatabase(t)
+	killed, err := d.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer killed.Close() // it does nothing until then, as if it were not there
+	d.endSessions(t, "")
+	again, err := d.open(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for what, set := range map[string]func(done func(error)){
+		"segment": func(done func(error)) {
+			again.SetSegmentState(segmentOf(tenantOf(1), 1), journal.SegmentState{Paused: true}, done)
+		},
+		"tenant": func(done func(error)) {
+			again.SetTenantState(tenantOf(1).ID, journal.TenantState{Paused: true}, done)
+		},
+	} {
+		if err := failed(t.Context(), set); err != nil {
+			t.Errorf("pause a %s: %v", what, err)
+		}
+	}
+}
+
+// endSessions ends the sessions of the database for which more holds.
+func (d database) endSessions(t *testing.T, more string) {
+	t.Helper()
+	name := d.url[strings.LastIndex(d.url, "/")+1 : strings.LastIndex(d.url, "?")]
+	if _, err := shared.SQL(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+name+"'"+more); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestHoldIsLost: where the connection that keeps others out was cut, a node may begin on the
 // source, so the move must not end.
 func TestHoldIsLost(t *testing.T) {
@@ -188,10 +227,7 @@ func TestHoldIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer to.Close()
-	name := d.url[strings.LastIndex(d.url, "/")+1 : strings.LastIndex(d.url, "?")]
-	if _, err := shared.SQL(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = '"+name+"'"); err != nil {
-		t.Fatal(err)
-	}
+	d.endSessions(t, " AND state = 'idle in transaction'")
 	if _, err := New(Side{Journal: from, Place: "database"}, Side{Journal: to, Place: "disk"}).Run(t.Context()); err == nil {
 		t.Error("the move has ended")
 	}

@@ -32,7 +32,7 @@ func warning(format string, args ...any) Finding {
 func fault(format string, args ...any) Finding { return Finding{Fault, fmt.Sprintf(format, args...)} }
 
 const (
-	leastVersion  = 12_00_00 // below it statements of the relay may fail
+	leastVersion  = 13_00_00 // below it the tables cannot be made
 	testedVersion = 15_00_00
 	mostSkew      = time.Second     // between the clocks
 	mostHeld      = 5 * time.Minute // of a snapshot
@@ -51,7 +51,7 @@ func (f *facts) ofServer() (found []Finding) {
 	version := "PostgreSQL " + f.settings["server_version"]
 	switch {
 	case f.version < leastVersion:
-		return []Finding{fault("%s is too old: 15 and newer are tested, and 12 is needed", version)}
+		return []Finding{fault("%s is too old: 15 and newer are tested, and 13 is needed", version)}
 	case f.standby:
 		found = append(found, fault("%s is a standby, in recovery, and takes no changes: name the primary, or all hosts and target_session_attrs=read-write", version))
 	case f.settings["default_transaction_read_only"] == "on":

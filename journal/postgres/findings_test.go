@@ -28,8 +28,8 @@ func TestFindings(t *testing.T) {
 		says   string
 	}{
 		"nothing":                          {func(*facts) {}, Fine, "an answer takes 2.0 ms"},
-		"version 11":                       {func(f *facts) { *f = facts{version: 11_00_22, settings: map[string]string{"server_version": "11.22"}} }, Fault, "11.22 is too old"},
-		"version 12":                       {func(f *facts) { f.version = 12_00_00 }, Warning, "15 and newer are tested"},
+		"version 12":                       {func(f *facts) { *f = facts{version: 12_00_22, settings: map[string]string{"server_version": "12.22"}} }, Fault, "12.22 is too old"},
+		"version 13":                       {func(f *facts) { f.version = 13_00_00 }, Warning, "15 and newer are tested"},
 		"version 14":                       {func(f *facts) { f.version = 14_00_99 }, Warning, "15 and newer are tested"},
 		"an encoding":                      {func(f *facts) { f.settings["server_encoding"] = "LATIN1" }, Warning, "LATIN1"},
 		"a clock that is behind":           {func(f *facts) { f.ahead = -1500 * time.Millisecond }, Warning, "1.5s behind this"},

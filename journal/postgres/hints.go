@@ -75,7 +75,7 @@ func (h *hinting) slots() audience.Slots {
 // keepHints leaves hints and looks for them, until Close. One that is lost costs time
 // alone: the scan finds its segment.
 func (j *Journal) keepHints() {
-	on := newLine(j.accept.config, laneTime)
+	on := newLine(j.config, laneTime)
 	defer on.drop()
 	ticker := time.NewTicker(hintEvery)
 	defer ticker.Stop()

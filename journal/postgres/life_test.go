@@ -79,6 +79,18 @@ func TestLateBeat(t *testing.T) {
 	}
 }
 
+// TestLateBurial: a beat that comes when its node's own lease is over by the database's clock
+// declares nobody dead, as where the server stood still for as long as all leases.
+func TestLateBurial(t *testing.T) {
+	c := newCluster(t)
+	one, two := c.node(), c.node()
+	c.beat(one, placement.Beat{Lease: time.Millisecond})
+	c.beat(two, placement.Beat{Lease: time.Millisecond})
+	time.Sleep(10 * time.Millisecond)
+	equal(t, "members after a beat that came late", len(c.beat(one, placement.Beat{Bury: true}).Members), 2)
+	equal(t, "members after one that came in time", len(c.beat(one, placement.Beat{Bury: true}).Members), 1)
+}
+
 // TestFenceOfTheDead is F1: a node that was declared dead writes nothing.
 func TestFenceOfTheDead(t *testing.T) {
 	c := newCluster(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -37,8 +38,12 @@ const connectTime = 5 * time.Second
 // database, are refused: it does not know some of ours.
 func parse(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
-	if err != nil {
-		return nil, errors.New("journal is no URL of a PostgreSQL database") // the cause would quote it
+	var file *fs.PathError
+	switch {
+	case errors.As(err, &file):
+		return nil, fmt.Errorf("the URL of journal names a file that cannot be read: %w", file)
+	case err != nil:
+		return nil, errors.New("journal is no URL of a PostgreSQL database, or a file that it names for TLS holds something else") // the cause would quote it
 	}
 	if mode := config.DefaultQueryExecMode; mode == pgx.QueryExecModeExec || mode == pgx.QueryExecModeSimpleProtocol {
 		return nil, errors.New("default_query_exec_mode in the URL of journal may be cache_describe or describe_exec: with others nothing could be written")

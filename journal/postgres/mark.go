@@ -66,7 +66,7 @@ func (j *Journal) takeAlone(ctx context.Context, config *pgx.ConnConfig) error {
 
 // take locks the row of meta, and sees to it that no other node is there. One whose lease is
 // over may come back: it is declared dead first, and what it has under way is waited for. So
-// is the move that was killed before this one.
+// is the move that was killed before this one, whose slots are free by that.
 func (h *hold) take(ctx context.Context, self placement.NodeID) error {
 	for {
 		if err := h.lock(ctx); err != nil {
@@ -75,14 +75,17 @@ func (h *hold) take(ctx context.Context, self placement.NodeID) error {
 		if err := h.others(ctx, self); err != nil {
 			return err
 		}
-		var relays int
+		var buried, relays int
 		err := h.tx.QueryRow(ctx, `WITH buried AS (UPDATE node SET dead = true WHERE NOT dead AND id <> $1 RETURNING egress)
-			SELECT count(*) FROM buried WHERE egress <> $2`, int64(self), noEgress).Scan(&relays)
-		if err != nil || relays == 0 {
+			SELECT count(*), count(*) FILTER (WHERE egress <> $2) FROM buried`, int64(self), noEgress).Scan(&buried, &relays)
+		if err != nil || buried == 0 {
 			return err
 		}
 		if err := h.tx.Commit(ctx); err != nil {
 			return err
+		}
+		if relays == 0 {
+			continue
 		}
 		select {
 		case <-time.After(buriedFor):

@@ -73,6 +73,7 @@ type Journal struct {
 	idling  chan struct{} // closed by Close: what is done now and then ends
 	closed  atomic.Bool
 
+	config   *pgx.ConnConfig // of all lines
 	clock    clock
 	intake   intake
 	accept   *line // of the goroutine that commits
@@ -130,6 +131,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		j.end()
 		return nil, fmt.Errorf("open journal: %w", withAdvice(orHeld(err)))
 	}
+	j.config = config
 	j.accept, j.table = newLine(config, acceptTime), newLine(config, o.Lease/2)
 	if o.Moving {
 		j.accept, j.table = newLine(config, behindTime), newLine(config, openTime)

@@ -115,3 +115,20 @@ func TestCloseLeavesNoConnection(t *testing.T) {
 		t.Errorf("a post after the end: %v", err)
 	}
 }
+
+// TestHintsWait: hints are not lost where the database takes longer than a post may wait.
+func TestHintsWait(t *testing.T) {
+	c := newCluster(t)
+	j := c.node()
+	release := c.hold(`LOCK TABLE hint IN EXCLUSIVE MODE`)
+	s := segment(tenant("token"), "s")
+	err := wait(c, func(done func(error)) {
+		j.Append(journal.Append{Tenant: s.Tenant, Done: done, Hint: true, Changes: []journal.Change{{Segment: s, Verb: audience.Add, Keys: audience.KeysOf(keys("1")...)}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(acceptTime + 500*time.Millisecond)
+	release()
+	c.until("the hint is there", func() bool { return sql[int64](c, `SELECT count(*) FROM hint`) == 1 })
+}

@@ -21,20 +21,25 @@ const (
 	wishAge   = time.Minute // after that nobody waits for the answer any more
 )
 
-// Ask asks another node and waits for its answer, or until ctx ends.
+// Ask asks another node and waits for its answer, or until ctx ends. What was not asked by
+// then never is: the operator was told that nobody answers, and may want the contrary now.
 func (j *Journal) Ask(ctx context.Context, node placement.NodeID, question []byte) ([]byte, error) {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails, by its contract
-	if err := j.askUntil(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `INSERT INTO wish (id, node, question) VALUES ($1, $2, $3)`, id, int64(node), question)
-		return err
-	}); err != nil {
-		return nil, fmt.Errorf("ask another node: %w", err)
-	}
+	asked := ctx
 	defer j.behind.put(task{do: func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, `DELETE FROM wish WHERE id = $1`, id)
 		return err
 	}})
+	if err := j.askUntil(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if asked.Err() != nil {
+			return nil
+		}
+		_, err := conn.Exec(ctx, `INSERT INTO wish (id, node, question) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, id, int64(node), question)
+		return err
+	}); err != nil {
+		return nil, fmt.Errorf("ask another node: %w", err)
+	}
 	for wait := wishEvery / 4; ; wait = wishEvery {
 		select {
 		case <-ctx.Done():
@@ -58,7 +63,7 @@ func (j *Journal) Ask(ctx context.Context, node placement.NodeID, question []byt
 // Serve answers the questions of other nodes until ctx or the journal ends. answer is called
 // by a goroutine of its own for each.
 func (j *Journal) Serve(ctx context.Context, answer func(ctx context.Context, question []byte) []byte) {
-	on := newLine(j.accept.config, laneTime)
+	on := newLine(j.config, laneTime)
 	defer on.drop()
 	ticker := time.NewTicker(wishEvery)
 	defer ticker.Stop()
@@ -83,11 +88,12 @@ func (j *Journal) Serve(ctx context.Context, answer func(ctx context.Context, qu
 	}
 }
 
-// takeWishes is the questions that nobody answers yet.
+// takeWishes is the questions that nobody answers yet, and that somebody may wait for still:
+// one who asked and was cut off could not take his away.
 func (j *Journal) takeWishes(ctx context.Context, on *line) map[[16]byte][]byte {
 	taken := map[[16]byte][]byte{}
 	err := on.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, err := conn.Query(ctx, `UPDATE wish SET taken = true WHERE node = $1 AND NOT taken RETURNING id, question`, int64(j.self))
+		rows, err := conn.Query(ctx, `UPDATE wish SET taken = true WHERE node = $1 AND NOT taken AND at > clock_timestamp() - $2::interval RETURNING id, question`, int64(j.self), wishAge)
 		if err != nil {
 			return err
 		}
