@@ -137,3 +137,33 @@ func TestClaimDuringStop(t *testing.T) {
 		}
 	})
 }
+
+// TestHandOverAfterCrash: calls are under way whose segments have crashed, and know of them no
+// more. Their slots go to another node when the calls have ended, not before (I4).
+func TestHandOverAfterCrash(t *testing.T) {
+	inCluster(t, 1, func(c *cluster) {
+		former := c.nodes[0]
+		for _, at := range clusterPlaces {
+			c.post(former, change{at, audience.Add, []string{"3"}})
+		}
+		time.Sleep(10 * time.Second) // now the tenants are proven
+		c.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 4 * time.Second, Count: 3})
+		for _, at := range clusterPlaces {
+			c.post(former, change{at, audience.Add, []string{"1"}})
+		}
+		time.Sleep(clusterFlush + 500*time.Millisecond) // calls are under way
+		former.crashes.Store(int32(len(clusterPlaces)))
+		for _, at := range clusterPlaces {
+			c.post(former, change{at, audience.Add, []string{"2"}})
+		}
+		time.Sleep(100 * time.Millisecond)
+		if former.crashes.Load() > 0 {
+			t.Error("not all segments have crashed")
+		}
+		c.setNode(1, c.begin(1))
+		time.Sleep(20 * time.Second)
+		if !slices.ContainsFunc(clusterPlaces, func(at place) bool { return c.owner(at) != former }) {
+			t.Error("no slot was handed over")
+		}
+	})
+}

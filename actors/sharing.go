@@ -88,7 +88,7 @@ func (r *Relay) Release(slots audience.Slots, done func()) {
 			return
 		}
 		for _, id := range tenants {
-			if err := r.surrenderHere(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) && !errors.Is(err, ErrElsewhere) { // who crashed, or was let go before, holds nothing
+			if err := r.surrenderHere(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) && !errors.Is(err, ErrElsewhere) { // who crashed, or was let go before, holds nothing, and its call has ended
 				return
 			}
 		}

@@ -24,10 +24,11 @@ type tenant struct {
 
 	phase    tenantPhase
 	segments *roster[localName]
-	dormant  []dormantSegment // those that have no actor, but keys
-	resting  resting          // those that have neither, but are to be kept in sight
-	newest   journal.Version  // that the journal gave, to this actor or before it
-	moves    int              // under way: of all its keys to another tenant
+	dormant  []dormantSegment                    // those that have no actor, but keys
+	resting  resting                             // those that have neither, but are to be kept in sight
+	newest   journal.Version                     // that the journal gave, to this actor or before it
+	moves    int                                 // under way: of all its keys to another tenant
+	outcomes map[audience.Segment][]chan<- error // are told when the call of a segment that surrenders has ended
 	draining tenantDrain
 	leaving  bool // it ends when no call is under way: another node owns it
 
@@ -289,6 +290,7 @@ func (t *tenant) permit(ctx actor.Context, m *slot) {
 func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
 	t.report(m.outcome, t.calls.End(time.Now(), m.segment, m.outcome, &t.waits))
 	ctx.Send(t.registry, &slotEnded{tenant: t.id, outcome: m.outcome})
+	t.tellOutcome(m.segment, nil)
 	t.ask(ctx)
 	t.drainedIfDone()
 	if t.leaving && t.calls.Underway() == 0 {
