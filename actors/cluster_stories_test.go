@@ -9,6 +9,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // setNode puts a life of a node in the place of another one, which is not begun again.
@@ -164,6 +165,42 @@ func TestHandOverAfterCrash(t *testing.T) {
 		time.Sleep(20 * time.Second)
 		if !slices.ContainsFunc(clusterPlaces, func(at place) bool { return c.owner(at) != former }) {
 			t.Error("no slot was handed over")
+		}
+	})
+}
+
+// TestClaimThatCannotRead: a node that takes slots over, and cannot read their tenants at first,
+// knows of their pauses before it calls.
+func TestClaimThatCannotRead(t *testing.T) {
+	inCluster(t, 2, func(c *cluster) {
+		at := place{"one", "sA"}
+		former := c.owner(at)
+		other := c.nodes[0]
+		if other == former {
+			other = c.nodes[1]
+		}
+		c.post(former, change{at, audience.Add, []string{"1"}})
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		tenant := audience.Segment{Tenant: c.tenants[at.organisation].ID}
+		if _, err := former.relay.Remedy(ctx, status.Wish{Segment: tenant, Remedy: status.Pause}); err != nil {
+			t.Fatal(err)
+		}
+		c.post(other, change{at, audience.Add, []string{"2"}})
+		time.Sleep(time.Second)
+		calls := c.split.Counts().Calls
+		other.journal.failTenants.Store(1)
+		c.setNode(former.index, nil)
+		former.leave(time.Hour)
+		time.Sleep(10 * time.Second)
+		c.post(other, change{at, audience.Add, []string{"3"}})
+		time.Sleep(10 * time.Second)
+		if n := c.split.Counts().Calls - calls; n > 0 || c.owner(at) != other || other.journal.failTenants.Load() >= 0 {
+			t.Errorf("%d calls of a tenant that is paused; taken over: %v", n, c.owner(at) == other)
+		}
+		if _, err := other.relay.Remedy(ctx, status.Wish{Segment: tenant, Remedy: status.Resume}); err != nil {
+			t.Error(err)
 		}
 	})
 }

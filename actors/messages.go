@@ -20,6 +20,7 @@ type (
 		down
 		answer
 		changes []audience.Change // at least one
+		came    time.Time         // when the first of them did
 		hint    bool              // they are for another node, which is to be told that there are keys
 	}
 	// accepted tells a segment of a change that its tenant handed to the journal.

@@ -157,7 +157,7 @@ func (t *tenant) accept(ctx actor.Context, m *accept) {
 		// A move that is under way takes the name away, and may come yet.
 		children[i], changes[i] = child, journal.Change{Segment: c.Segment, Verb: c.Verb, Keys: c.Keys, Describe: !child.described || t.moves > 0}
 	}
-	t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: changes, Hint: m.hint, Done: through(m.to)})
+	t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: changes, Came: m.came, Hint: m.hint, Done: through(m.to)})
 	m.handed()
 	for i, c := range children {
 		c.described = true
