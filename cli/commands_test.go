@@ -44,7 +44,7 @@ func TestCommandsDocument(t *testing.T) {
 	for _, cmd := range listed {
 		out.Reset()
 		writeHelp(cmd)
-		fmt.Fprintf(&text, "\n## %s\n\n```\n%s\n```\n", strings.TrimPrefix(cmd.CommandPath(), "audiences "), strings.TrimSpace(out.String()))
+		fmt.Fprintf(&text, "\n## %s\n\n```text\n%s\n```\n", strings.TrimPrefix(cmd.CommandPath(), "audiences "), strings.TrimSpace(out.String()))
 	}
 	if *update {
 		if err := os.WriteFile(commandsDocument, []byte(text.String()), 0o644); err != nil {
