@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
@@ -273,6 +274,10 @@ func (s *service) fail(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // a stop is watched too
+	defer end()
+	go watchdog(alive, s.logger)
+	tellSystemd(daemon.SdNotifyReady, s.logger)
 	go s.memory.Watch(watching)
 	go s.certificate.Watch(watching)
 	if s.reloader != nil {
@@ -281,6 +286,7 @@ func (s *service) run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
+		tellSystemd(daemon.SdNotifyStopping, s.logger)
 		return s.stop()
 	case err := <-s.failed:
 		return err
