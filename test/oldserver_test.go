@@ -128,3 +128,10 @@ func (o *oldServer) flush() {
 	}
 	clear(o.pending)
 }
+
+// forget is its end: what is in its memory is lost.
+func (o *oldServer) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.pending)
+}
