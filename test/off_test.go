@@ -54,6 +54,9 @@ func TestDeliverFalse(t *testing.T) {
 		if code := p.Terminate(); code != exitDone {
 			t.Errorf("exit code %d", code)
 		}
+		if code, stdout, _ := harness.Run(t, nil, "check", s.Config()); code != exitDone || !strings.Contains(stdout, "WARNING configuration  deliver is false") {
+			t.Errorf("check: exit code %d\n%s", code, stdout)
+		}
 	}
 	if n := connections.Load(); n > 0 {
 		t.Errorf("%d connections to Split were opened", n)
