@@ -73,8 +73,12 @@ func (c *cluster) begin(index int) *clusterNode {
 	if c.table.without.lease {
 		sharing = &Sharing{Lease: func() error { return nil }, Within: context.Background}
 	}
+	deliver := n.deliver
+	if c.off {
+		deliver = nil
+	}
 	n.relay = Start(Options{
-		Journal: n.journal, Deliver: n.deliver, Sharing: sharing,
+		Journal: n.journal, Deliver: deliver, Sharing: sharing,
 		FlushInterval: clusterFlush, IdleTimeout: clusterIdle,
 		MaxKeysPerCall: 3, MaxKeysHeld: 5, MaxKeysInMemory: 12,
 		MaxConcurrentCalls: 3, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10,

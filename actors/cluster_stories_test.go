@@ -204,3 +204,39 @@ func TestClaimThatCannotRead(t *testing.T) {
 		}
 	})
 }
+
+// TestDeliveryOffOfNodes: what a node owns whose delivery is switched off is held, also
+// where another such node takes it over. It goes out when nodes that deliver own it.
+func TestDeliveryOffOfNodes(t *testing.T) {
+	inCluster(t, 2, func(c *cluster) {
+		node := func(index int) *clusterNode {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.nodes[index]
+		}
+		replaceAll := func() {
+			for index := range 2 {
+				node(index).leave(time.Second)
+				time.Sleep(40 * time.Second) // until it has begun anew
+			}
+		}
+		c.off = true
+		replaceAll()
+		for _, at := range clusterPlaces {
+			c.post(node(0), change{at, audience.Add, clusterKeys})
+		}
+		time.Sleep(time.Minute)
+		node(0).leave(time.Second)
+		time.Sleep(time.Minute)
+		if calls := c.split.Counts().Calls; calls > 0 {
+			t.Errorf("%d calls were made", calls)
+		}
+		c.off = false
+		replaceAll()
+		for _, at := range clusterPlaces {
+			if got := c.split.Members(at.organisation, "env", at.name); len(got) != len(clusterKeys) {
+				t.Errorf("%s of %s has %q", at.name, at.organisation, got)
+			}
+		}
+	})
+}

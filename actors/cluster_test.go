@@ -24,6 +24,7 @@ type cluster struct {
 	running sync.WaitGroup
 	allowed allowed
 	last    change // of the history
+	off     bool   // nodes that begin make no calls
 
 	mu       sync.Mutex
 	nodes    []*clusterNode // nil: it is down

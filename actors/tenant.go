@@ -59,10 +59,14 @@ const (
 
 // newTenant makes a tenant that goes on from what is known of it.
 func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dormantTenant) *tenant {
+	calls := pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls)
+	if s.Deliver == nil {
+		calls.SwitchOff()
+	}
 	return &tenant{
 		owner: &owner{settings: s, id: t.ID, token: t.Token}, registry: registry,
 		segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())), dormant: known.segments,
-		calls: pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls),
+		calls: calls,
 	}
 }
 

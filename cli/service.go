@@ -126,7 +126,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Sharing:                    s.cluster.sharing(),
-		Deliver:                    s.split.Do,
+		Deliver:                    s.deliver(),
 		FlushInterval:              cfg.SegmentsFlushRate,
 		IdleTimeout:                cfg.IdleTimeout,
 		MaxConcurrentCalls:         min(cfg.MaxConcurrentCalls, s.files.calls),
@@ -170,6 +170,14 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		Int64("flushIntervalMs", cfg.SegmentsFlushRate.Milliseconds()).Float64("maxCallsPerSecond", cfg.MaxCallsPerSecond).
 		Float64("maxCallsPerSecondPerTenant", cfg.MaxCallsPerSecondPerTenant).Int("maxConcurrentCalls", min(cfg.MaxConcurrentCalls, s.files.calls)).
 		Msg("the relay takes changes")
+}
+
+// deliver makes calls to Split; nil: none is made, whoever wants one.
+func (s *service) deliver() func(context.Context, splitclient.Call) splitclient.Outcome {
+	if !s.cfg.Deliver {
+		return nil
+	}
+	return s.split.Do
 }
 
 func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {

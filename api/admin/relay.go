@@ -31,6 +31,6 @@ type Relay interface {
 	// Note keeps an event that the server itself caused: keys were revealed.
 	Note(context.Context, status.Event) error
 	// Remedy carries out a wish and returns once that is durable. It answers
-	// status.ErrUnknown, ErrPausedNow, ErrNotNeeded and ErrImpossible.
+	// status.ErrUnknown, ErrPausedNow, ErrOff, ErrNotNeeded and ErrImpossible.
 	Remedy(context.Context, status.Wish) (status.Effect, error)
 }

@@ -134,6 +134,9 @@ func (s *Server) segment(r *http.Request) (any, error) {
 	}
 	detail, err := s.options.Relay.Segment(r.Context(), in)
 	detail.Name = name
+	if detail.Planned == nil {
+		detail.Planned = []status.Planned{}
+	}
 	if detail.Calls == nil {
 		detail.Calls = []status.Call{}
 	}

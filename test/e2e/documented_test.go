@@ -100,11 +100,15 @@ func newReader(t *testing.T) *reader {
 	}
 	w.write("key", "8735621876001\n")
 	w.write("key.json", `{"key": "8735621876001", "tenant": "acme-prod"}`)
-	w.write("token", "acme")
+	w.write("token", "change-me")
+	w.write("posts.ndjson", `{"apiToken":"acme","environmentId":"env1","verb":"add","mpids":["5"],"segment":"buyers"}`+"\n")
 	serve := exec.Command(filepath.Join(bin, "audiences"), "audiences.config")
 	serve.Dir = w.dir
 	serve.Env = append(w.env, "AUDIENCES_TENANT_NAMES="+string(names), "AUDIENCES_SPLIT_API_URL="+split.URL, "AUDIENCES_SEGMENTS_FLUSH_RATE_IN_SECONDS=1")
 	start(t, "relay", serve, func() bool { return w.works("curl -s http://127.0.0.1:3010/readyz") })
+	if out, err := w.bash("openssl s_client -connect 127.0.0.1:5010 < /dev/null | openssl x509 > cert.pem"); err != nil {
+		t.Fatal(err, out)
+	}
 	for _, p := range []struct{ token, segment, keys string }{
 		{"acme", "buyers", `"8735621876001","400"`}, {"acme", "old-buyers", `"1"`}, {"acme", "Newsletter", `"1"`}, {"old", "buyers", `"2"`}, {short, "buyers", `"3","400"`}, {short, "Newsletter", `"4"`},
 	} {
@@ -206,10 +210,11 @@ func (w *reader) untilCtrlC(b harness.Block) {
 
 // notHere are examples that need another host, or what another test has.
 var notHere = map[string]string{
-	"audiences serve audiences.config":                                   "the relay beside this test is one",
-	"docker exec audiences /audiences status":                            "a container; TestContainerLosesNothing",
-	"audiences status --address 10.0.0.7:3010 --json":                    "a relay on another host",
-	"audiences nodes":                                                    "several nodes; TestAnyNodeAnswers",
+	"audiences serve audiences.config":                "the relay beside this test is one",
+	"docker exec audiences /audiences status":         "a container; TestContainerLosesNothing",
+	"audiences status --address 10.0.0.7:3010 --json": "a relay on another host",
+	"audiences replay posts.ndjson --to https://new:5010 --expect https://old:5010 --token-file token --insecure": "two servers; TestReplayCompares",
+	"audiences nodes": "several nodes; TestAnyNodeAnswers",
 	"audiences journal move audiences.config --to cluster.config":        "a stopped relay and a database; TestJournalMove",
 	"audiences journal move cluster.config --to audiences.config --list": "the same",
 	"audiences journal reopen audiences.config":                          "the same",

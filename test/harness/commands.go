@@ -112,7 +112,8 @@ func Examples() (all []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, found := range example.FindAllStringSubmatch(string(text), -1) {
+	whole := regexp.MustCompile(`\s*\\\n\s*`).ReplaceAllString(string(text), " ")
+	for _, found := range example.FindAllStringSubmatch(whole, -1) {
 		all = append(all, found[1])
 	}
 	return all, nil
