@@ -34,7 +34,7 @@ func (s *Server) mountPage(mux *http.ServeMux) {
 	at("GET", "/tenants", access.Viewer, sharedPart(s, "tenants", s.pageTenants))
 	at("GET", "/segments", access.Viewer, sharedPart(s, "segments", s.pageSegments))
 	at("GET", "/parked", access.Viewer, sharedPart(s, "parked", s.pageParked))
-	at("GET", "/events", access.Viewer, part(s, "events", s.pageEvents))
+	at("GET", "/events", access.Viewer, part(s, s.pageEvents))
 	at("GET", "/segment", access.Viewer, s.showSegment)
 	at("POST", "/where", access.Viewer, s.showWhere)
 	at("POST", "/reveal", access.Operator, s.showRevealed)
@@ -70,7 +70,7 @@ func (s *Server) pageRequest(r *http.Request) (a pageRequest, err error) {
 }
 
 // part answers with one part of the page.
-func part[T any](s *Server, name string, gather func(pageRequest) (T, error)) http.HandlerFunc {
+func part[T dashboard.View](s *Server, gather func(pageRequest) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var view T
 		a, err := s.pageRequest(r)
@@ -81,13 +81,13 @@ func part[T any](s *Server, name string, gather func(pageRequest) (T, error)) ht
 			refuse(w, r, statusOf(err), err.Error())
 			return
 		}
-		dashboard.Write(w, http.StatusOK, name, view)
+		dashboard.Write(w, http.StatusOK, view)
 	}
 }
 
 // sharedPart answers with a part of the page that all see alike who may do the same. It is
 // made once for each snapshot: many look at the same.
-func sharedPart[T any](s *Server, name string, gather func(pageRequest) (T, error)) http.HandlerFunc {
+func sharedPart[T dashboard.View](s *Server, name string, gather func(pageRequest) (T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var text []byte
 		a, err := s.pageRequest(r)
@@ -97,7 +97,7 @@ func sharedPart[T any](s *Server, name string, gather func(pageRequest) (T, erro
 				if err != nil {
 					return nil, err
 				}
-				return dashboard.Make(name, view)
+				return dashboard.Make(view), nil
 			})
 		}
 		if err != nil {
@@ -114,7 +114,7 @@ func (s *Server) head(r *http.Request) dashboard.Head {
 }
 
 func (s *Server) showPage(w http.ResponseWriter, r *http.Request) {
-	part(s, "page", func(a pageRequest) (page dashboard.Page, err error) {
+	part(s, func(a pageRequest) (page dashboard.Page, err error) {
 		page = dashboard.Page{Head: s.head(r), Query: a.query}
 		if page.Live, err = s.live(r.Context(), a.now); err != nil {
 			return page, err
@@ -196,17 +196,16 @@ func (s *Server) pageEvents(a pageRequest) (view dashboard.Events, err error) {
 
 // showSegment is a page of its own, or the part of the dashboard when htmx asks.
 func (s *Server) showSegment(w http.ResponseWriter, r *http.Request) {
+	code := http.StatusOK
 	view, err := s.detail(r)
-	name := "segment-page"
-	if r.Header.Get("HX-Request") != "" {
-		name = "detail"
-	}
 	if err != nil {
-		view = dashboard.Detail{Head: s.head(r), Problem: err.Error()}
-		dashboard.Write(w, statusOf(err), name, view)
+		code, view = statusOf(err), dashboard.Detail{Head: s.head(r), Problem: err.Error()}
+	}
+	if r.Header.Get("HX-Request") != "" {
+		dashboard.Write(w, code, view)
 		return
 	}
-	dashboard.Write(w, http.StatusOK, name, view)
+	dashboard.Write(w, code, dashboard.SegmentPage(view))
 }
 
 func (s *Server) detail(r *http.Request) (view dashboard.Detail, err error) {
@@ -243,7 +242,7 @@ func (s *Server) showWhere(w http.ResponseWriter, r *http.Request) {
 		view.Problem = err.Error()
 	}
 	view.Whereabouts = found
-	dashboard.Write(w, http.StatusOK, "found", view)
+	dashboard.Write(w, http.StatusOK, view)
 }
 
 func (s *Server) showRevealed(w http.ResponseWriter, r *http.Request) {
@@ -254,7 +253,7 @@ func (s *Server) showRevealed(w http.ResponseWriter, r *http.Request) {
 		page = status.ParkedPage{}
 	}
 	view.Keys, view.More = page.Keys, page.Next != ""
-	dashboard.Write(w, http.StatusOK, "revealed", view)
+	dashboard.Write(w, http.StatusOK, view)
 }
 
 func targetOf(given url.Values) Target {

@@ -32,7 +32,7 @@ func (s *Server) askRemedy(remedy status.Remedy) http.HandlerFunc {
 		if err := s.tryRemedy(r.Context(), request, given, &view); err != nil {
 			view.Problem = err.Error()
 		}
-		dashboard.Write(w, http.StatusOK, "ask", view)
+		dashboard.Write(w, http.StatusOK, view)
 	}
 }
 
@@ -94,6 +94,6 @@ func (s *Server) doRemedy(remedy status.Remedy) http.HandlerFunc {
 		for _, failed := range effect.Failed {
 			view.Failed = append(view.Failed, failed.Environment+"/"+failed.Segment+": "+failed.Error)
 		}
-		dashboard.Write(w, http.StatusOK, "done", view)
+		dashboard.Write(w, http.StatusOK, view)
 	}
 }

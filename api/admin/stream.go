@@ -45,12 +45,8 @@ func (s *Server) liveHTML(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := dashboard.Make("live", view)
-	if err != nil {
-		return nil, err
-	}
-	s.liveText.of, s.liveText.at, s.liveText.text = now, time.Now(), text
-	return text, nil
+	s.liveText.of, s.liveText.at, s.liveText.text = now, time.Now(), dashboard.Make(view)
+	return s.liveText.text, nil
 }
 
 // stream goes on until the reader or the server ends. Whether the reader may still look is asked

@@ -1,21 +1,18 @@
 package access
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"html/template"
 	"net/http"
+
+	h "audiences/html"
 )
 
 var (
-	//go:embed login.html
-	loginText string
 	//go:embed login.css
 	loginStyle string
 
-	loginPage = template.Must(template.New("login").Parse(loginText))
 	// policy allows the page its own style and forms, and no script at all.
 	policy = "default-src 'none'; style-src 'sha256-" + sumOf(loginStyle) + "'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -32,18 +29,42 @@ type page struct {
 	Home    string // "": there is nowhere to go
 }
 
-// Style is known to hold nothing from outside.
-func (page) Style() template.CSS { return template.CSS(loginStyle) } // #nosec G203 -- a constant
+func (p page) html() h.Node {
+	return h.Document(h.Lang("en"),
+		h.Meta(h.Charset("utf-8")),
+		h.Meta(h.Name("viewport"), h.Content("width=device-width, initial-scale=1")),
+		h.Title(h.Text("Audiences relay: log in")),
+		h.Style(loginStyle), // its sum is in the policy
+		h.H1(h.Text("Audiences relay")),
+		p.content(),
+	)
+}
 
-// FormField names the field of the form's token.
-func (page) FormField() string { return FormField }
+// content is who somebody is, or a form to say so.
+func (p page) content() h.Node {
+	if p.Who.Name == "" {
+		return h.Group(
+			h.If(p.Problem != "", h.P(h.Role("alert"), h.Text(p.Problem))),
+			h.Form(h.Method("post"), h.Action("/login"),
+				h.Label(h.For("name"), h.Text("Name")),
+				h.Input(h.ID("name"), h.Name("name"), h.AutoComplete("username"), h.AutoFocus(), h.Required()),
+				h.Label(h.For("password"), h.Text("Password")),
+				h.Input(h.ID("password"), h.Name("password"), h.Type("password"), h.AutoComplete("current-password"), h.MaxLength("72"), h.Required()),
+				h.Button(h.Text("Log in")),
+			),
+		)
+	}
+	return h.Group(
+		h.P(h.Text("You are "+p.Who.Name+", with the role "+p.Who.Role.String()+".")),
+		h.If(p.Home != "", h.P(h.A(h.Href(p.Home), h.Text("Go on")))),
+		h.If(p.Who.FormToken != "", h.Form(h.Method("post"), h.Action("/logout"),
+			h.Input(h.Type("hidden"), h.Name(FormField), h.Value(p.Who.FormToken)),
+			h.Button(h.Text("Log out")),
+		)),
+	)
+}
 
 func showPage(w http.ResponseWriter, status int, p page) {
-	var text bytes.Buffer
-	if err := loginPage.Execute(&text, p); err != nil {
-		answer(w, http.StatusInternalServerError, "the page cannot be made")
-		return
-	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", policy)
@@ -51,5 +72,5 @@ func showPage(w http.ResponseWriter, status int, p page) {
 	// Without any referrer browsers send the form with a null origin, which is refused.
 	header.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
-	_, _ = w.Write(text.Bytes()) // fails only when the caller has gone
+	_, _ = w.Write(p.html().HTML()) // fails only when the caller has gone
 }

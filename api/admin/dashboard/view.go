@@ -115,6 +115,9 @@ type Detail struct {
 	Problem string
 }
 
+// SegmentPage is a page with nothing but one segment.
+type SegmentPage Detail
+
 // Parked is what is parked.
 type Parked struct {
 	At       time.Time
@@ -184,9 +187,6 @@ func (a Ask) Again() string {
 	}
 	return Path + "/remedies/" + string(a.Remedy) + "?" + fields.Encode()
 }
-
-// KeyList is what is shown of the parked keys.
-func (d Detail) KeyList() Keys { return Keys{Keys: d.Keys, More: d.More} }
 
 // Title is the remedy as a button has it.
 func (a Ask) Title() string {
