@@ -77,7 +77,7 @@ func (s *segment) call(ctx actor.Context, chunk *batch.Chunk) {
 	chunk.Call = s.nextCall()
 	s.standing.Call()
 
-	call := splitclient.Call{Token: s.token, Segment: s.name, Verb: chunk.Verb, Keys: chunk.Keys}
+	call := splitclient.Call{Token: s.token, Segment: s.name, Verb: chunk.Verb, Keys: chunk.Keys, Attempt: chunk.Attempts}
 	self, tenant, root := ctx.Self(), s.pid, ctx.ActorSystem().Root
 	number, attempt, began := chunk.Call, chunk.Attempts, time.Now()
 	s.calls.Add(1)

@@ -25,6 +25,7 @@ func (s *Server) audiences(c echo.Context) error {
 		return err
 	}
 	defer done()
+	s.noteShown(c)
 	t, err := s.admit()
 	if err != nil {
 		return err
@@ -35,6 +36,7 @@ func (s *Server) audiences(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.notePost(c, req)
 	if err := s.accept(req, &t); err != nil {
 		return err
 	}

@@ -228,8 +228,13 @@ func TestMetrics(t *testing.T) {
 }
 
 // BenchmarkPost prints the time and allocations of one post without TLS.
-func BenchmarkPost(b *testing.B) {
-	s := New(Options{Tokens: fooToken, Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
+func BenchmarkPost(b *testing.B) { benchmarkPost(b, nil) }
+
+// BenchmarkPostTold is the same with somebody who is told of it.
+func BenchmarkPostTold(b *testing.B) { benchmarkPost(b, func(Post) {}) }
+
+func benchmarkPost(b *testing.B, answered func(Post)) {
+	s := New(Options{Tokens: fooToken, Answered: answered, Accept: func(reply chan<- error, _ ...audience.Change) { reply <- nil }})
 	text := body("mpids", `["1000000000000000000"]`)
 	reader := strings.NewReader(text)
 	r := httptest.NewRequest(http.MethodPost, "/audiences", reader)

@@ -31,6 +31,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.metrics.answered(c.Response().Status)
 		s.debug(c, time.Since(began))
+		s.tell(c, began)
 		return nil
 	}
 }

@@ -64,6 +64,9 @@ type Options struct {
 	// is asked once for each change that Accept gets, before it. Its text is sent to
 	// the caller. nil: there always is.
 	Admit func(audience.Keys) error
+	// Answered is told of each post whose caller has shown the token, once its answer
+	// is written; it must not wait. nil: nobody is told, and it costs nothing.
+	Answered func(Post)
 
 	Logger     zerolog.Logger
 	Registerer prometheus.Registerer // nil: metrics are kept and not registered

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"audiences/memory"
 	"audiences/placement"
 	"audiences/splitclient"
+	"audiences/telemetry"
 )
 
 // service is a running relay: its parts in the order of the way of a key.
@@ -42,6 +44,7 @@ type service struct {
 	journal keptJournal
 	cluster *cluster // the place among other nodes; nil: there are none
 	memory  *memory.Pressure
+	sent    *telemetry.Telemetry
 	files   descriptors
 
 	certificate *keyfile.Source
@@ -88,8 +91,10 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	if err != nil {
 		return nil, err
 	}
+	s.sent = telemetry.Start(telemetry.Options{Gatherer: registry, Registerer: registry,
+		Version: p.build.version, Instance: instanceOf(cfg), SplitURL: cfg.SplitAPIURL, Logger: logger})
 	s.split, err = splitclient.New(splitclient.Options{BaseURL: cfg.SplitAPIURL, Timeout: cfg.SplitTimeout,
-		MaxConnections: s.files.calls, Registerer: registry, MayWrite: s.cluster.mayCall()})
+		MaxConnections: s.files.calls, Registerer: registry, MayWrite: s.cluster.mayCall(), Called: s.sent.Called()})
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +108,15 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	}
 	s.startParts(room, registry)
 	return s, nil
+}
+
+// instanceOf tells relays apart that send telemetry under the same name.
+func instanceOf(cfg config.Config) string {
+	name := cfg.NodeName
+	if name == "" {
+		name, _ = os.Hostname()
+	}
+	return fmt.Sprintf("%s:%d", name, cfg.Port)
 }
 
 func keyOptions(cfg config.Config) keyfile.Options {
@@ -152,6 +166,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		MaxBytesInFlight:    cfg.MaxBytesInFlight,
 		Refuse:              s.refuse,
 		CauseOf:             causeOf,
+		Answered:            s.sent.Answered(),
 		Logger:              s.logger,
 		Registerer:          registry,
 
@@ -329,6 +344,7 @@ func (s *service) stop() error {
 		}
 	}
 	s.split.Close()
+	s.sent.Stop(context.Background()) // while the journal, of which metrics tell, is open
 	err := errors.Join(s.journal.Close(), s.cluster.bye())
 	s.logger.Info().Dur("tookMs", time.Since(began)).Msg("stopped")
 	return err
@@ -336,6 +352,7 @@ func (s *service) stop() error {
 
 // closeOpened is for a start that failed half way.
 func (s *service) closeOpened() {
+	s.sent.Stop(context.Background()) // first, as metrics tell of the journal
 	if s.listener != nil {
 		_ = s.listener.Close()
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	MaxConnections int                   // of the own transport, where HTTP/1.1 is spoken, idle ones included; 0: 128
 	UserAgent      string                // "": audiences
 	MayWrite       func() error          // asked before each write to a connection of the own transport; its error ends the call. nil: not asked
+	Called         func(Made)            // told of each call that was made, or tried; it must not wait. nil: nobody is
 	Registerer     prometheus.Registerer // nil: the metrics are kept but shown nowhere
 }
 
@@ -44,6 +45,7 @@ type Client struct {
 	transport http.RoundTripper
 	userAgent string
 	metrics   *metrics
+	called    func(Made)
 	closeIdle func()
 }
 
@@ -53,6 +55,20 @@ type Call struct {
 	Segment audience.Segment // Environment and Name make the path
 	Verb    audience.Verb
 	Keys    *audience.KeySet // 1 to MaxKeys keys; nobody changes it until Do returns
+	Attempt int              // 1: the first; it changes nothing and is for Options.Called
+}
+
+// Made is what Options.Called is told of a call. It has no key, no token and no words of
+// the answer (I7).
+type Made struct {
+	Segment      audience.Segment
+	Verb         audience.Verb
+	Keys         int
+	Attempt      int
+	Reason       Reason
+	Status       int    // of HTTP; 0: there was no answer
+	Transaction  string // Split's own id of the call; "": the answer has none
+	Began, Ended time.Time
 }
 
 // New checks the options; it does not connect.
@@ -64,7 +80,7 @@ func New(o Options) (*Client, error) {
 	if o.Timeout < 0 {
 		return nil, fmt.Errorf("check timeout: %v is negative", o.Timeout)
 	}
-	c := &Client{base: base, timeout: o.Timeout, transport: o.Transport, userAgent: o.UserAgent, closeIdle: func() {}}
+	c := &Client{base: base, timeout: o.Timeout, transport: o.Transport, userAgent: o.UserAgent, called: o.Called, closeIdle: func() {}}
 	if c.timeout == 0 {
 		c.timeout = DefaultTimeout
 	}
@@ -99,7 +115,16 @@ func (c *Client) Do(ctx context.Context, call Call) Outcome {
 	a := c.exchange(ctx, call, body)
 	out := judge(a)
 	c.metrics.called(out, call, !a.unsent, time.Since(begun))
+	c.tell(call, out, begun)
 	return out
+}
+
+func (c *Client) tell(call Call, out Outcome, begun time.Time) {
+	if c.called == nil {
+		return
+	}
+	c.called(Made{Segment: call.Segment, Verb: call.Verb, Keys: call.Keys.Len(), Attempt: call.Attempt,
+		Reason: out.Reason, Status: out.Status, Transaction: out.Transaction, Began: begun, Ended: time.Now()})
 }
 
 // exchange sends the call and reads the answer.

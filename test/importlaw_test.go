@@ -36,7 +36,7 @@ var law = map[string][]string{
 	"audiences/api/connections":         {},
 	"audiences/api/keyfile":             {},
 	"audiences/audience":                {},
-	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "cluster", "config", "journal", "journal/embedded", "journal/mover", "journal/postgres", "journal/vault", "logging", "memory", "placement", "replay", "sandbox", "sandbox/child", "sandbox/postgres", "splitclient", "status"},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "cluster", "config", "journal", "journal/embedded", "journal/mover", "journal/postgres", "journal/vault", "logging", "memory", "placement", "replay", "sandbox", "sandbox/child", "sandbox/postgres", "splitclient", "status", "telemetry"},
 	"audiences/cluster":                 {"actors", "audience", "placement", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/histogram":               {},
@@ -58,6 +58,7 @@ var law = map[string][]string{
 	"audiences/sandbox/postgres":        {"sandbox/child"},
 	"audiences/splitclient":             {"audience", "histogram"},
 	"audiences/status":                  {"audience"},
+	"audiences/telemetry":               {"api", "audience", "logging", "splitclient"},
 	"audiences/test":                    {},
 	"audiences/test/bench":              {"sandbox", "sandbox/postgres", "test/harness"}, // starts the relay as a process
 	"audiences/test/cluster":            {},
@@ -86,6 +87,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":            {"audiences/cli"},
 	"html/template":                     {}, // their reflection has the linker keep every method of every type
 	"text/template":                     {},
+	"go.opentelemetry.io":               {"audiences/telemetry", "audiences/test"},
 }
 
 // listed is what `go list -json` says of a package.
@@ -164,6 +166,25 @@ func TestImportLawCatches(t *testing.T) {
 	}
 	if found := breaches(lawful); len(found) > 0 {
 		t.Errorf("nothing is wrong here: %v", found)
+	}
+}
+
+// TestNoGRPC: OTLP is spoken without the libraries that would make the binary a tenth
+// larger and keep the linker from leaving methods out (ADR 17).
+func TestNoGRPC(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
+	defer cancel()
+	list := exec.CommandContext(ctx, "go", "list", "-deps", ".")
+	list.Dir = harness.Project
+	text, err := list.Output()
+	if err != nil || !strings.Contains(string(text), "go.opentelemetry.io/otel/sdk/trace\n") {
+		t.Fatalf("go list: %v %s", err, text)
+	}
+	for name := range strings.Lines(string(text)) {
+		if strings.HasPrefix(name, "google.golang.org/grpc") || strings.HasPrefix(name, "golang.org/x/net/trace") {
+			t.Errorf("the program has %s", name)
+		}
 	}
 }
 
