@@ -9,14 +9,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/emmansun/gmsm/pkcs"
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 )
 
-var (
-	oidPBMAC1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
-	oidPBKDF2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
-)
+var oidPBMAC1 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
 
 // macDigests are those that go-pkcs12 verifies, by object identifier.
 var macDigests = map[string]bool{
@@ -39,9 +35,9 @@ var digestNames = map[string]string{
 }
 
 // parsePKCS12 leaves to libraries whatever is done with the password. go-pkcs12
-// verifies the file's MAC and opens what is encrypted in the old ways; gmsm/pkcs
-// opens PBES2, with every digest of the SHA-2 family. Neither is handed the file
-// as a whole: go-pkcs12 reads one key and two parts, and refuses all when the
+// verifies the file's MAC and opens what is encrypted in the old ways; the standard
+// library has what PBES2 is made of (pbes2.go). go-pkcs12 is not handed the file
+// as a whole: it reads one key and two parts, and refuses all when the
 // standard library cannot parse a certificate that is not even ours.
 func parsePKCS12(data []byte, o Options) ([]candidate, error) {
 	store, err := walkPKCS12(data)
@@ -117,33 +113,18 @@ func (p *pfx) macAlgorithms() []string {
 	return digests
 }
 
-// pseudoRandomFunction is what PBKDF2 is made with; "": the default, or it cannot
-// be told.
-func pseudoRandomFunction(derivation pkix.AlgorithmIdentifier) string {
-	var parameters struct {
-		Salt       asn1.RawValue
-		Iterations int
-		KeyLength  int                      `asn1:"optional"`
-		PRF        pkix.AlgorithmIdentifier `asn1:"optional"`
-	}
-	if _, err := asn1.Unmarshal(derivation.Parameters.FullBytes, &parameters); err != nil || parameters.PRF.Algorithm == nil {
-		return ""
-	}
-	return parameters.PRF.Algorithm.String()
-}
-
 // open reads what is in a box.
 func (p *pfx) open(b box, password string) error {
-	if !pkcs.IsPBES2(b.algorithm) {
+	if !b.algorithm.Algorithm.Equal(oidPBES2) {
 		certificates, err := legacyBox(b, password)
 		p.certificates = append(p.certificates, certificates...)
 		return err
 	}
 	plain, err := decrypt(b.algorithm, b.data, password)
 	switch {
-	case errors.Is(err, pkcs.ErrPBEDecryption) && p.hasMAC:
+	case errors.Is(err, errDecryption) && p.hasMAC:
 		return errDamagedPKCS12
-	case errors.Is(err, pkcs.ErrPBEDecryption):
+	case errors.Is(err, errDecryption):
 		return errStorePassword
 	case err != nil:
 		return err
@@ -155,11 +136,11 @@ func (k keyBag) open(password string) (crypto.PrivateKey, error) {
 	switch {
 	case k.algorithm.Algorithm == nil:
 		return parsePKCS8(k.data)
-	case !pkcs.IsPBES2(k.algorithm):
+	case !k.algorithm.Algorithm.Equal(oidPBES2):
 		return legacyKey(k, password)
 	}
 	plain, err := decrypt(k.algorithm, k.data, password)
-	if errors.Is(err, pkcs.ErrPBEDecryption) {
+	if errors.Is(err, errDecryption) {
 		return nil, errOtherPassword
 	}
 	if err != nil {
@@ -169,28 +150,3 @@ func (k keyBag) open(password string) (crypto.PrivateKey, error) {
 }
 
 var errOtherPassword = errors.New("its private key does not open with the password of the store; in PKCS12 both must be the same")
-
-// decrypt opens PBES2 (RFC 8018). The password is taken as UTF-8, as all do but
-// for the MAC. scrypt, which can ask for any amount of memory, is left out.
-func decrypt(algorithm pkix.AlgorithmIdentifier, data []byte, password string) (plain []byte, err error) {
-	var parameters pkcs.PBES2Params
-	if _, err := asn1.Unmarshal(algorithm.Parameters.FullBytes, &parameters); err != nil {
-		return nil, damagedOrBER(err)
-	}
-	if !parameters.KeyDerivationFunc.Algorithm.Equal(oidPBKDF2) {
-		return nil, convertPKCS12("it is PKCS12 with a key derivation other than PBKDF2")
-	}
-	if _, err := pkcs.GetCipher(parameters.EncryptionScheme); err != nil {
-		return nil, convertPKCS12(fmt.Sprintf("it is PKCS12 with the cipher %s", parameters.EncryptionScheme.Algorithm))
-	}
-	defer func() {
-		if recover() != nil { // crypto/cipher panics on a length that is not a block's
-			plain, err = nil, errDamagedPKCS12
-		}
-	}()
-	plain, _, err = parameters.Decrypt([]byte(password), data)
-	if err != nil && !errors.Is(err, pkcs.ErrPBEDecryption) {
-		return nil, convertPKCS12("it is PKCS12 with a key derivation by " + cmp.Or(digestNames[pseudoRandomFunction(parameters.KeyDerivationFunc)], "a digest that is not known here"))
-	}
-	return plain, err
-}

@@ -6,8 +6,6 @@ import (
 	"encoding/asn1"
 	"errors"
 	"testing"
-
-	"github.com/emmansun/gmsm/pkcs"
 )
 
 // boxed is the part of a PKCS12 file that holds this data, encrypted so it is said.
@@ -37,7 +35,7 @@ func boxed(t *testing.T, algorithm pkix.AlgorithmIdentifier, data []byte) asn1.R
 // pbes2 is an algorithm with these parts, encoded.
 func pbes2(t *testing.T, kdf, cipher pkix.AlgorithmIdentifier) pkix.AlgorithmIdentifier {
 	t.Helper()
-	der, err := asn1.Marshal(pkcs.PBES2Params{KeyDerivationFunc: kdf, EncryptionScheme: cipher})
+	der, err := asn1.Marshal(pbes2Parameters{kdf, cipher})
 	if err != nil {
 		t.Fatal(err)
 	}
