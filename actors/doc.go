@@ -35,13 +35,13 @@
 //	registry  one actor        tenants' roster, records, turns, egress limiter, the unproven tenants with an
 //	                           actor and without, which tenants are proven, and paused
 //	          fed by           the door: accept, list, operate, inspect, seek, surrender, regain,
-//	                           activate, drainAll, end; of a shared journal: own, disown, letGo, hinted, egressOf;
+//	                           activate, drainAll, tuned, end; of a shared journal: own, disown, letGo, hinted, egressOf;
 //	                           replay: activate, found, foundResting;  reminders of the ends of pauses: pauseEnds;
 //	                           the journal: rested;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
 //	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
 //	          fed by           registry: accept, activate, slot, operate, inspect, seek, rested, surrender, regain, pauseEnds, rest, doze, drain,
-//	                           listTenant, end;
+//	                           listTenant, tuned, end;
 //	                           segments: wantPermit, wantNoPermit, segmentIdle, segmentDrained, callEnded (permit
 //	                           not used);
 //	                           calls: callEnded; its timers: tick, sweep

@@ -61,7 +61,7 @@ func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dorman
 	return &tenant{
 		owner: &owner{settings: s, id: t.ID, token: t.Token}, registry: registry,
 		segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())), dormant: known.segments,
-		calls: pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls),
+		calls: pace.NewCalls(s.tuning().MaxCallsPerSecondPerTenant, known.calls),
 	}
 }
 
@@ -124,6 +124,9 @@ func (t *tenant) receive(ctx actor.Context) {
 			t.segments.sweep(ctx)
 			t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
 		}
+	case *tuned:
+		t.calls.Limit(time.Now(), t.tuning().MaxCallsPerSecondPerTenant)
+		t.ask(ctx)
 	case *rest:
 		t.rest(ctx)
 	case *segmentIdle:

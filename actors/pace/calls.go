@@ -69,6 +69,9 @@ func (c *Calls) Keep() Kept {
 	return Kept{Refused: c.refused, RefusedAt: c.refusedAt, Blocked: c.limiter.blocked}
 }
 
+// Limit sets the ceiling, in calls per second; 0: none.
+func (c *Calls) Limit(now time.Time, rate float64) { c.limiter.Limit(now, rate, 0) }
+
 // Pause lets no call begin until then; zero: until Resume. Since and by, the operator, are
 // told by Gate; zero: not known.
 func (c *Calls) Pause(until, since time.Time, by string) {
