@@ -92,7 +92,7 @@ func (s *snapshot) handy() bool {
 // snapshots keeps the last one.
 type snapshots struct {
 	relay Relay
-	names map[string]string
+	names func() map[string]string
 
 	mu   sync.Mutex
 	last *snapshot
@@ -166,7 +166,7 @@ func (s *snapshots) ask(ctx context.Context, asking chan struct{}) (made *snapsh
 	if err != nil {
 		return nil, err
 	}
-	made = newSnapshot(tenants, s.names)
+	made = newSnapshot(tenants, s.names())
 	made.at, made.cost = began, time.Since(began)
 	return made, nil
 }
