@@ -126,7 +126,7 @@ func (r *reloader) look() {
 // reload reads the configuration, checks all of it, and takes what may be taken. Who asked
 // for it is empty where it was not an operator.
 func (r *reloader) reload(who string) (status.Reload, error) {
-	cfg, err := config.Load(r.path, r.environ)
+	cfg, err := config.LoadToServe(r.path, r.environ)
 	var certificate *keyfile.Candidate
 	if err == nil {
 		certificate, err = r.certificate(cfg)

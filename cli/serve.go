@@ -41,7 +41,7 @@ func serve(ctx context.Context, path string, p process) error {
 	ctx = untilTold(ctx, p.stderr, os.Interrupt, syscall.SIGTERM)
 	logStrays, reload := catchStrays(), catchReload()
 	environ := os.Environ()
-	cfg, err := config.Load(path, environ)
+	cfg, err := config.LoadToServe(path, environ)
 	if err != nil {
 		return err
 	}

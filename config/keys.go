@@ -42,6 +42,7 @@ var table = []key{
 	flag("adminOpenMetrics", "true", "metrics for everybody who reaches adminAddress; false: for adminUsers alone", func(c *Config) *bool { return &c.AdminOpenMetrics }),
 	flag("adminPprof", "false", "profiles of the process under /debug/pprof on adminAddress, for operators", func(c *Config) *bool { return &c.AdminPprof }),
 	live(tenantNames("tenantNames", "names that people know, by the fingerprints of tenants", func(c *Config) *map[string]string { return &c.TenantNames })),
+	live(flag("strictSecretFiles", "false", "files with secrets that everybody on the machine may use are refused; false: a warning", func(c *Config) *bool { return &c.StrictSecretFiles })),
 	live(choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel })),
 	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, otherwise json", func(c *Config) *string { return &c.LogFormat }),
 	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),

@@ -71,7 +71,7 @@ func TestReloadCommand(t *testing.T) {
 		"authToken": secretAuth, "authTokens": []any{map[string]any{"name": "a", "token": secretToken}},
 		"segmentsFlushRateInSeconds": 0.05, "keyFile": key, "keyPassword": secretPassword, "keyEntryPassword": secretPassword,
 		"maxConcurrentCalls": 8, "maxCallsPerSecond": 100, "maxCallsPerSecondPerTenant": 50, "logLevel": "debug",
-		"tenantNames": map[string]any{"0123456789ab": "acme"},
+		"tenantNames": map[string]any{"0123456789ab": "acme"}, "strictSecretFiles": true,
 		"adminUsers":  []any{map[string]any{"name": "bot", "role": "viewer", "token": strings.Repeat(secretToken, 3)}},
 		"idleTimeout": "9m",
 	})
@@ -278,4 +278,42 @@ func TestSecretIsOwed(t *testing.T) {
 		answer, err := p.Send(t.Context(), http.MethodPost, "/audiences", "the new one", harness.Change{Segment: "s", Keys: []string{"0"}}.Body())
 		return err == nil && answer.Status == http.StatusOK
 	})
+}
+
+// TestStrictSecretFiles: a start, a reload and check tell of a file that everybody may read,
+// and where that is asked for refuse it, and name it with its mode.
+func TestStrictSecretFiles(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	key := filepath.Join(s.Dir, "own.jks")
+	sealKey(t, key, "password")
+	configure := func(strict bool, mode os.FileMode) {
+		t.Helper()
+		s.Configure(map[string]any{"keyFile": key, "strictSecretFiles": strict, "logLevel": "info"})
+		if err := os.Chmod(s.Config(), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const words = "holds authToken, and everybody on this machine may use it (mode 0644); chmod o-rwx"
+	configure(false, 0o644)
+	p := s.Start()
+	if !strings.Contains(p.Log(), words) || !strings.Contains(p.Log(), s.Config()) {
+		t.Error("no warning in the log")
+	}
+	if code, said, _ := harness.Run(t, nil, "check", s.Config()); strings.Count(said, words) != 1 {
+		t.Errorf("check: %d %s", code, said)
+	}
+	configure(true, 0o644)
+	if code, _, stderr := harness.Run(t, nil, "reload", "--address", p.Admin); code != 1 || !strings.Contains(stderr, words) {
+		t.Errorf("reload: %d %s", code, stderr)
+	}
+	for _, args := range [][]string{{"check", s.Config()}, {"serve", s.Config()}} {
+		if code, said, stderr := harness.Run(t, nil, args...); code != exitWrong || !strings.Contains(said+stderr, words) {
+			t.Errorf("%s: %d %s%s", args[0], code, said, stderr)
+		}
+	}
+	configure(true, 0o600)
+	if code, said, stderr := harness.Run(t, nil, "reload", "--address", p.Admin); code != exitDone || !strings.Contains(said, "Taken: strictSecretFiles\n") {
+		t.Errorf("reload: %d %s%s", code, said, stderr)
+	}
 }
