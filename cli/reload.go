@@ -59,6 +59,8 @@ const (
 	// eventPatience is how long a reload waits for its event to be durable: a journal that is
 	// away must not hold up the next one.
 	eventPatience = 5 * time.Second
+	// mostFault bounds what an event tells of a fault, in bytes; the log has all of it.
+	mostFault = 2000
 )
 
 // errNoReload is for operators who come late.
@@ -220,6 +222,9 @@ func (r *reloader) note(event status.Event) {
 		event.Node = r.current.NodeName
 	}
 	event.Fault = strings.ReplaceAll(event.Fault, "\n", "; ")
+	if len(event.Fault) > mostFault {
+		event.Fault = strings.ToValidUTF8(event.Fault[:mostFault], "") + "..."
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), eventPatience)
 	defer cancel()
 	if err := r.service.relay.Note(ctx, event); err != nil {
