@@ -22,7 +22,7 @@
 // counted in reads.go, an operator's wishes are carried out in operator_tenant.go and
 // operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go;
 // what an operator is shown of one that is gone is in resting.go, and how the end of its
-// pause is noticed in pauseover.go. Three actors stand
+// pause is noticed in pauseover.go; what of the options may change meanwhile is in tuning.go. Three actors stand
 // beside the way of a key: the newsdesk writes the log of what changes (news.go, newslines.go), the
 // history keeps the last calls (history.go), the chronicle the last events (events.go).
 // Where a key is now is found out in where.go. Where several nodes share the journal, the
