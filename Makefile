@@ -137,6 +137,7 @@ e2e: ## the container and the lambda's own client; as root, installs docker.io, 
 	./test/e2e/install
 	go test -tags e2e ./sandbox/postgres ./journal/postgres ./journal/mover -count=1 -p 1 -timeout 20m -v
 	go test -tags e2e ./test/cluster -count=1 -parallel 2 -timeout 20m -v
+	cd test/e2e/kubernetes && go test ./... -count=1 -timeout 20m -v
 	go test -tags e2e ./test/e2e -count=1 -timeout 40m -v
 	go test -tags e2e ./test -run '^(TestVolumes|TestMountedOver)$$' -count=1 -timeout 20m -v
 

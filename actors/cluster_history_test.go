@@ -77,7 +77,7 @@ var clusterWhats = func() (all []string) {
 		what string
 	}{
 		{10, "post"}, {4, "posts"}, {6, "opposite"}, {6, "wait"}, {3, "still"}, {3, "silent"}, {1, "cut"}, {2, "slow"}, {1, "slowCommits"},
-		{2, "inside"}, {2, "crash"}, {2, "leave"}, {3, "fault"}, {1, "heal"}, {1, "pause"}, {1, "resume"}, {1, "retry"},
+		{2, "inside"}, {2, "crash"}, {2, "leave"}, {1, "clock"}, {3, "fault"}, {1, "heal"}, {1, "pause"}, {1, "resume"}, {1, "retry"},
 	} {
 		all = append(all, slices.Repeat([]string{some.what}, some.n)...)
 	}
@@ -98,6 +98,8 @@ func drawClusterStep(draw drawNumber, whats []string) clusterStep {
 				s.keys = append(s.keys, clusterKeys[i])
 			}
 		}
+	case "clock":
+		s.d = drawOf(draw, "d", 1500*ms, 400*ms, 2900*ms, 3200*ms, 60_000*ms)
 	case "wait":
 		s.d = drawOf(draw, "d", 1*ms, 50*ms, 300*ms, 1000*ms, 2500*ms, 5000*ms)
 	case "opposite", "inside":
@@ -167,6 +169,12 @@ func (c *cluster) do(s clusterStep) {
 	switch s.what {
 	case "wait":
 		time.Sleep(s.d)
+		return
+	case "clock":
+		c.note("the table's clock is set ahead by %v", s.d)
+		c.table.mu.Lock()
+		c.table.setAhead += s.d
+		c.table.mu.Unlock()
 		return
 	case "opposite":
 		c.changeAgain(s.node)

@@ -21,14 +21,15 @@ type nodeJournal struct {
 	refused func() error // asked before a group is written
 	hinted  func(audience.Tenant, audience.Segment)
 
-	away    atomic.Bool
-	beats   atomic.Int64
-	release atomic.Pointer[numberedBeat] // the first one that released slots
-	commits atomic.Int64                 // what a commit takes at most, beside the link
-	lanes   [3]*nodeLane
-	behind  *nodeLane
-	running sync.WaitGroup
-	ctx     context.Context // ends with the process
+	away        atomic.Bool
+	beats       atomic.Int64
+	release     atomic.Pointer[numberedBeat] // the first one that released slots
+	commits     atomic.Int64                 // what a commit takes at most, beside the link
+	failTenants atomic.Int32                 // so many times from now on the list of tenants breaks off
+	lanes       [3]*nodeLane
+	behind      *nodeLane
+	running     sync.WaitGroup
+	ctx         context.Context // ends with the process
 
 	mu      sync.Mutex
 	waiting []*nodeGroup // the last one gathers
@@ -115,8 +116,12 @@ func (j *nodeJournal) Append(a journal.Append) journal.Version {
 		}
 		return journal.MakeVersion(uint32(j.self), j.counter)
 	}
+	came := a.Came
+	if came.IsZero() {
+		came = time.Now()
+	}
 	if len(j.waiting) == 0 {
-		j.waiting = append(j.waiting, &nodeGroup{version: j.number(), began: time.Now(), segments: map[audience.Segment]struct{}{},
+		j.waiting = append(j.waiting, &nodeGroup{version: j.number(), began: came, segments: map[audience.Segment]struct{}{},
 			rows: map[row]audience.Verb{}, hints: map[audience.Segment]struct{}{}, ended: make(chan struct{})})
 	}
 	g := j.waiting[len(j.waiting)-1]

@@ -287,6 +287,9 @@ func (j *nodeJournal) Proven(of audience.Slots) iter.Seq2[audience.TenantID, err
 }
 
 func (j *nodeJournal) Tenants(of audience.Slots) iter.Seq2[journal.KnownTenant, error] {
+	if j.failTenants.Add(-1) >= 0 {
+		return func(yield func(journal.KnownTenant, error) bool) { yield(journal.KnownTenant{}, errStruck) }
+	}
 	return listBehind(j, func(t *table) (all []journal.KnownTenant) {
 		for id, known := range t.tenants {
 			if known.named && of.Has(id.Slot()) {

@@ -29,13 +29,15 @@ type clusterNode struct {
 	gone   chan struct{}
 	// holdGroups is a door before which groups of changes wait; nil: none does.
 	holdGroups atomic.Pointer[door]
-	ctx        context.Context // ends with gone
-	end        context.CancelFunc
-	endBeats   context.CancelFunc
-	ending     sync.Once
-	stopping   atomic.Bool
-	stopped    chan struct{} // closed when the relay has stopped
-	leaving    atomic.Bool
+
+	crashes  atomic.Int32    // so many of the next segments that hear of a change crash
+	ctx      context.Context // ends with gone
+	end      context.CancelFunc
+	endBeats context.CancelFunc
+	ending   sync.Once
+	stopping atomic.Bool
+	stopped  chan struct{} // closed when the relay has stopped
+	leaving  atomic.Bool
 }
 
 const (
@@ -71,13 +73,17 @@ func (c *cluster) begin(index int) *clusterNode {
 	if c.table.without.lease {
 		sharing = &Sharing{Lease: func() error { return nil }, Within: context.Background}
 	}
+	deliver := n.deliver
+	if c.off {
+		deliver = nil
+	}
 	n.relay = Start(Options{
-		Journal: n.journal, Deliver: n.deliver, Sharing: sharing,
+		Journal: n.journal, Deliver: deliver, Sharing: sharing,
 		FlushInterval: clusterFlush, IdleTimeout: clusterIdle,
 		MaxKeysPerCall: 3, MaxKeysHeld: 5, MaxKeysInMemory: 12,
 		MaxConcurrentCalls: 3, MaxCallsPerSecond: 20, MaxCallsPerSecondPerTenant: 10,
 		ProbeInterval: 10 * time.Second, NotFoundGrace: 5 * time.Second, TokenBackoff: 5 * time.Second, MaxBackoff: 10 * time.Second,
-		Random: c.lots.float,
+		Random: c.lots.float, heard: n.heard,
 	})
 	beating, endBeats := context.WithCancel(n.ctx)
 	n.endBeats = endBeats
@@ -102,6 +108,13 @@ func (n *clusterNode) refused() error {
 		return errStood
 	}
 	return nil
+}
+
+func (n *clusterNode) heard() {
+	if n.crashes.Load() > 0 && n.crashes.Add(-1) >= 0 {
+		n.c.note("node %d: a segment crashes", n.self)
+		panic(errStruck)
+	}
 }
 
 // stand has the process stand still for so long. It ends where that is longer than a lease

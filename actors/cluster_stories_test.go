@@ -9,6 +9,7 @@ import (
 
 	"audiences/audience"
 	"audiences/sandbox"
+	"audiences/status"
 )
 
 // setNode puts a life of a node in the place of another one, which is not begun again.
@@ -134,6 +135,108 @@ func TestClaimDuringStop(t *testing.T) {
 		relay.placing.unlessEnded(func() { begun++ })
 		if begun != 1 {
 			t.Errorf("%d of 1 replays began", begun)
+		}
+	})
+}
+
+// TestHandOverAfterCrash: calls are under way whose segments have crashed, and know of them no
+// more. Their slots go to another node when the calls have ended, not before (I4).
+func TestHandOverAfterCrash(t *testing.T) {
+	inCluster(t, 1, func(c *cluster) {
+		former := c.nodes[0]
+		for _, at := range clusterPlaces {
+			c.post(former, change{at, audience.Add, []string{"3"}})
+		}
+		time.Sleep(10 * time.Second) // now the tenants are proven
+		c.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Delay: 4 * time.Second, Count: 3})
+		for _, at := range clusterPlaces {
+			c.post(former, change{at, audience.Add, []string{"1"}})
+		}
+		time.Sleep(clusterFlush + 500*time.Millisecond) // calls are under way
+		former.crashes.Store(int32(len(clusterPlaces)))
+		for _, at := range clusterPlaces {
+			c.post(former, change{at, audience.Add, []string{"2"}})
+		}
+		time.Sleep(100 * time.Millisecond)
+		if former.crashes.Load() > 0 {
+			t.Error("not all segments have crashed")
+		}
+		c.setNode(1, c.begin(1))
+		time.Sleep(20 * time.Second)
+		if !slices.ContainsFunc(clusterPlaces, func(at place) bool { return c.owner(at) != former }) {
+			t.Error("no slot was handed over")
+		}
+	})
+}
+
+// TestClaimThatCannotRead: a node that takes slots over, and cannot read their tenants at first,
+// knows of their pauses before it calls.
+func TestClaimThatCannotRead(t *testing.T) {
+	inCluster(t, 2, func(c *cluster) {
+		at := place{"one", "sA"}
+		former := c.owner(at)
+		other := c.nodes[0]
+		if other == former {
+			other = c.nodes[1]
+		}
+		c.post(former, change{at, audience.Add, []string{"1"}})
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		tenant := audience.Segment{Tenant: c.tenants[at.organisation].ID}
+		if _, err := former.relay.Remedy(ctx, status.Wish{Segment: tenant, Remedy: status.Pause}); err != nil {
+			t.Fatal(err)
+		}
+		c.post(other, change{at, audience.Add, []string{"2"}})
+		time.Sleep(time.Second)
+		calls := c.split.Counts().Calls
+		other.journal.failTenants.Store(1)
+		c.setNode(former.index, nil)
+		former.leave(time.Hour)
+		time.Sleep(10 * time.Second)
+		c.post(other, change{at, audience.Add, []string{"3"}})
+		time.Sleep(10 * time.Second)
+		if n := c.split.Counts().Calls - calls; n > 0 || c.owner(at) != other || other.journal.failTenants.Load() >= 0 {
+			t.Errorf("%d calls of a tenant that is paused; taken over: %v", n, c.owner(at) == other)
+		}
+		if _, err := other.relay.Remedy(ctx, status.Wish{Segment: tenant, Remedy: status.Resume}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDeliveryOffOfNodes: what a node owns whose delivery is switched off is held, also
+// where another such node takes it over. It goes out when nodes that deliver own it.
+func TestDeliveryOffOfNodes(t *testing.T) {
+	inCluster(t, 2, func(c *cluster) {
+		node := func(index int) *clusterNode {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.nodes[index]
+		}
+		replaceAll := func() {
+			for index := range 2 {
+				node(index).leave(time.Second)
+				time.Sleep(40 * time.Second) // until it has begun anew
+			}
+		}
+		c.off = true
+		replaceAll()
+		for _, at := range clusterPlaces {
+			c.post(node(0), change{at, audience.Add, clusterKeys})
+		}
+		time.Sleep(time.Minute)
+		node(0).leave(time.Second)
+		time.Sleep(time.Minute)
+		if calls := c.split.Counts().Calls; calls > 0 {
+			t.Errorf("%d calls were made", calls)
+		}
+		c.off = false
+		replaceAll()
+		for _, at := range clusterPlaces {
+			if got := c.split.Members(at.organisation, "env", at.name); len(got) != len(clusterKeys) {
+				t.Errorf("%s of %s has %q", at.name, at.organisation, got)
+			}
 		}
 	})
 }

@@ -28,6 +28,7 @@ type table struct {
 	mu       sync.Mutex
 	without  without
 	ahead    time.Duration // of the nodes' clocks
+	setAhead time.Duration // of the clock by which leases are counted, in steps that nobody foresees
 	lives    placement.NodeID
 	nodes    map[placement.NodeID]*tableNode
 	slots    [audience.SlotCount]placement.NodeID
@@ -41,8 +42,9 @@ type table struct {
 
 type tableNode struct {
 	placement.Member
-	dead bool
-	beat int64 // the number of its newest one
+	dead  bool
+	beat  int64     // the number of its newest one
+	until time.Time // when its lease is over, had nobody set the clock ahead
 }
 
 type tableTenant struct {
@@ -64,6 +66,9 @@ func newTable(off without, note func(string, ...any)) *table {
 
 func (t *table) now() time.Time { return time.Now().Add(t.ahead) }
 
+// leaseTime is the clock by which leases are counted.
+func (t *table) leaseTime() time.Time { return t.now().Add(t.setAhead) }
+
 func (t *table) segment(name audience.Segment) *tableSegment {
 	s := t.segments[name]
 	if s == nil {
@@ -83,25 +88,26 @@ func (t *table) tenant(id audience.TenantID) *tableTenant {
 // enter gives a life of a node its number.
 func (t *table) enter(lease time.Duration) placement.NodeID {
 	t.lives++
-	t.nodes[t.lives] = &tableNode{Member: placement.Member{ID: t.lives, Expires: t.now().Add(lease)}}
+	t.nodes[t.lives] = &tableNode{Member: placement.Member{ID: t.lives, Expires: t.leaseTime().Add(lease)}, until: t.now().Add(lease)}
 	return t.lives
 }
 
 func (t *table) alive(id placement.NodeID) bool { return t.nodes[id] != nil && !t.nodes[id].dead }
 
 func (t *table) beat(self placement.NodeID, number int64, b placement.Beat) (view placement.View) {
-	view.Now = t.now()
+	view.Now = t.leaseTime()
 	if view.Dead = !t.alive(self) || number <= t.nodes[self].beat; view.Dead {
 		return view
 	}
 	me := t.nodes[self]
+	buries := me.Expires.After(view.Now) && !view.Now.After(b.Bury.Foreseen)
 	for id, n := range t.nodes {
-		if b.Bury && me.Expires.After(view.Now) && id != self && !n.dead && n.Expires.Before(view.Now) {
+		if buries && id != self && !n.dead && n.Expires.Add(b.Bury.Late).Before(view.Now) {
 			n.dead = true
 			t.note("%d is buried by %d", id, self)
 		}
 	}
-	me.beat = number
+	me.beat, me.until = number, t.now().Add(b.Lease)
 	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for slot := range b.Release.All() {
 		if t.slots[slot] == self {

@@ -24,6 +24,7 @@ type cluster struct {
 	running sync.WaitGroup
 	allowed allowed
 	last    change // of the history
+	off     bool   // nodes that begin make no calls
 
 	mu       sync.Mutex
 	nodes    []*clusterNode // nil: it is down
@@ -153,7 +154,7 @@ func (c *cluster) again(n *clusterNode, after time.Duration) {
 func (c *cluster) judge(n *clusterNode, call splitclient.Call) {
 	c.table.mu.Lock()
 	row, owner := c.table.nodes[n.self], c.table.slots[call.Segment.Tenant.Slot()]
-	over := row == nil || row.dead || row.Expires.Before(c.table.now())
+	over := row == nil || row.dead || row.until.Before(c.table.now())
 	c.table.mu.Unlock()
 	var texts []string
 	for key := range call.Keys.All() {

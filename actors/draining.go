@@ -115,5 +115,8 @@ func (t *tenant) end(ctx actor.Context) {
 
 func (t *tenant) enterEnd() {
 	t.phase = tenantEnding
+	for segment := range t.outcomes {
+		t.tellOutcome(segment, errDraining)
+	}
 	stop(t.timer, t.wakeup, t.sweeper)
 }

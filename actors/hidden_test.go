@@ -47,7 +47,7 @@ var forOperators = []any{SegmentDetail{}}
 
 // below are the types of the packages below this one. Those that these do not show are
 // found in their fields.
-var below = []any{batch.Batch{}, batch.Chunk{}, batch.Refusal{}, batch.Remains{}, standing.Standing{}}
+var below = []any{batch.Batch{}, batch.Chunk{}, batch.Refusal{}, batch.Remains{}, batch.Planned{}, standing.Standing{}}
 
 // harmless are types below this package that nothing leads to and that hold no keys.
 var harmless = map[string]bool{"transition": true}

@@ -20,6 +20,7 @@ type (
 		down
 		answer
 		changes []audience.Change // at least one
+		came    time.Time         // when the first of them did
 		hint    bool              // they are for another node, which is to be told that there are keys
 	}
 	// accepted tells a segment of a change that its tenant handed to the journal.
@@ -202,11 +203,11 @@ type recalls struct {
 	done     <-chan error
 }
 
-// surrendering is what a tenant's surrender leads to: how many segments answer
-// that they have given up, and where.
+// surrendering is what a tenant's surrender leads to: how many answers there are, and where.
+// A segment answers that it has given up, and the tenant that a call has ended.
 type surrendering struct {
-	segments int
-	done     <-chan error
+	answers int
+	done    <-chan error
 }
 
 // listing is what a list leads to: who answers with a tenant's segments, and where.

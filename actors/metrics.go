@@ -24,6 +24,7 @@ type metrics struct {
 	delivered         map[audience.Verb]prometheus.Counter
 	parkedKeys        *prometheus.CounterVec
 	parkedSegments    *prometheus.CounterVec
+	off               prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -58,6 +59,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "audiences_keys_parked_total", Help: "Keys that Split refused for good, by reason."}, []string{"reason"}),
 		parkedSegments: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "audiences_segments_parked_total", Help: "Segments that Split refused for good, by reason."}, []string{"reason"}),
+		off: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "audiences_delivery_off", Help: "1 while deliver is false in the configuration, and no call to Split is made; else 0."}),
 	}
 	waited := prometheus.NewHistogramVec(histogram.Native(prometheus.HistogramOpts{
 		Name: "audiences_waited_seconds", Help: "How long tenants that wanted to call could not, by what kept them.",
@@ -73,7 +76,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		m.parkedSegments.WithLabelValues(string(reason))
 	}
 	if r != nil {
-		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.callKeys, m.freshness, waited, m.crashes, m.undelivered, m.dormant, delivered, m.parkedKeys, m.parkedSegments)
+		r.MustRegister(m.tenants, m.segments, m.pending, m.uncounted, m.flushLag, m.callKeys, m.freshness, waited, m.crashes, m.undelivered, m.dormant, delivered, m.parkedKeys, m.parkedSegments, m.off)
 	}
 	return m
 }

@@ -129,12 +129,15 @@ func (r *Relay) surrenderHere(ctx context.Context, tenant audience.Tenant, only 
 	if err := r.ask(ctx, func(a answer) any { return &surrender{answer: a, tenant: tenant, only: only, told: &told} }); err != nil {
 		return err
 	}
-	for range told.segments {
-		if err := await(ctx, told.done); err != nil {
+	var failed error
+	for range told.answers {
+		if err := await(ctx, told.done); ctx.Err() != nil {
 			return err
+		} else if err != nil {
+			failed = err
 		}
 	}
-	return nil
+	return failed
 }
 
 // activate has a segment look at the journal.

@@ -112,6 +112,31 @@ func TestMoveTenantThatIsGivenUp(t *testing.T) {
 	})
 }
 
+// TestMoveTenantWithACallThatNobodyKnows covers I4: the segment whose call is under way has
+// crashed. Its keys are moved when the call has ended, and so the delete comes after the add.
+func TestMoveTenantWithACallThatNobodyKnows(t *testing.T) {
+	play(t, sandbox.Options{}, Options{}, func(s *scene) {
+		s.split.Rotate("token", "new")
+		s.accept("new", "t", audience.Add, "1")
+		s.add("1-10")
+		s.at(time.Minute)
+		s.split.Fault(sandbox.Rule{Kind: sandbox.Slow, Token: "token", Delay: 4 * time.Second, Count: 1})
+		s.add("20-30")
+		s.at(70*time.Second + 100*time.Millisecond)
+		s.faulty.traps[hear].set(0, 1, false)
+		s.remove("20")
+		s.expectPending("token", "s", "20-30")
+		began := time.Now()
+		s.move("token", "new")
+		if took := time.Since(began); took < 3*time.Second {
+			s.Errorf("moved after %v, while the call was under way", took)
+		}
+		s.at(time.Hour)
+		s.expectMembers("1-10 21-30")
+		s.expectRest()
+	})
+}
+
 // TestMoveTenantToASegmentThatIsBeingRead covers I3: the page that the new
 // tenant's segment waits for is older than the move.
 func TestMoveTenantToASegmentThatIsBeingRead(t *testing.T) {

@@ -37,6 +37,7 @@ const (
 	tenantLimited
 	addressLimited
 	pauseOver
+	callHeld // a call is due while delivery is switched off; a line, and no event
 )
 
 // tell has a line written of it, unless it is gathered with others. It does not wait.
@@ -131,7 +132,7 @@ func (d *newsdesk) take(n news, now time.Time) {
 	case g.ends.IsZero():
 		d.line(n.kind, g)
 		g.begin(now)
-	case g.draft.IsZero() && n.kind != addressLimited && n.kind != tenantLimited:
+	case g.draft.IsZero() && n.kind != callHeld && n.kind != addressLimited && n.kind != tenantLimited:
 		g.draft = now.Add(draftAfter)
 	}
 }

@@ -26,6 +26,7 @@ var newsTexts = map[newsKind]struct {
 	tokenWorks:       {zerolog.InfoLevel, "the token of a tenant works again", "the tokens of more tenants work again"},
 	tenantLimited:    {zerolog.WarnLevel, "the limit of a tenant's organisation is used up: the tenant waits", "the limits of more organisations are used up: their tenants wait"},
 	addressLimited:   {zerolog.WarnLevel, "the limit of the relay's address is used up: all tenants wait", "the limit of the relay's address was used up again: all tenants wait"},
+	callHeld:         {zerolog.InfoLevel, "a call is due and not made, as delivery is switched off: its keys are kept", "more calls are due and not made, as delivery is switched off: their keys are kept"},
 	pauseOver:        {zerolog.InfoLevel, "the pause of a tenant or segment is over: it goes on", "more pauses are over: their tenants or segments go on"},
 }
 
@@ -55,7 +56,9 @@ func (d *newsdesk) line(kind newsKind, g *gathering) {
 	} else {
 		event.Msg(text.more)
 	}
-	d.note(d.event(kind, g))
+	if _, shown := events[kind]; shown {
+		d.note(d.event(kind, g))
+	}
 	g.news, g.of, g.reason, g.count, g.keys, g.draft = nil, nil, nil, 0, 0, time.Time{}
 }
 

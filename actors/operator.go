@@ -16,7 +16,7 @@ import (
 // Remedy carries out an operator's wish and returns once that is durable; with DryRun it
 // changes nothing and says what it would do. It looks first what there is: the Effect
 // tells what was found then, so keys are about as many. It answers status.ErrUnknown,
-// ErrPausedNow, ErrNotNeeded and ErrImpossible.
+// ErrPausedNow, ErrOff, ErrNotNeeded and ErrImpossible.
 //
 // What concerns many segments is done to some of them at a time. After another error, or
 // when ctx ends, part may be done: the Effect tells of that part, and asking again does the

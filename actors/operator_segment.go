@@ -21,7 +21,7 @@ const (
 )
 
 // SegmentDetail says what a segment is doing and why its keys are where they
-// are. It holds no keys. Times are zero where they do not apply.
+// are. It holds no keys but masked ones. Times are zero where they do not apply.
 type SegmentDetail struct {
 	SegmentView
 	Phase      string
@@ -32,6 +32,7 @@ type SegmentDetail struct {
 	ParkedKeys int                  // an upper bound, once counted: one that a newer change superseded may be counted
 	LastReason splitclient.Reason   // of the last call; "" before the first
 	Attempts   int                  // made with the chunk in flight
+	Planned    []status.Planned     // calls
 }
 
 // operate carries out an operator's wish. What needs the journal's word waits
@@ -154,7 +155,7 @@ func (s *segment) detail() SegmentDetail {
 	d := SegmentDetail{
 		SegmentView: s.survivor.view(s.name),
 		Phase:       s.standing.Phase(), Due: s.batch.Due(), ProbeAt: s.standing.ProbeAt(), State: s.standing.Record(),
-		ParkedKeys: s.standing.ParkedKeys(), LastReason: s.survivor.last,
+		ParkedKeys: s.standing.ParkedKeys(), LastReason: s.survivor.last, Planned: s.planned(),
 	}
 	if flight := s.batch.Flight(); flight != nil {
 		d.Attempts = flight.Attempts
@@ -163,6 +164,22 @@ func (s *segment) detail() SegmentDetail {
 		}
 	}
 	return d
+}
+
+// shownOfPlan is how many keys of a verb an operator is shown, masked.
+const shownOfPlan = 3
+
+// planned is what the segment sends once it may.
+func (s *segment) planned() []status.Planned {
+	all := []status.Planned{}
+	for _, p := range s.batch.Planned(shownOfPlan) {
+		shown := status.Planned{Verb: p.Verb.String(), Keys: p.Keys, Calls: p.Calls, Some: []string{}}
+		for _, key := range p.Some {
+			shown.Some = append(shown.Some, status.MaskKey(key.Text()))
+		}
+		all = append(all, shown)
+	}
+	return all
 }
 
 // yield gives all keys up to another tenant, see standing.Yield: as soon as no call, no

@@ -53,11 +53,19 @@ func (t *tenant) keepState(m *operate, state journal.TenantState) {
 func (t *tenant) surrender(ctx actor.Context, m *surrender) {
 	told := t.surrendering(ctx, m.only)
 	t.moves++
-	done := make(chan error, len(told))
+	calling := slices.DeleteFunc(t.calls.Permitted(), func(s audience.Segment) bool { return m.only != nil && !slices.Contains(m.only, s) })
+	done := make(chan error, len(told)+len(calling))
 	for _, c := range told {
 		t.segments.tell(ctx, c, &surrenderSegment{answer: answer{done}})
 	}
-	*m.told = surrendering{segments: len(told), done: done}
+	// A segment that crashed knows nothing of its call, which goes on (I4).
+	for _, s := range calling {
+		if t.outcomes == nil {
+			t.outcomes = map[audience.Segment][]chan<- error{}
+		}
+		t.outcomes[s] = append(t.outcomes[s], done)
+	}
+	*m.told = surrendering{answers: len(told) + len(calling), done: done}
 	m.give(nil)
 }
 
@@ -83,6 +91,14 @@ func (t *tenant) surrendering(ctx actor.Context, only []audience.Segment) (told 
 		}
 	}
 	return told
+}
+
+// tellOutcome tells who waits that a segment's call has ended.
+func (t *tenant) tellOutcome(segment audience.Segment, err error) {
+	for _, done := range t.outcomes[segment] {
+		done <- err
+	}
+	delete(t.outcomes, segment)
 }
 
 // regain has the segments look at what the move left them.

@@ -23,12 +23,14 @@ type Journal interface {
 	journal.Keeper
 }
 
-// Options configure a Relay. Journal and Deliver are required; a zero value
-// elsewhere means what its comment says.
+// Options configure a Relay. Journal is required; a zero value elsewhere means what its
+// comment says.
 type Options struct {
 	Journal Journal
 	// Deliver makes one call to Split; (*splitclient.Client).Do in production. It
-	// must return when its context ends.
+	// must return when its context ends. nil: delivery is switched off. Changes are
+	// accepted and kept, and no call is made: every tenant is kept from calling, as by an
+	// operator's pause that no operator can end.
 	Deliver func(context.Context, splitclient.Call) splitclient.Outcome
 
 	FlushInterval time.Duration // from the first key of a batch to its call; 0: 10 s. Tune changes it
@@ -109,6 +111,9 @@ func newSettings(ctx context.Context, o Options) *settings {
 		waits: pace.Waits{Most: o.MaxBackoff, Token: o.TokenBackoff, Probe: o.ProbeInterval, Random: o.Random}}
 	s.tuningNow.Store(&Tuning{FlushInterval: o.FlushInterval, MaxConcurrentCalls: o.MaxConcurrentCalls,
 		MaxCallsPerSecond: o.MaxCallsPerSecond, MaxCallsPerSecondPerTenant: o.MaxCallsPerSecondPerTenant})
+	if o.Deliver == nil {
+		s.metrics.off.Set(1)
+	}
 	s.callNumber.Store(firstCall(time.Now()))
 	return s
 }

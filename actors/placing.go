@@ -102,7 +102,7 @@ func (r *registry) acceptFor(m *accept) {
 		changes[i] = journal.Change{Segment: c.Segment, Verb: c.Verb, Keys: c.Keys, Describe: true}
 	}
 	r.Journal.PutTenant(m.changes[0].Tenant())
-	r.Journal.Append(journal.Append{Tenant: m.changes[0].Segment.Tenant, Changes: changes, Hint: true, Done: through(m.to)})
+	r.Journal.Append(journal.Append{Tenant: m.changes[0].Segment.Tenant, Changes: changes, Came: m.came, Hint: true, Done: through(m.to)})
 	m.handed()
 }
 

@@ -40,6 +40,9 @@ type subject struct {
 
 // plan looks what there is, and refuses a wish that makes no sense.
 func (r *Relay) plan(ctx context.Context, wish status.Wish) (*plan, error) {
+	if wish.Remedy == status.Flush && r.Deliver == nil {
+		return nil, status.ErrOff
+	}
 	p := &plan{wish: wish, made: time.Now(), newest: r.Journal.Newest()}
 	if err := p.check(); err != nil {
 		return nil, err

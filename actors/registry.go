@@ -329,7 +329,7 @@ func (r *registry) withoutActor(of audience.Segment, now time.Time) (all []dorma
 	meant := func(id audience.TenantID) bool { return of.Tenant == id || of.Tenant == (audience.TenantID{}) }
 	for id, d := range r.unproven.dormant.All() {
 		if meant(id) {
-			all = append(all, dormantSegments{tenant: id, gate: gateOf(r.states[id], now), segments: d.What.only(of)})
+			all = append(all, dormantSegments{tenant: id, gate: r.gateOf(r.states[id], now), segments: d.What.only(of)})
 		}
 	}
 	absent := func(id audience.TenantID) bool {
@@ -337,12 +337,12 @@ func (r *registry) withoutActor(of audience.Segment, now time.Time) (all []dorma
 	}
 	for id := range r.proven {
 		if absent(id) {
-			all = append(all, dormantSegments{tenant: id, gate: gateOf(r.states[id], now)})
+			all = append(all, dormantSegments{tenant: id, gate: r.gateOf(r.states[id], now)})
 		}
 	}
 	for id, state := range r.states {
 		if _, listed := r.proven[id]; !listed && absent(id) && state.PausedAt(now) {
-			all = append(all, dormantSegments{tenant: id, gate: gateOf(state, now)})
+			all = append(all, dormantSegments{tenant: id, gate: r.gateOf(state, now)})
 		}
 	}
 	return all

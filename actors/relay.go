@@ -85,7 +85,8 @@ func Start(o Options) *Relay {
 		return r
 	}
 	all := audience.AllSlots()
-	tenants, proven := r.readTenants(all), r.readProven(all)
+	tenants, _ := r.readTenants(all) // the log tells of what cannot be read
+	proven := r.readProven(all)
 	r.spawn(newRegistry(r.settings, statesOf(tenants), proven))
 	r.replays.Go(func() {
 		r.replay(r.bringing, replaying{slots: all, tenants: tenants, proven: maps.Clone(proven), cause: replayed})
@@ -140,7 +141,11 @@ func (r *Relay) undelivered(event any) {
 // none; it returns at once. reply, which must have room for one value, gets nil once
 // they are durable (I1), or an error.
 func (r *Relay) Accept(reply chan<- error, changes ...audience.Change) {
-	r.system.Root.Send(r.registry, &accept{changes: changes, answer: answer{reply}})
+	came := changes[0].Came
+	if came.IsZero() {
+		came = time.Now()
+	}
+	r.system.Root.Send(r.registry, &accept{changes: changes, came: came, answer: answer{reply}})
 }
 
 // Ready is nil when every pending segment of the journal is active again, or known

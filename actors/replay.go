@@ -26,17 +26,19 @@ type replaying struct {
 }
 
 // readTenants reads the tenants of slots with their tokens. A pause has to be known before
-// the first change arrives, so this is done before the actors start.
-func (r *Relay) readTenants(of audience.Slots) map[audience.TenantID]journal.KnownTenant {
-	tenants := map[audience.TenantID]journal.KnownTenant{}
+// the first change arrives, so this is done before the actors start. whole is false where
+// the list broke off; a record that cannot be read is left out.
+func (r *Relay) readTenants(of audience.Slots) (tenants map[audience.TenantID]journal.KnownTenant, whole bool) {
+	tenants, whole = map[audience.TenantID]journal.KnownTenant{}, true
 	for known, err := range r.Journal.Tenants(of) {
 		if err != nil {
 			r.Logger.Error().Err(err).Msg("a tenant's record in the journal cannot be read; its keys wait there")
+			whole = whole && known.Tenant.ID != (audience.TenantID{})
 			continue
 		}
 		tenants[known.Tenant.ID] = known
 	}
-	return tenants
+	return tenants, whole
 }
 
 // readProven reads which tenants have ever delivered something. Where that cannot be

@@ -121,7 +121,7 @@ func (r *registry) takeResting(id audience.TenantID) resting {
 func (r *registry) listResting(of audience.Segment, now time.Time) (all []restingTenant) {
 	for id, list := range r.resting {
 		if of.Tenant == id || of.Tenant == (audience.TenantID{}) {
-			all = append(all, restingTenant{id: id, gate: gateOf(r.states[id], now), views: list.views(of, id, now)})
+			all = append(all, restingTenant{id: id, gate: r.gateOf(r.states[id], now), views: list.views(of, id, now)})
 		}
 	}
 	return all

@@ -30,6 +30,7 @@ type scene struct {
 	began   time.Time
 	faulty  *meddler
 	options Options
+	off     bool          // the next relay makes no calls
 	shown   int           // calls that were shown before
 	watch   func()        // of the next meddler
 	counts  time.Duration // how long they take, of the next meddler
@@ -119,6 +120,9 @@ func (s *scene) start() {
 	s.faulty = &meddler{faulty: &faulty{Journal: s.store, deliver: s.client.Do}, watch: s.watch, countTakes: s.counts}
 	o := s.options
 	o.Journal, o.Deliver, o.heard = s.faulty, s.faulty.Deliver, s.faulty.heard
+	if s.off {
+		o.Deliver = nil
+	}
 	if o.Random == nil {
 		o.Random = func() float64 { return 0 }
 	}

@@ -202,6 +202,9 @@ func (s *segment) askIfDue(ctx actor.Context, now time.Time) time.Time {
 	}
 	s.standing.Ask()
 	s.readyAt = at
+	if s.Deliver == nil {
+		s.tell(news{kind: callHeld, segment: s.name, keys: s.batch.Pending()})
+	}
 	ctx.Send(s.pid, &wantPermit{segment: s.name, since: at})
 	return time.Time{}
 }

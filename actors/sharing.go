@@ -65,7 +65,16 @@ func (r *Relay) regainHere(tenant audience.Tenant) error {
 // at once.
 func (r *Relay) Claim(slots audience.Slots) {
 	r.place(func(ctx context.Context) {
-		known, proven := r.readTenants(slots), r.readProven(slots)
+		known, whole := r.readTenants(slots)
+		for !whole { // a pause may be among what is missing
+			select {
+			case <-time.After(r.FirstBackoff):
+			case <-ctx.Done():
+				return
+			}
+			known, whole = r.readTenants(slots)
+		}
+		proven := r.readProven(slots)
 		err := r.ask(ctx, func(a answer) any {
 			return &own{answer: a, slots: slots, states: statesOf(known), proven: proven}
 		})
@@ -88,7 +97,7 @@ func (r *Relay) Release(slots audience.Slots, done func()) {
 			return
 		}
 		for _, id := range tenants {
-			if err := r.surrenderHere(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) && !errors.Is(err, ErrElsewhere) { // who crashed, or was let go before, holds nothing
+			if err := r.surrenderHere(ctx, audience.Tenant{ID: id}, nil); err != nil && !errors.Is(err, ErrCrashed) && !errors.Is(err, ErrElsewhere) { // who crashed, or was let go before, holds nothing, and its call has ended
 				return
 			}
 		}

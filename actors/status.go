@@ -262,16 +262,17 @@ func (d *dormantSegment) phase() status.Phase {
 func (t *tenant) gate(now time.Time) status.TenantGate {
 	g := t.calls.Gate(now)
 	return status.TenantGate{
-		Paused: g.Paused, PausedUntil: g.PausedUntil, PausedSince: g.PausedSince, PausedBy: g.PausedBy,
+		Off: g.Off, Paused: g.Paused, PausedUntil: g.PausedUntil, PausedSince: g.PausedSince, PausedBy: g.PausedBy,
 		Refused: g.Refused, RefusedAt: g.RefusedSince, RefusedTry: g.Blocked, ByAddress: g.ByAddress,
 		Blocked: g.Blocked, Waiting: g.Waiting,
 	}
 }
 
 // gateOf is the gate of a tenant of which nothing is known but its record.
-func gateOf(s journal.TenantState, now time.Time) status.TenantGate {
-	if !s.PausedAt(now) {
-		return status.TenantGate{}
+func (s *settings) gateOf(record journal.TenantState, now time.Time) status.TenantGate {
+	g := status.TenantGate{Off: s.Deliver == nil}
+	if record.PausedAt(now) {
+		g.Paused, g.PausedUntil, g.PausedSince, g.PausedBy = true, record.PausedUntil, record.PausedSince, record.PausedBy
 	}
-	return status.TenantGate{Paused: true, PausedUntil: s.PausedUntil, PausedSince: s.PausedSince, PausedBy: s.PausedBy}
+	return g
 }

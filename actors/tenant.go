@@ -24,10 +24,11 @@ type tenant struct {
 
 	phase    tenantPhase
 	segments *roster[localName]
-	dormant  []dormantSegment // those that have no actor, but keys
-	resting  resting          // those that have neither, but are to be kept in sight
-	newest   journal.Version  // that the journal gave, to this actor or before it
-	moves    int              // under way: of all its keys to another tenant
+	dormant  []dormantSegment                    // those that have no actor, but keys
+	resting  resting                             // those that have neither, but are to be kept in sight
+	newest   journal.Version                     // that the journal gave, to this actor or before it
+	moves    int                                 // under way: of all its keys to another tenant
+	outcomes map[audience.Segment][]chan<- error // are told when the call of a segment that surrenders has ended
 	draining tenantDrain
 	leaving  bool // it ends when no call is under way: another node owns it
 
@@ -58,10 +59,14 @@ const (
 
 // newTenant makes a tenant that goes on from what is known of it.
 func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dormantTenant) *tenant {
+	calls := pace.NewCalls(s.tuning().MaxCallsPerSecondPerTenant, known.calls)
+	if s.Deliver == nil {
+		calls.SwitchOff()
+	}
 	return &tenant{
 		owner: &owner{settings: s, id: t.ID, token: t.Token}, registry: registry,
 		segments: newRoster[localName](actor.WithMailbox(actor.UnboundedLockfree())), dormant: known.segments,
-		calls: pace.NewCalls(s.tuning().MaxCallsPerSecondPerTenant, known.calls),
+		calls: calls,
 	}
 }
 
@@ -159,7 +164,7 @@ func (t *tenant) accept(ctx actor.Context, m *accept) {
 		// A move that is under way takes the name away, and may come yet.
 		children[i], changes[i] = child, journal.Change{Segment: c.Segment, Verb: c.Verb, Keys: c.Keys, Describe: !child.described || t.moves > 0}
 	}
-	t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: changes, Hint: m.hint, Done: through(m.to)})
+	t.newest = t.Journal.Append(journal.Append{Tenant: t.id, Changes: changes, Came: m.came, Hint: m.hint, Done: through(m.to)})
 	m.handed()
 	for i, c := range children {
 		c.described = true
@@ -292,6 +297,7 @@ func (t *tenant) permit(ctx actor.Context, m *slot) {
 func (t *tenant) callEnded(ctx actor.Context, m *callEnded) {
 	t.report(m.outcome, t.calls.End(time.Now(), m.segment, m.outcome, &t.waits))
 	ctx.Send(t.registry, &slotEnded{tenant: t.id, outcome: m.outcome})
+	t.tellOutcome(m.segment, nil)
 	t.ask(ctx)
 	t.drainedIfDone()
 	if t.leaving && t.calls.Underway() == 0 {

@@ -14,6 +14,7 @@ import (
 type waitReason string
 
 const (
+	waitedOff        = waitReason(status.Held)
 	waitedPaused     = waitReason(status.Paused)
 	waitedToken      = waitReason(status.TokenRefused)
 	waitedForTenant  = waitReason(status.ForTenantLimit) // Split's limit or the operator's ceiling
@@ -21,7 +22,7 @@ const (
 	waitedForTurn    = waitReason(status.ForTurn) // others were first, or as many calls as there may be were under way
 )
 
-var waitReasons = []waitReason{waitedPaused, waitedToken, waitedForTenant, waitedForAddress, waitedForTurn}
+var waitReasons = []waitReason{waitedOff, waitedPaused, waitedToken, waitedForTenant, waitedForAddress, waitedForTurn}
 
 // waiting measures how long a tenant that wants to call has to wait, and for what. First
 // the tenant itself may not call, then it waits for a slot of the registry's.
@@ -34,6 +35,8 @@ type waiting struct {
 func (w *waiting) barred(gate pace.Gate, now time.Time, waited map[waitReason]prometheus.Observer) {
 	reason := waitedForTenant
 	switch {
+	case gate.Off:
+		reason = waitedOff
 	case gate.Paused:
 		reason = waitedPaused
 	case gate.Refused:

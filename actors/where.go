@@ -41,6 +41,7 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (d status
 		Tenant: segment.Tenant.String(), Segment: asked.describeOne(inner.SegmentView, time.Now()),
 		Adds: inner.Adds, Deletes: inner.Deletes, Stored: inner.Stored,
 		Due: inner.Due, RepeatAt: inner.RepeatAt, ProbeAt: inner.ProbeAt, LastReason: string(inner.LastReason),
+		Planned: inner.Planned,
 	}
 	if d.Oldest, err = r.oldest(ctx, segment); err != nil {
 		return d, err

@@ -76,6 +76,7 @@ func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
 	if err := w.read(r.Body, r.ContentLength, s.options.MaxBodyBytes, t); err != nil {
 		return request{}, err
 	}
+	came := time.Now()
 	if len(w.body) > large {
 		s.decoding.Lock()
 		defer s.decoding.Unlock()
@@ -85,6 +86,7 @@ func (s *Server) readRequest(r *http.Request, t *ticket) (request, error) {
 	}
 	w.decoder.maxKeys = s.options.MaxKeysPerPost
 	req, err := w.decoder.decode(w.body)
+	req.change.Came = came
 	if err != nil && compressed(r.Header, w.body) {
 		err = errCompressed
 	}

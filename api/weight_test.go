@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // heavyBodies are bodies of a megabyte and more that cost a careless decoder much.
@@ -157,4 +158,27 @@ func mustAdmit(t *testing.T, a *admission) *ticket {
 		t.Fatal(err)
 	}
 	return &ticket
+}
+
+// TestArrivalIsBeforeDecoding: a change came when its body was read, not when it had its turn
+// to be decoded. A journal that several nodes share goes by that (F1).
+func TestArrivalIsBeforeDecoding(t *testing.T) {
+	f := start(t, Options{})
+	body := strings.Replace(body(), `"`, strings.Repeat(" ", large)+`"`, 1)
+	f.decoding.Lock()
+	answers := f.postLater(t, body)
+	for f.admission.bytes.Load() < large {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(200 * time.Millisecond)
+	turn := time.Now()
+	f.decoding.Unlock()
+	if answer := <-answers; answer.status != 200 {
+		t.Fatalf("%+v", answer)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if came := f.taken[0].Came; came.IsZero() || !came.Before(turn) {
+		t.Errorf("it came %v before its turn", turn.Sub(came))
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 )
 
 // Verb says what a change does with its keys. The zero value is no verb.
@@ -57,6 +58,7 @@ type Change struct {
 	Segment Segment
 	Verb    Verb
 	Keys    Keys
+	Came    time.Time // when this process had read it whole; zero: when it was handed on
 }
 
 // Tenant is whose change it is.

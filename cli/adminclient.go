@@ -216,15 +216,24 @@ func (a *adminClient) client() (*http.Client, error) {
 	default:
 		return http.DefaultClient, nil
 	}
-	text, err := os.ReadFile(a.authority)
+	trust, err := trusting(a.authority)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: trust}}, nil
+}
+
+// trusting trusts the certificates of a file alone.
+func trusting(path string) (*tls.Config, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read certificates to trust: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("read certificates to trust: %s has none in PEM form", a.authority)
+		return nil, fmt.Errorf("read certificates to trust: %s has none in PEM form", path)
 	}
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}, nil
+	return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, nil
 }
 
 // refused is the relay's own reason.

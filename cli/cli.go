@@ -67,7 +67,7 @@ func newRoot(p process) *cobra.Command {
 	}
 	root.AddCommand(serve, checkCommand(p), keygenCommand(p), hashPasswordCommand(p), healthcheckCommand(p), statusCommand(p), tenantsCommand(p), segmentsCommand(p), nodesCommand(p), tokensCommand(p), reloadCommand(p), showCommand(p), whereCommand(p), parkedCommand(p), eventsCommand(p))
 	root.AddCommand(remedyCommands(p)...)
-	root.AddCommand(journalCommand(p), fingerprintCommand(p), sandboxCommand(p), versionCommand(p))
+	root.AddCommand(journalCommand(p), replayCommand(p), fingerprintCommand(p), sandboxCommand(p), versionCommand(p))
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { writeHelp(cmd) })

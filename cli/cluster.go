@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -105,7 +106,8 @@ func (c *cluster) begin(relay *actors.Relay) {
 		return
 	}
 	c.relay = relay
-	c.shown = shared.New(shared.Options{Local: relay, Post: c.database, Node: c.node, Self: c.database.Self()})
+	c.shown = shared.New(shared.Options{Local: relay, Post: c.database, Node: c.node, Self: c.database.Self(),
+		Away: func() error { return cmp.Or(c.database.Away(), c.node.Lease().Held()) }})
 	go c.database.Serve(c.run, c.shown.Answer)
 	go func() {
 		defer close(c.ended)

@@ -44,7 +44,7 @@ func TestCommandsDocument(t *testing.T) {
 	for _, cmd := range listed {
 		out.Reset()
 		writeHelp(cmd)
-		fmt.Fprintf(&text, "\n## %s\n\n```\n%s\n```\n", strings.TrimPrefix(cmd.CommandPath(), "audiences "), strings.TrimSpace(out.String()))
+		fmt.Fprintf(&text, "\n## %s\n\n```text\n%s\n```\n", strings.TrimPrefix(cmd.CommandPath(), "audiences "), strings.TrimSpace(out.String()))
 	}
 	if *update {
 		if err := os.WriteFile(commandsDocument, []byte(text.String()), 0o644); err != nil {
@@ -60,7 +60,7 @@ func TestCommandsDocument(t *testing.T) {
 // others are the exit codes of commands that have not just 0, 1 and 2.
 var others = map[string]string{
 	"serve": "0 1 2 128", "check": "0 2", "version": "0 2", "help": "0 2", "completion": "0 2", "journal": "0 2", "reopen": "0 1 2 3",
-	"where": "0 1 2 3", "pause": "0 1 2 3", "resume": "0 1 2 3", "flush": "0 1 2 3", "retry": "0 1 2 3", "discard": "0 1 2 3", "move": "0 1 2 3",
+	"where": "0 1 2 3", "replay": "0 1 2 3", "pause": "0 1 2 3", "resume": "0 1 2 3", "flush": "0 1 2 3", "retry": "0 1 2 3", "discard": "0 1 2 3", "move": "0 1 2 3",
 }
 
 // TestHelpTeaches: each command shows how it is used, by lines that it would take, and says

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,11 @@ func found(t *testing.T, file, pattern string) string {
 
 func foundTime(t *testing.T, file, pattern string) time.Duration {
 	t.Helper()
-	d, err := time.ParseDuration(found(t, file, pattern))
+	text := found(t, file, pattern)
+	if _, err := strconv.Atoi(text); err == nil {
+		text += "s"
+	}
+	d, err := time.ParseDuration(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +82,17 @@ func TestDeployment(t *testing.T) {
 	needs := 2*cfg.DrainTimeout + lastAnswers + time.Second
 	if grace := foundTime(t, "compose.yaml", `(?s)x-node:.*?stop_grace_period: (\S+)`); grace <= needs {
 		t.Errorf("a node is killed after %v, and may need %v", grace, needs)
+	}
+	for what, grace := range map[string]time.Duration{
+		"the container of one node": foundTime(t, "compose.yaml", `(?s)\n  relay:.*?stop_grace_period: (\S+)`),
+		"the unit of systemd":       foundTime(t, "systemd/audiences.service", `(?m)^TimeoutStopSec=(\d+)$`),
+		"a pod of one node":         foundTime(t, "kubernetes/single/statefulset.yaml", `terminationGracePeriodSeconds: (\d+)`),
+		"a pod of several":          foundTime(t, "kubernetes/cluster/deployment.yaml", `terminationGracePeriodSeconds: (\d+)`),
+		"a pod of the chart":        foundTime(t, "helm/audiences/templates/workload.yaml", `terminationGracePeriodSeconds: (\d+)`),
+	} {
+		if grace <= needs {
+			t.Errorf("%s is killed after %v, and may need %v", what, grace, needs)
+		}
 	}
 	if nodeStops <= needs {
 		t.Errorf("the sandbox kills its nodes after %v, and they may need %v", nodeStops, needs)

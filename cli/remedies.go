@@ -75,7 +75,7 @@ The old tenant is left paused, so that late posts do not go to a dead token. A s
 that is paused by itself stays paused under the new token, until it is resumed there; a
 pause of the whole old tenant holds none of what is moved.
 
-  audiences move 7f3a90c1d2e4 acme-prod --dry-run
+  audiences move 7f3a acme-prod --dry-run
 `},
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // harmlessFlags are all flags that there are. None takes a secret, which everybody on the
-// machine could read: who adds one here has thought of that. token-file is a path.
-var harmlessFlags = strings.Fields("address admin-port before ca config cursor days dry-run flush for hosts json kill-every limit list no-descriptions nodes out port reveal scenario search segment split-only split-port state tenant tenants to token-file traffic traffic-type until version watch workspace yes")
+// machine could read: who adds one here has thought of that. token-file and expect-token-file are paths.
+var harmlessFlags = strings.Fields("address admin-port before ca config cursor days dry-run expect expect-token-file flush for from hosts insecure json kill-every limit list no-descriptions nodes out port rate reveal scenario search segment split-only split-port state tenant tenants to token-file traffic traffic-type until version watch workspace yes")
 
 // TestNoSecretIsAFlag: secrets come from files, from standard input and from the environment.
 func TestNoSecretIsAFlag(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
@@ -134,7 +135,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Sharing:                    s.cluster.sharing(),
-		Deliver:                    s.split.Do,
+		Deliver:                    s.deliver(),
 		FlushInterval:              pace.FlushInterval,
 		IdleTimeout:                cfg.IdleTimeout,
 		MaxConcurrentCalls:         pace.MaxConcurrentCalls,
@@ -216,6 +217,14 @@ func (s *service) take(cfg config.Config, certificate *keyfile.Candidate, tokens
 // changing is what the admin side goes by.
 func changing(cfg config.Config) admin.Changing {
 	return admin.Changing{Names: cfg.TenantNames, FlushInterval: cfg.SegmentsFlushRate, Users: usersOf(cfg)}
+}
+
+// deliver makes calls to Split; nil: none is made, whoever wants one.
+func (s *service) deliver() func(context.Context, splitclient.Call) splitclient.Outcome {
+	if !s.cfg.Deliver {
+		return nil
+	}
+	return s.split.Do
 }
 
 func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
@@ -323,6 +332,10 @@ func (s *service) fail(err error) {
 func (s *service) run(ctx context.Context) error {
 	watching, unwatch := context.WithCancel(ctx)
 	defer unwatch()
+	alive, end := context.WithCancel(context.WithoutCancel(ctx)) // a stop is watched too
+	defer end()
+	go watchdog(alive, s.logger)
+	tellSystemd(daemon.SdNotifyReady, s.logger)
 	go s.memory.Watch(watching)
 	go s.certificate.Watch(watching)
 	if s.reloader != nil {
@@ -330,6 +343,7 @@ func (s *service) run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
+		tellSystemd(daemon.SdNotifyStopping, s.logger)
 		return s.stop()
 	case err := <-s.failed:
 		return err

@@ -26,7 +26,8 @@ func showCommand(p process) *cobra.Command {
 		Use:   "show TENANT ENV/SEGMENT",
 		Short: "say all of one segment, with its last calls",
 		Long: `Says what one segment is doing and why its keys are where they are, with its last 20
-calls to Split.
+calls to Split and, for each verb, the calls that go next: how many keys and a few of
+them, masked.
 
   audiences show acme-prod env1/buyers
 ` + answersAndCodes,
@@ -80,6 +81,9 @@ func (a *adminClient) showDetail(d status.Detail) error {
 	line("until", clock(d.Until))
 	line("due", clock(d.Due))
 	line("last reason", d.LastReason)
+	for _, p := range d.Planned {
+		line("next", status.PlannedSentence(p))
+	}
 	if len(d.Calls) > 0 {
 		_, _ = fmt.Fprint(out, "\nCALL\tAT\tMS\tVERB\tKEYS\tTRY\tSTATUS\tREASON\tTRANSACTION\n")
 	}

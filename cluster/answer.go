@@ -50,7 +50,7 @@ type answer struct {
 }
 
 // causes are the errors that mean something to who asks.
-var causes = []error{status.ErrUnknown, status.ErrPausedNow, status.ErrNotNeeded, status.ErrImpossible, actors.ErrElsewhere, actors.ErrCrashed}
+var causes = []error{status.ErrUnknown, status.ErrPausedNow, status.ErrOff, status.ErrNotNeeded, status.ErrImpossible, actors.ErrElsewhere, actors.ErrCrashed}
 
 // failure is the error that came as an answer.
 func (a *answer) failure() error {

@@ -25,6 +25,8 @@ type Options struct {
 	Post  Post
 	Node  *placement.Node
 	Self  placement.NodeID
+	// Away is why the shared journal cannot be asked now; nil: it can.
+	Away func() error
 }
 
 // Relay answers for all nodes what actors.Relay answers for one.
@@ -40,8 +42,9 @@ func New(o Options) *Relay { return &Relay{Relay: o.Local, o: o} }
 // missed before its lease is over.
 const patience = 3 * time.Second
 
-// Status is every tenant of every node. A node that does not answer is left out: Nodes
-// tells which.
+// Status is every tenant of every node. The tenants of a node that does not answer are left
+// out, and while the journal is away those of all other nodes: then status.ErrPartial comes
+// with the list.
 func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
 	local, err := r.Listing(ctx)
 	if err != nil {
@@ -49,20 +52,26 @@ func (r *Relay) Status(ctx context.Context) ([]status.Tenant, error) {
 	}
 	local.Node = r.name(r.o.Self)
 	listings := []actors.Listing{local}
-	for _, answered := range r.askAll(ctx, question{Kind: askListing}) {
-		if answered.err == nil {
-			answered.Listing.Node = answered.from.Name
-			listings = append(listings, answered.Listing)
-		}
+	if err := r.o.Away(); err != nil {
+		return actors.Status(local), fmt.Errorf("%w: %w", status.ErrPartial, err)
 	}
-	return actors.Status(listings...), nil
+	var partial error
+	for _, answered := range r.askAll(ctx, question{Kind: askListing}) {
+		if answered.err != nil {
+			partial = fmt.Errorf("%w: %s does not answer", status.ErrPartial, answered.from.Name)
+			continue
+		}
+		answered.Listing.Node = answered.from.Name
+		listings = append(listings, answered.Listing)
+	}
+	return actors.Status(listings...), partial
 }
 
 // Budgets are those of this node's address, and of the tenants of all nodes.
 func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
 	all, err := r.Relay.Budgets(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || r.o.Away() != nil {
+		return all, err
 	}
 	for _, answered := range r.askAll(ctx, question{Kind: askBudgets}) {
 		for _, b := range answered.Budgets {
@@ -75,8 +84,12 @@ func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
 	return all, nil
 }
 
-// Segment is asked of the owner.
+// Segment is asked of the owner. It, and all else that the journal is needed for, is refused
+// at once while that is away.
 func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (status.Detail, error) {
+	if err := r.o.Away(); err != nil {
+		return status.Detail{}, err
+	}
 	owner, local := r.owner(segment.Tenant)
 	if local {
 		return r.Relay.Segment(ctx, segment)
@@ -87,6 +100,9 @@ func (r *Relay) Segment(ctx context.Context, segment audience.Segment) (status.D
 
 // Remedy is carried out by the owner.
 func (r *Relay) Remedy(ctx context.Context, wish status.Wish) (status.Effect, error) {
+	if err := r.o.Away(); err != nil {
+		return status.Effect{}, err
+	}
 	owner, local := r.owner(wish.Segment.Tenant)
 	if local {
 		return r.Relay.Remedy(ctx, wish)
@@ -98,12 +114,39 @@ func (r *Relay) Remedy(ctx context.Context, wish status.Wish) (status.Effect, er
 // Where is asked of the owner of the tenant. Without one, this node tells what the journal
 // has of all tenants, and only of its own whether a key is in flight.
 func (r *Relay) Where(ctx context.Context, in audience.Segment, key audience.Key, after string) (status.Whereabouts, error) {
+	if err := r.o.Away(); err != nil {
+		return status.Whereabouts{}, err
+	}
 	owner, local := r.owner(in.Tenant)
 	if local || in.Tenant == (audience.TenantID{}) {
 		return r.Relay.Where(ctx, in, key, after)
 	}
 	got, err := r.ask(ctx, owner, question{Kind: askWhere, Segment: in, Key: key.Text(), After: after})
 	return got.Where, err
+}
+
+// Parked is what the journal tells any node.
+func (r *Relay) Parked(ctx context.Context, in audience.Segment, after string, limit int) (status.ParkedPage, error) {
+	if err := r.o.Away(); err != nil {
+		return status.ParkedPage{}, err
+	}
+	return r.Relay.Parked(ctx, in, after, limit)
+}
+
+// Events are those of all nodes, which the journal has.
+func (r *Relay) Events(ctx context.Context, before uint64, limit int) ([]status.Event, error) {
+	if err := r.o.Away(); err != nil {
+		return nil, err
+	}
+	return r.Relay.Events(ctx, before, limit)
+}
+
+// Note keeps an event in the journal.
+func (r *Relay) Note(ctx context.Context, event status.Event) error {
+	if err := r.o.Away(); err != nil {
+		return err
+	}
+	return r.Relay.Note(ctx, event)
 }
 
 // Surrender has segments of another node's tenant give up their keys for a move, and
@@ -133,8 +176,10 @@ func (r *Relay) Nodes(ctx context.Context) ([]status.Node, error) {
 		return nil, status.ErrNoAnswer
 	}
 	silent := map[placement.NodeID]bool{}
-	for _, answered := range r.askAll(ctx, question{Kind: askPresence}) {
-		silent[answered.from.ID] = answered.err != nil
+	if r.o.Away() == nil {
+		for _, answered := range r.askAll(ctx, question{Kind: askPresence}) {
+			silent[answered.from.ID] = answered.err != nil
+		}
 	}
 	nodes := []status.Node{}
 	for _, m := range view.Members {

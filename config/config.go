@@ -40,6 +40,7 @@ type Config struct {
 	EgressGroup                string
 	NodeName                   string // never empty
 	LeaseTime                  time.Duration
+	Deliver                    bool
 	SplitAPIURL                string // without a slash at its end
 	AdminAddress               string // "": off
 	AdminTLS                   bool
@@ -246,6 +247,9 @@ func (l *loader) warnings() {
 		c.Warnings = append(c.Warnings, "adminAddress can be reached by other machines and there are no adminUsers: it serves /livez and /readyz only")
 	case users && !open && c.AdminAddress != "":
 		c.Warnings = append(c.Warnings, "adminUsers are not asked for: only this machine reaches adminAddress, and there everybody is an operator")
+	}
+	if !c.Deliver {
+		c.Warnings = append(c.Warnings, "deliver is false: changes are taken and kept in the journal, and nothing is sent to Split")
 	}
 	c.Warnings = append(c.Warnings, l.journalWarnings()...)
 	c.Warnings = append(c.Warnings, l.tokenWarnings(time.Now())...)

@@ -35,6 +35,7 @@ var table = []key{
 	label("egressGroup", "default", "with journal: nodes of the same group leave through the same IP address and share what Split allows that address", func(c *Config) *string { return &c.EgressGroup }),
 	label("nodeName", "", "with journal: what operators know this node by; empty: the host name", func(c *Config) *string { return &c.NodeName }),
 	duration("leaseTime", "3s", time.Second, time.Minute, "with journal: after that time without a word from a node the others take its tenants over", func(c *Config) *time.Duration { return &c.LeaseTime }),
+	flag("deliver", "true", "false: changes are taken and kept, and nothing is sent to Split, until a start with true", func(c *Config) *bool { return &c.Deliver }),
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
 	listenAddress("adminAddress", "127.0.0.1:3010", "address of the operator's side: probes, metrics, pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
 	flag("adminTls", "false", "HTTPS on adminAddress, with the certificate of keyFile", func(c *Config) *bool { return &c.AdminTLS }),

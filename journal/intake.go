@@ -1,6 +1,10 @@
 package journal
 
-import "audiences/audience"
+import (
+	"time"
+
+	"audiences/audience"
+)
 
 // Intake is the role of who accepts changes.
 type Intake interface {
@@ -24,6 +28,7 @@ type Append struct {
 	Tenant  audience.TenantID
 	Changes []Change
 	Hint    bool        // this node does not deliver for the tenant: the one that does is to be told that there are keys
+	Came    time.Time   // when the changes came; a journal that nodes share refuses them where that is long ago (F1). Zero: now
 	Done    func(error) // called once, with nil once all keys are durable; must not wait. May be nil
 }
 

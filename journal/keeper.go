@@ -58,7 +58,8 @@ type Keeper interface {
 	// token was forgotten since. An item with an error stands for records that could not be
 	// read; the others go on.
 	Proven(audience.Slots) iter.Seq2[audience.TenantID, error]
-	// Tenants lists all tenants of these slots with their tokens; errors as in Proven.
+	// Tenants lists all tenants of these slots with their tokens; errors as in Proven. One
+	// with a Tenant.ID is that tenant's, without one more than a record is missing.
 	Tenants(audience.Slots) iter.Seq2[KnownTenant, error]
 	// Segments lists all described segments of these slots' tenants as they are at the call's
 	// begin, in no order that means anything; errors as in Proven.

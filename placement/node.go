@@ -61,13 +61,14 @@ type Node struct {
 	view    atomic.Pointer[heard]
 
 	// What follows belongs to the goroutine of run.
-	mine     audience.Slots // those that Claimed was told of, until they are free again
-	giving   audience.Slots // of these: Release was asked for
-	given    audience.Slots // of these: nothing is under way any more
-	claim    audience.Slots // what the next beat asks for
-	heldFrom time.Time      // since when the lease has not lapsed
-	budget   budget
-	released chan audience.Slots
+	mine   audience.Slots // those that Claimed was told of, until they are free again
+	giving audience.Slots // of these: Release was asked for
+	given  audience.Slots // of these: nothing is under way any more
+	claim  audience.Slots // what the next beat asks for
+	// seniorFrom is from when this node may declare others dead.
+	seniorFrom time.Time
+	budget     budget
+	released   chan audience.Slots
 }
 
 // heard is a view, and by which clock of this node it is from.
@@ -207,7 +208,7 @@ func (n *Node) beat(ctx context.Context) (again bool) {
 	sent := time.Now()
 	demand, blocked := n.o.Demand()
 	b := Beat{Lease: n.o.Lease, Leaving: n.leaving.Load(), Demand: demand, Blocked: n.tableTime(blocked),
-		Bury: n.senior(sent), Release: n.given, Claim: n.claim}
+		Bury: n.burial(sent), Release: n.given, Claim: n.claim}
 	limited, cancel := context.WithTimeout(ctx, n.o.Lease)
 	defer cancel()
 	view, err := n.o.Table.Beat(limited, b)
@@ -223,18 +224,37 @@ func (n *Node) beat(ctx context.Context) (again bool) {
 		n.o.Fatal(ErrDead)
 		return false
 	}
-	if n.lease.Held() != nil {
-		n.heldFrom = sent
+	if n.lease.Held() != nil || view.Now.After(n.foreseen(sent)) {
+		n.seniorFrom = sent.Add(n.o.Lease)
 	}
 	n.lease.renew(sent.Add(n.o.Lease))
 	n.view.Store(&heard{View: view, sent: sent, came: time.Now()})
 	return n.follow(&view)
 }
 
-// senior: this node has held its lease for so long that it may declare others dead.
-func (n *Node) senior(now time.Time) bool {
-	return n.lease.Held() == nil && now.Sub(n.heldFrom) >= n.o.Lease
+// burial is whom this node may declare dead with a beat that is sent now: nobody, until its
+// lease has lasted for as long as one does, and the table's clock has gone on steadily. By
+// then all others have had a beat of their own since, or hold no lease.
+func (n *Node) burial(now time.Time) Burial {
+	if n.lease.Held() != nil || now.Before(n.seniorFrom) {
+		return Burial{}
+	}
+	return Burial{Foreseen: n.foreseen(now), Late: n.doubt()}
 }
+
+// foreseen is the latest time that the table's clock should show at a beat that is sent now,
+// if that is under way no longer than the last one was, but for the doubt.
+func (n *Node) foreseen(now time.Time) time.Time {
+	last := n.view.Load()
+	if last == nil {
+		return now
+	}
+	return last.Now.Add(now.Sub(last.sent) + n.doubt())
+}
+
+// doubt is how much later a beat may arrive than is foreseen, and how far the table's clock
+// may be set ahead without anybody noticing.
+func (n *Node) doubt() time.Duration { return n.o.Lease / (2 * beatsPerLease) }
 
 // follow takes over what the view says, and decides what to ask for next.
 func (n *Node) follow(view *View) (again bool) {

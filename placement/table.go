@@ -27,9 +27,17 @@ type Beat struct {
 	Leaving bool           // the node wants no slots any more
 	Demand  float64        // calls a second that it would make, were there no limit of its address
 	Blocked time.Time      // until when Split has barred its address, by the table's clock; zero: it has not
-	Bury    bool           // declare those nodes dead whose lease is over, if this one's own lasts by the table's clock
+	Bury    Burial         // of nodes whose lease is over
 	Release audience.Slots // of its own: they are free from now on
 	Claim   audience.Slots // to be its own, those of them that are free or whose owner is dead
+}
+
+// Burial declares nodes dead. Nobody is buried where the node's own lease is over by the
+// table's clock, or where that clock shows more than is foreseen: it was set ahead, and the
+// others' leases may last.
+type Burial struct {
+	Foreseen time.Time     // the latest time that the table's clock may show; zero: nobody is declared dead
+	Late     time.Duration // how long a lease has to be over
 }
 
 // View is what the table holds after a Beat.

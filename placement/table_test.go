@@ -15,6 +15,7 @@ type table struct {
 	rows   map[NodeID]*row
 	owners [audience.SlotCount]NodeID
 	away   bool
+	ahead  time.Duration // of the nodes' clocks
 }
 
 type row struct {
@@ -62,14 +63,15 @@ func (s *side) beat(b Beat) (view View, err error) {
 	if s.away || s.cut {
 		return view, errAway
 	}
-	view.Now = time.Now()
+	view.Now = time.Now().Add(s.ahead)
 	me := s.rows[s.self]
 	if me == nil || me.dead {
 		view.Dead = true
 		return view, nil
 	}
+	buries := me.Expires.After(view.Now) && !view.Now.After(b.Bury.Foreseen)
 	for _, other := range s.rows {
-		other.dead = other.dead || b.Bury && me.Expires.After(view.Now) && other != me && other.Expires.Before(view.Now)
+		other.dead = other.dead || buries && other != me && other.Expires.Add(b.Bury.Late).Before(view.Now)
 	}
 	me.Expires, me.Leaving, me.Demand, me.Blocked = view.Now.Add(b.Lease), b.Leaving, b.Demand, b.Blocked
 	for slot := range b.Release.All() {

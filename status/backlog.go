@@ -73,7 +73,7 @@ func (b Backlog) limit() string {
 		what     string
 	}{
 		{b.Waits[ForAddressLimit], "address"}, {b.Waits[ForTenantLimit], "organisation"}, {b.States[TokenRefused], "tokens refused"},
-		{b.States[Parked], "parked segments"}, {b.States[Paused], "paused"}, {b.States[Repeating], "failing calls"}, {b.Waits[ForTurn], "turns"},
+		{b.States[Parked], "parked segments"}, {b.States[Paused], "paused"}, {b.States[Held], "delivery is switched off"}, {b.States[Repeating], "failing calls"}, {b.Waits[ForTurn], "turns"},
 	} {
 		if c.segments > most {
 			most, what = c.segments, c.what

@@ -17,7 +17,7 @@ func (c Condition) Is(state State) bool { return c.State == state || c.Also == s
 // Besides adds what holds besides. What no Also can tell changes nothing.
 func (c Condition) Besides(other Condition) Condition {
 	switch {
-	case c.State == Parked && (other.State == Paused || other.State == TokenRefused || other.State == Calling):
+	case c.State == Parked && (other.State == Paused || other.State == Held || other.State == TokenRefused || other.State == Calling):
 		c.Until, c.By = other.Until, other.By // no key is tried meanwhile
 	case c.State == Paused && other.State == TokenRefused, c.State == TokenRefused && other.State == Parked:
 	default:
@@ -49,6 +49,8 @@ func parkedSentence(c Condition, kept string, now time.Time) string {
 	switch c.Also {
 	case Paused:
 		return fmt.Sprintf("Paused%s%s%s, and parked: %s; %s kept.", by(c.By), since(c.AlsoSince, now), pauseEnd(c.Until, now), refused, kept)
+	case Held:
+		return fmt.Sprintf("%s, and the segment is parked: %s; %s kept.", deliveryOff, refused, kept)
 	case TokenRefused:
 		return fmt.Sprintf("Split refuses the token%s, and the segment is parked: %s; %s kept%s.", since(c.AlsoSince, now), refused, kept, then("the token is tried again", c.Until, now))
 	case Calling:

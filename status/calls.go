@@ -1,6 +1,10 @@
 package status
 
-import "time"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
 // Call is one call to Split, as it is kept for an operator. It has no key and no token,
 // and of Split's answer only what names none.
@@ -17,6 +21,24 @@ type Call struct {
 
 	Organisation Limit `json:"organisation"`
 	Address      Limit `json:"address"`
+}
+
+// Planned is what the keys of one verb make: so many calls, once they are due and nothing
+// keeps them.
+type Planned struct {
+	Verb  string   `json:"verb"` // add or delete
+	Keys  int      `json:"keys"`
+	Calls int      `json:"calls"`
+	Some  []string `json:"some"` // a few of the keys, masked
+}
+
+// PlannedSentence says it in words: "add 2 keys in 1 call, such as 1***3 4***9".
+func PlannedSentence(p Planned) string {
+	said := fmt.Sprintf("%s %s in %s", p.Verb, Count(p.Keys, "key"), Count(p.Calls, "call"))
+	if len(p.Some) > 0 {
+		said += ", such as " + strings.Join(p.Some, " ")
+	}
+	return said
 }
 
 // Limit is what an answer's headers said of one rate limit.

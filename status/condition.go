@@ -10,6 +10,7 @@ const (
 	TokenRefused State = "token_refused" // Split answers 401: the tenant's token is tried now and then
 	Parked       State = "parked"        // Split refuses the segment for good: one key is tried now and then
 	Paused       State = "paused"        // by an operator
+	Held         State = "held"          // delivery is switched off in the configuration
 	Repeating    State = "repeating"     // a call failed for now, and the same call is made again
 	Waiting      State = "waiting"       // keys are due, and something else has to come first: see Wait
 	Calling      State = "calling"       // a call is under way
@@ -20,7 +21,7 @@ const (
 
 // States are all of them, in the order of their constants.
 func States() []State {
-	return []State{TokenRefused, Parked, Paused, Repeating, Waiting, Calling, Reading, Gathering, Idle}
+	return []State{TokenRefused, Parked, Paused, Held, Repeating, Waiting, Calling, Reading, Gathering, Idle}
 }
 
 // Wait is what a segment in the state Waiting waits for.
@@ -50,7 +51,7 @@ type Condition struct {
 	Reason   string    `json:"reason,omitempty"`   // TokenRefused, Parked, Repeating: why, as in docs/metrics.md
 	OnlyAdds bool      `json:"onlyAdds,omitempty"` // Parked: its deletes go on, as the segment is full
 
-	// Also is what holds besides: of what is Parked that it is Paused, TokenRefused or
+	// Also is what holds besides: of what is Parked that it is Paused, Held, TokenRefused or
 	// Calling, and Until and By are of that then; of what is Paused that it is TokenRefused;
 	// of a tenant that is TokenRefused that a segment of it is Parked. "": nothing.
 	Also      State     `json:"also,omitempty"`

@@ -9,6 +9,9 @@ import (
 // answer.
 var ErrNoAnswer = errors.New("the node that delivers for this tenant does not answer")
 
+// ErrPartial comes with a list that may lack tenants: nodes did not answer.
+var ErrPartial = errors.New("not all tenants can be seen")
+
 // NodeState is what a node is about.
 type NodeState string
 

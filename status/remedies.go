@@ -24,10 +24,11 @@ const (
 
 // Errors of remedies, which callers tell apart.
 var (
-	ErrUnknown    = errors.New("not known here")                     // no such tenant or segment
-	ErrPausedNow  = errors.New("it is paused: resume it first")      // Flush of something that is paused
-	ErrNotNeeded  = errors.New("there is nothing that this changes") // Resume of what is not paused, Retry where nothing is parked
-	ErrImpossible = errors.New("this cannot be done")                // a pause that ends in the past, a tenant that is moved to itself
+	ErrUnknown    = errors.New("not known here")                                // no such tenant or segment
+	ErrPausedNow  = errors.New("it is paused: resume it first")                 // Flush of something that is paused
+	ErrOff        = errors.New("delivery is switched off in the configuration") // Flush while it is
+	ErrNotNeeded  = errors.New("there is nothing that this changes")            // Resume of what is not paused, Retry where nothing is parked
+	ErrImpossible = errors.New("this cannot be done")                           // a pause that ends in the past, a tenant that is moved to itself
 )
 
 // Wish is what an operator wants done. Each one that is carried out is an event.
@@ -68,6 +69,7 @@ type Detail struct {
 	ProbeAt    time.Time `json:"probeAt,omitzero"`  // when a parked segment is tried
 	LastReason string    `json:"lastReason,omitempty"`
 	Oldest     time.Time `json:"oldest,omitzero"` // when the oldest pending key was accepted, as far as is known
+	Planned    []Planned `json:"planned"`         // the calls that its keys in memory make
 	Calls      []Call    `json:"calls"`           // the last 20, the newest first
 	Name       string    `json:"name,omitempty"`  // of the tenant, see tenantNames; "": nothing
 }

@@ -15,6 +15,7 @@ type Phase struct {
 
 // TenantGate is what keeps all segments of a tenant from calling.
 type TenantGate struct {
+	Off         bool // delivery is switched off in the configuration
 	Paused      bool
 	PausedUntil time.Time // zero: until somebody resumes it
 	PausedSince time.Time
@@ -41,12 +42,16 @@ func Resolve(p Phase, t TenantGate, a AddressGate, pending int, now time.Time) C
 		return c
 	case c.State == Parked && t.Paused:
 		return c.Besides(t.paused())
+	case c.State == Parked && t.Off:
+		return c.Besides(Condition{State: Held})
 	case c.State == Parked, c.State == Paused:
 		return c.Besides(t.refused(pending))
 	case t.Paused:
 		return t.paused().Besides(t.refused(pending))
 	case pending == 0:
 		return c
+	case t.Off:
+		return Condition{State: Held}
 	case t.Refused:
 		return t.refused(pending)
 	case !p.Asked:

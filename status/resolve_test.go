@@ -17,6 +17,8 @@ func TestResolve(t *testing.T) {
 	of := func(s State) Phase { return Phase{Condition: Condition{State: s}} }
 
 	free, open := TenantGate{}, AddressGate{}
+	off := TenantGate{Off: true, Waiting: 7}
+	pausedAndOff := TenantGate{Off: true, Paused: true, PausedSince: in(-7)}
 	refused := TenantGate{Refused: true, RefusedAt: in(-9), RefusedTry: in(9)}
 	blocked := TenantGate{Blocked: in(30), Waiting: 7}
 	pausedTenant := TenantGate{Paused: true, PausedSince: in(-7), PausedUntil: in(7), PausedBy: "ana", Refused: true, RefusedAt: in(-9)}
@@ -53,6 +55,10 @@ func TestResolve(t *testing.T) {
 		"parked and paused, tenant paused":   {both, pausedTenant, open, 3, both.Condition},
 		"paused, token refused":              {of(Paused), refused, open, 3, Condition{State: Paused, Also: TokenRefused, AlsoSince: in(-9)}},
 		"tenant paused, token refused":       {gathering, pausedTenant, open, 3, Condition{State: Paused, Since: in(-7), Until: in(7), By: "ana", Also: TokenRefused, AlsoSince: in(-9)}},
+		"delivery is switched off":           {gathering, off, open, 3, Condition{State: Held}},
+		"delivery is off, nothing to do":     {of(Idle), off, open, 0, Condition{State: Idle}},
+		"delivery is off, parked":            {parked, off, open, 3, Condition{State: Parked, Since: in(-60), Also: Held}},
+		"delivery is off, tenant paused":     {asked, pausedAndOff, open, 3, Condition{State: Paused, Since: in(-7)}},
 		"paused itself and its tenant":       {of(Paused), pausedTenant, open, 0, Condition{State: Paused}},
 	} {
 		if got := Resolve(c.phase, c.tenant, c.address, c.pending, now); got != c.want {

@@ -25,6 +25,8 @@ func sentence(c Condition, kept string, now time.Time) string {
 		return parkedSentence(c, kept, now)
 	case Paused:
 		return pausedSentence(c, kept, now)
+	case Held:
+		return fmt.Sprintf("%s: %s kept.", deliveryOff, kept)
 	case Repeating:
 		return fmt.Sprintf("%s failed%s: %s kept%s.", attempts(c.Attempts), inBrackets(c.Reason), kept, then("the next one is made", c.Until, now))
 	case Waiting:
@@ -38,6 +40,9 @@ func sentence(c Condition, kept string, now time.Time) string {
 	}
 	return "No key is pending."
 }
+
+// deliveryOff is what a relay says of itself that was told to make no calls.
+const deliveryOff = "Delivery is switched off in the configuration"
 
 // pending is the subject of most sentences, with its verb.
 func pending(n Counts) string {

@@ -39,6 +39,8 @@ func TestSentences(t *testing.T) {
 		{Condition{State: Paused, Also: TokenRefused, AlsoSince: now.Add(-time.Hour)}, none, "Paused until somebody resumes it: 0 keys are kept; Split also refuses the token since 13:02:00 (1 h)."},
 		{Condition{State: Paused, By: "ana", Since: now.Add(-50 * time.Hour), Until: now.Add(26 * time.Hour)}, some, "Paused by ana since 2026-03-12 12:02:00 (2 d) until 2026-03-15 16:02:00 (in 26 h): 8,120 keys are kept."},
 		{Condition{State: Paused}, none, "Paused until somebody resumes it: 0 keys are kept."},
+		{Condition{State: Held}, some, "Delivery is switched off in the configuration: 8,120 keys are kept."},
+		{Condition{State: Parked, Reason: "forbidden", Also: Held}, some, "Delivery is switched off in the configuration, and the segment is parked: Split refuses this segment (forbidden); 8,120 keys are kept."},
 		{Condition{State: TokenRefused, Since: now.Add(-12 * time.Minute), Until: now.Add(3 * time.Minute), Reason: "unauthorized"}, some, "Split refuses the token since 13:50:00 (12 min) (unauthorized): 8,120 keys are kept; the token is tried again at 14:05:00 (in 3 min)."},
 		{Condition{State: Idle}, Counts{Parked: 1204}, "No key is pending. 1,204 keys are parked, for an operator to retry or discard."},
 	} {

@@ -14,6 +14,7 @@ var troubles = []struct {
 	{TokenRefused, "its token is refused", "their tokens are refused"},
 	{Parked, "Split refuses a segment of it", "Split refuses segments of them"},
 	{Repeating, "calls for it fail and are repeated", "calls for them fail and are repeated"},
+	{Held, "delivery is switched off in the configuration", "delivery is switched off in the configuration"},
 	{Paused, "it is paused, or a segment of it", "they are paused, or segments of them"},
 }
 

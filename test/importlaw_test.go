@@ -36,7 +36,7 @@ var law = map[string][]string{
 	"audiences/api/connections":         {},
 	"audiences/api/keyfile":             {},
 	"audiences/audience":                {},
-	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "cluster", "config", "journal", "journal/embedded", "journal/mover", "journal/postgres", "journal/vault", "logging", "memory", "placement", "sandbox", "sandbox/child", "sandbox/postgres", "splitclient", "status"},
+	"audiences/cli":                     {"actors", "api", "api/admin", "api/admin/access", "api/keyfile", "audience", "cluster", "config", "journal", "journal/embedded", "journal/mover", "journal/postgres", "journal/vault", "logging", "memory", "placement", "replay", "sandbox", "sandbox/child", "sandbox/postgres", "splitclient", "status"},
 	"audiences/cluster":                 {"actors", "audience", "placement", "status"},
 	"audiences/config":                  {"audience"},
 	"audiences/histogram":               {},
@@ -51,6 +51,7 @@ var law = map[string][]string{
 	"audiences/logging":                 {},
 	"audiences/memory":                  {},
 	"audiences/placement":               {"audience", "histogram"},
+	"audiences/replay":                  {}, // it knows no more of a server than the lambda does
 	"audiences/sandbox":                 {"audience"},
 	"audiences/sandbox/child":           {},
 	"audiences/sandbox/postgres":        {"sandbox/child"},

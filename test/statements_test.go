@@ -275,3 +275,34 @@ func TestParkedIsToldByName(t *testing.T) {
 		harness.Eventually(t, harness.Patience, fmt.Sprint("the log names ", env), func() bool { return logged(p, "environment", env) && logged(p, "segment", "sTwice") })
 	}
 }
+
+// TestBlocksOfDocuments: each block of a document has a language that tells whether it is to be
+// carried out, and what cannot be carried out everywhere says why. `make e2e` carries out the
+// others (TestDocumentedCommands).
+func TestBlocksOfDocuments(t *testing.T) {
+	t.Parallel()
+	pages, err := harness.Documents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, elsewhere := 0, 0
+	for _, page := range pages {
+		blocks, err := harness.BlocksOf(page)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, b := range blocks {
+			switch {
+			case b.Commands() == "":
+			case b.Elsewhere != "":
+				elsewhere++
+			default:
+				here++
+			}
+		}
+	}
+	t.Logf("%d blocks of commands are carried out, %d are for other hosts", here, elsewhere)
+	if here < 8 {
+		t.Error("blocks of commands are missing")
+	}
+}

@@ -19,6 +19,7 @@ import (
 // at that moment makes the call.
 type Calls struct {
 	limiter     Limiter
+	off         bool      // no call is ever made
 	paused      bool      // by an operator
 	pausedUntil time.Time // zero: until Resume
 	pausedSince time.Time // zero: not known
@@ -72,6 +73,9 @@ func (c *Calls) Keep() Kept {
 // Limit sets the ceiling, in calls per second; 0: none.
 func (c *Calls) Limit(now time.Time, rate float64) { c.limiter.Limit(now, rate, 0) }
 
+// SwitchOff lets no call begin, whatever an operator does.
+func (c *Calls) SwitchOff() { c.off = true }
+
 // Pause lets no call begin until then; zero: until Resume. Since and by, the operator, are
 // told by Gate; zero: not known.
 func (c *Calls) Pause(until, since time.Time, by string) {
@@ -109,7 +113,7 @@ func (c *Calls) Wanted() bool { return c.asked || c.waiting.Len() > 0 }
 // not help.
 func (c *Calls) Wait(now time.Time) time.Duration {
 	switch {
-	case c.paused && c.pausedUntil.IsZero(), c.refused > 0 && len(c.underway) > 0:
+	case c.off, c.paused && c.pausedUntil.IsZero(), c.refused > 0 && len(c.underway) > 0:
 		return math.MaxInt64
 	case c.paused:
 		return max(c.pausedUntil.Sub(now), c.limiter.Wait(now))
@@ -197,16 +201,17 @@ func (c *Calls) Permitted() []audience.Segment { return slices.Collect(maps.Keys
 // Underway is the number of segments that have a call under way.
 func (c *Calls) Underway() int { return len(c.underway) }
 
-// Barred reports whether an operator, Split's limit or a refused token keeps the
-// tenant from calling now.
+// Barred reports whether the configuration, an operator, Split's limit or a refused token
+// keeps the tenant from calling now.
 func (c *Calls) Barred(now time.Time) bool {
 	paused := c.paused && (c.pausedUntil.IsZero() || c.pausedUntil.After(now))
-	return paused || c.limiter.Blocked(now)
+	return c.off || paused || c.limiter.Blocked(now)
 }
 
 // Gate is what keeps all segments of the tenant from calling. Times are zero where they
 // do not apply.
 type Gate struct {
+	Off          bool // no call is ever made
 	Paused       bool
 	PausedUntil  time.Time // zero: until Resume
 	PausedSince  time.Time
@@ -220,7 +225,7 @@ type Gate struct {
 
 // Gate is that of now.
 func (c *Calls) Gate(now time.Time) Gate {
-	g := Gate{Refused: c.refused > 0, Blocked: c.limiter.blocked, ByAddress: c.byAddress, Waiting: c.waiting.Len()}
+	g := Gate{Off: c.off, Refused: c.refused > 0, Blocked: c.limiter.blocked, ByAddress: c.byAddress, Waiting: c.waiting.Len()}
 	if g.Paused = c.paused && (c.pausedUntil.IsZero() || c.pausedUntil.After(now)); g.Paused {
 		g.PausedUntil, g.PausedSince, g.PausedBy = c.pausedUntil, c.pausedSince, c.pausedBy
 	}

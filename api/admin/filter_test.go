@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -77,5 +78,37 @@ func TestFilterFindsANewTenant(t *testing.T) {
 	relay.mu.Unlock()
 	if list := got[SegmentList](t, handler, "segments?tenant=dd"); list.Matching != 1 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestPartial: where a node does not answer, what there is is shown, and nothing is said of the
+// rest: who names a tenant that cannot be seen, or all that match, is told to come again.
+func TestPartial(t *testing.T) {
+	relay := busy()
+	relay.partial = fmt.Errorf("%w: node-2 does not answer", status.ErrPartial)
+	handler := local(relay)
+	for path, want := range map[string]struct {
+		code int
+		says string
+	}{
+		"summary":                     {200, "Here not all tenants can be seen: node-2 does not answer. "},
+		"tenants":                     {200, printA},
+		"tenants?tenant=" + printA:    {200, printA},
+		"tenants?tenant=cc":           {503, "node-2 does not answer"},
+		"segments?tenant=cc":          {503, "node-2 does not answer"},
+		"segment?tenant=cc&segment=a": {503, "node-2 does not answer"},
+		"POST remedies/flush {\"tenant\":\"" + printA + "\"}":        {200, "It is done."},
+		"POST remedies/flush {\"tenant\":\"cc\"}":                    {503, "node-2 does not answer"},
+		"POST remedies/flush {\"filter\":{\"state\":\"gathering\"}}": {503, "node-2 does not answer"},
+		"POST where {\"key\":\"1\",\"tenant\":\"cc\"}":               {503, "node-2 does not answer"},
+	} {
+		method, body := http.MethodGet, ""
+		if asked, found := strings.CutPrefix(path, "POST "); found {
+			method = http.MethodPost
+			path, body, _ = strings.Cut(asked, " ")
+		}
+		if code, text := call(t, handler, method, apiPath+"/"+path, body, ""); code != want.code || !strings.Contains(text, want.says) {
+			t.Errorf("%s %s: %d %s", path, body, code, text)
+		}
 	}
 }

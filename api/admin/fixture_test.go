@@ -29,6 +29,7 @@ type fakeRelay struct {
 	notes    []status.Event
 	in       audience.Segment // of the last question about a segment
 	fail     error
+	partial  error // of Status, with what there is
 	failNote error
 	failLook error // of Where
 	refuse   func(status.Wish) error
@@ -100,7 +101,7 @@ func (f *fakeRelay) Status(context.Context) ([]status.Tenant, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	copied := append([]status.Tenant(nil), f.tenants...)
-	return copied, f.fail
+	return copied, cmp.Or(f.fail, f.partial)
 }
 
 func (f *fakeRelay) Budgets(context.Context) ([]status.Budget, error) {

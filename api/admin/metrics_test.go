@@ -19,6 +19,7 @@ func TestStatesAreShown(t *testing.T) {
 # TYPE audiences_segments gauge
 audiences_segments{state="calling"} 1
 audiences_segments{state="gathering"} 3
+audiences_segments{state="held"} 0
 audiences_segments{state="idle"} 1
 audiences_segments{state="parked"} 1
 audiences_segments{state="paused"} 0
@@ -36,7 +37,7 @@ audiences_segments{state="waiting"} 0
 		relay.mu.Unlock()
 		s.snapshots.forget()
 	}
-	if n := testutil.CollectAndCount(s.states(), "audiences_tenants"); n != 9 {
+	if n := testutil.CollectAndCount(s.states(), "audiences_tenants"); n != 10 {
 		t.Errorf("%d series of tenants", n)
 	}
 }

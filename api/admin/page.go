@@ -286,7 +286,7 @@ func toneOf(sum Summary) string {
 	switch {
 	case sum.Ready != "ready", sum.Segments[status.TokenRefused] > 0, sum.Segments[status.Parked] > 0, sum.Parked > 0:
 		return "bad"
-	case sum.Segments[status.Repeating] > 0, sum.Segments[status.Paused] > 0, sum.Tenants[status.Paused] > 0, sum.Now.Refused > 0:
+	case sum.Segments[status.Repeating] > 0, sum.Segments[status.Paused] > 0, sum.Segments[status.Held] > 0, sum.Tenants[status.Held] > 0, sum.Tenants[status.Paused] > 0, sum.Now.Refused > 0:
 		return "warn"
 	}
 	return "good"

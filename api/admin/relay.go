@@ -10,7 +10,8 @@ import (
 // Relay is what the server shows, and what it does at an operator's wish. A segment with
 // a Tenant alone stands for all of that tenant, where a method says so.
 type Relay interface {
-	// Status is every tenant with its segments, see actors.Relay.Status.
+	// Status is every tenant with its segments, see actors.Relay.Status. With
+	// status.ErrPartial comes a list that may lack some.
 	Status(context.Context) ([]status.Tenant, error)
 	// Budgets are the rate limits: the address first, then the tenants of which an answer
 	// told theirs, in the order of Status.
@@ -30,6 +31,6 @@ type Relay interface {
 	// Note keeps an event that the server itself caused: keys were revealed.
 	Note(context.Context, status.Event) error
 	// Remedy carries out a wish and returns once that is durable. It answers
-	// status.ErrUnknown, ErrPausedNow, ErrNotNeeded and ErrImpossible.
+	// status.ErrUnknown, ErrPausedNow, ErrOff, ErrNotNeeded and ErrImpossible.
 	Remedy(context.Context, status.Wish) (status.Effect, error)
 }

@@ -70,6 +70,9 @@ func (s *Server) remedyOf(ctx context.Context, remedy status.Remedy, asked Remed
 	if err != nil {
 		return done, err
 	}
+	if now.partial != nil {
+		return done, now.partial
+	}
 	filter, err := now.resolved(*asked.Filter)
 	if err != nil {
 		return done, err

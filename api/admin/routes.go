@@ -118,7 +118,7 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, status.ErrUnknown):
 		return http.StatusNotFound
-	case errors.Is(err, status.ErrPausedNow), errors.Is(err, status.ErrNotNeeded):
+	case errors.Is(err, status.ErrPausedNow), errors.Is(err, status.ErrOff), errors.Is(err, status.ErrNotNeeded):
 		return http.StatusConflict
 	case errors.Is(err, context.DeadlineExceeded):
 		return http.StatusGatewayTimeout

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ type snapshot struct {
 	at       time.Time // when the relay was asked
 	cost     time.Duration
 	list     []status.Tenant   // with their segments
+	partial  error             // why tenants may be missing; nil: all are there
 	names    map[string]string // what people call tenants, by their fingerprints
 	tenants  table[status.Tenant]
 	segments table[segmentRow]
@@ -163,11 +165,11 @@ func (s *snapshots) ask(ctx context.Context, asking chan struct{}) (made *snapsh
 	began := time.Now()
 	defer func() { s.end(asking, made) }()
 	tenants, err := s.relay.Status(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, status.ErrPartial) {
 		return nil, err
 	}
 	made = newSnapshot(tenants, s.names())
-	made.at, made.cost = began, time.Since(began)
+	made.at, made.cost, made.partial = began, time.Since(began), err
 	return made, nil
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -71,6 +72,9 @@ func (s *Server) sumOf(now *snapshot) Summary {
 	}
 	within := time.Duration(sum.Now.Within * float64(time.Second))
 	sum.Verdict = status.Verdict(now.list, status.Freshness{Keys: sum.Now.Measured, Share: sum.Now.Fresh, Within: within})
+	if now.partial != nil {
+		sum.Verdict = fmt.Sprintf("Here %v. %s", now.partial, sum.Verdict)
+	}
 	sum.Backlog = status.BacklogSentence(status.Backlog{Pending: sum.Pending, Taken: sum.Now.Taken, Delivered: sum.Now.Delivered, Waits: now.waits, States: sum.Segments})
 	return sum
 }
@@ -130,6 +134,9 @@ func (s *Server) segment(r *http.Request) (any, error) {
 	}
 	detail, err := s.options.Relay.Segment(r.Context(), in)
 	detail.Name = name
+	if detail.Planned == nil {
+		detail.Planned = []status.Planned{}
+	}
 	if detail.Calls == nil {
 		detail.Calls = []status.Call{}
 	}

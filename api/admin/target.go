@@ -39,6 +39,8 @@ func (s *snapshot) tenant(called string) (*status.Tenant, error) {
 	switch {
 	case called == "":
 		return nil, bad("tenant is missing: a fingerprint, a beginning of it, or a name of tenantNames")
+	case len(begins) == 0 && s.partial != nil:
+		return nil, s.partial // it may be one of those that are missing
 	case len(begins) == 0:
 		return nil, errNoTenant
 	case len(begins) > 1:
@@ -120,7 +122,7 @@ func (s *Server) find(ctx context.Context, t Target) (in audience.Segment, name 
 }
 
 func isMissing(err error) bool {
-	return errors.Is(err, errNotShown) || errors.Is(err, errNoTenant)
+	return errors.Is(err, errNotShown) || errors.Is(err, errNoTenant) || errors.Is(err, status.ErrPartial)
 }
 
 // findOne is find for what is about one segment.

@@ -175,8 +175,10 @@ func (l *listing) one(id segmentID, descriptor []byte) (listed journal.Listed, e
 }
 
 func (j *Journal) knownTenant(from pebble.Reader, item record) (known journal.KnownTenant, err error) {
-	if known.Tenant, err = j.vault.Open(audience.TenantID(item.id), item.value); err != nil {
-		return journal.KnownTenant{}, err
+	known.Tenant, err = j.vault.Open(audience.TenantID(item.id), item.value)
+	known.Tenant.ID = audience.TenantID(item.id)
+	if err != nil {
+		return known, err
 	}
 	if err := get(from, head(prefixTenantState, item.id), &known.State); err != nil {
 		return known, fmt.Errorf("state of tenant %s: %w", known.Tenant.ID, err)

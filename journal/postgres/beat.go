@@ -18,9 +18,10 @@ import (
 const alive = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND me.beat = $3 AND NOT me.dead) `
 
 // burying is that of the statement before these, with the same parameters: this node's own
-// lease lasts. Where the table stood still, or its clock was set ahead, all leases may be
-// over though nobody was away, and a beat that waited meanwhile must not bury the others.
-const burying = ` EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND me.beat < $3 AND NOT me.dead AND me.expires > clock_timestamp()) `
+// lease lasts, and the clock is as was foreseen. Where the table stood still, or its clock
+// was set ahead, leases may be over though nobody was away, and a beat that waited meanwhile
+// must not bury the others.
+const burying = ` clock_timestamp() <= $4 AND EXISTS (SELECT 1 FROM node me WHERE me.id = $1 AND me.started = $2 AND me.beat < $3 AND NOT me.dead AND me.expires > clock_timestamp()) `
 
 // Beat is placement.Table's: one batch, in one round trip and one transaction. Beats are
 // numbered: one that was given up may be under way still, and does nothing where it comes
@@ -49,8 +50,9 @@ func (j *Journal) Beat(ctx context.Context, b placement.Beat) (view placement.Vi
 // beat is the statements of a beat.
 func (j *Journal) beat(number int64, b placement.Beat, view *placement.View) *pgx.Batch {
 	batch, self := &pgx.Batch{}, int64(j.self)
-	if b.Bury { // before its own lease is renewed
-		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() AND`+burying, self, j.began, number)
+	if !b.Bury.Foreseen.IsZero() { // before its own lease is renewed
+		batch.Queue(`UPDATE node SET dead = true WHERE NOT dead AND id <> $1 AND expires < clock_timestamp() - $5::interval AND`+burying,
+			self, j.began, number, b.Bury.Foreseen, b.Bury.Late)
 	}
 	batch.Queue(`WITH me AS (UPDATE node SET beat = $3, expires = clock_timestamp() + $4, leaving = $5, demand = $6, blocked = $7
 			WHERE id = $1 AND started = $2 AND beat < $3 AND NOT dead RETURNING id)

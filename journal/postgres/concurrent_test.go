@@ -198,7 +198,7 @@ func atOnce(c *cluster, old, new audience.Tenant) {
 		}
 		running.Go(func() {
 			for ended.Err() == nil {
-				c.beat(j, placement.Beat{Bury: true, Claim: nodesOwn(j == nodes[0])})
+				c.beat(j, placement.Beat{Bury: always, Claim: nodesOwn(j == nodes[0])})
 				time.Sleep(20 * time.Millisecond)
 			}
 		})

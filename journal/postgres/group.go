@@ -39,7 +39,7 @@ func idOf(s audience.Segment) segmentID {
 type group struct {
 	audience.Hidden[group]
 	first    journal.Version // of its first Append
-	began    time.Time       // when that was handed in
+	began    time.Time       // when the earliest of its posts came
 	rows     map[row]change
 	segments map[segmentID]audience.Segment
 	hints    map[segmentID]struct{} // that nobody here delivers
@@ -94,12 +94,16 @@ func (in *intake) begin(j *Journal) {
 	in.j, in.wake, in.tenants = j, make(chan struct{}, 1), map[audience.TenantID]audience.Tenant{}
 }
 
-// gathering is the group that takes a post of so many keys; mu is locked.
-func (in *intake) gathering(now time.Time, keys int) *group {
+// gathering is the group that takes a post of so many keys, which came then; mu is locked.
+func (in *intake) gathering(came time.Time, keys int) *group {
 	if n := len(in.waiting); n > 0 && len(in.waiting[n-1].rows)+keys <= mostRows {
-		return in.waiting[n-1]
+		g := in.waiting[n-1]
+		if came.Before(g.began) {
+			g.began = came
+		}
+		return g
 	}
-	g := &group{began: now, rows: map[row]change{}, segments: map[segmentID]audience.Segment{},
+	g := &group{began: came, rows: map[row]change{}, segments: map[segmentID]audience.Segment{},
 		hints: map[segmentID]struct{}{}, ended: make(chan struct{})}
 	in.waiting = append(in.waiting, g)
 	return g
@@ -118,18 +122,23 @@ func (j *Journal) Append(a journal.Append) journal.Version {
 func (in *intake) put(a journal.Append) (journal.Version, error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	now := time.Now()
+	now, keys := time.Now(), 0
+	for _, c := range a.Changes {
+		keys += c.Keys.Len()
+	}
+	came := now
+	if !a.Came.IsZero() && !in.j.o.Without.Deadline {
+		came = a.Came
+	}
 	switch {
 	case in.closed:
 		return in.number(now), journal.ErrClosed
 	case in.j.away.Load() != nil:
 		return in.number(now), ErrAway
+	case now.Sub(came) > timeFor(keys, acceptWithin):
+		return in.number(now), errLate
 	}
-	keys := 0
-	for _, c := range a.Changes {
-		keys += c.Keys.Len()
-	}
-	g := in.gathering(now, keys)
+	g := in.gathering(came, keys)
 	version := in.number(now)
 	if g.posts++; g.posts == 1 {
 		g.first = version

@@ -72,12 +72,15 @@ func TestLateBeat(t *testing.T) {
 	c.beat(one, placement.Beat{})
 	time.Sleep(10 * time.Millisecond)
 	var view placement.View
-	late := placement.Beat{Lease: time.Hour, Leaving: true, Bury: true, Release: audience.AllSlots()}
+	late := placement.Beat{Lease: time.Hour, Leaving: true, Bury: always, Release: audience.AllSlots()}
 	err := one.onTable(t.Context(), func() *pgx.Batch { return one.beat(1, late, &view) })
 	if err != nil || len(view.Members) != 2 || view.Members[0].Leaving || view.Of(one.Self()) != audience.AllSlots() {
 		t.Errorf("after a late beat: %+v, %v", view, err)
 	}
 }
+
+// always has all be declared dead whose lease is over.
+var always = placement.Burial{Foreseen: time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)}
 
 // TestLateBurial: a beat that comes when its node's own lease is over by the database's clock
 // declares nobody dead, as where the server stood still for as long as all leases.
@@ -87,8 +90,13 @@ func TestLateBurial(t *testing.T) {
 	c.beat(one, placement.Beat{Lease: time.Millisecond})
 	c.beat(two, placement.Beat{Lease: time.Millisecond})
 	time.Sleep(10 * time.Millisecond)
-	equal(t, "members after a beat that came late", len(c.beat(one, placement.Beat{Bury: true}).Members), 2)
-	equal(t, "members after one that came in time", len(c.beat(one, placement.Beat{Bury: true}).Members), 1)
+	equal(t, "members after a beat that came late", len(c.beat(one, placement.Beat{Bury: always}).Members), 2)
+	early := placement.Burial{Foreseen: time.Now().Add(-time.Minute)}
+	c.beat(one, placement.Beat{Lease: time.Minute})
+	equal(t, "members after one whose clock was set ahead", len(c.beat(one, placement.Beat{Lease: time.Minute, Bury: early}).Members), 2)
+	late := placement.Burial{Foreseen: always.Foreseen, Late: time.Minute}
+	equal(t, "members after one for which it is too early", len(c.beat(one, placement.Beat{Lease: time.Minute, Bury: late}).Members), 2)
+	equal(t, "members after one that came in time", len(c.beat(one, placement.Beat{Bury: always}).Members), 1)
 }
 
 // TestFenceOfTheDead is F1: a node that was declared dead writes nothing.
@@ -98,7 +106,7 @@ func TestFenceOfTheDead(t *testing.T) {
 	s := segment(tenant("token"), "s")
 	c.beat(two, placement.Beat{Lease: time.Millisecond})
 	time.Sleep(10 * time.Millisecond)
-	equal(t, "members", len(c.beat(one, placement.Beat{Bury: true}).Members), 1)
+	equal(t, "members", len(c.beat(one, placement.Beat{Bury: always}).Members), 1)
 	if _, err := accept(two, s, audience.Add, "1"); !errors.Is(err, errFenced) {
 		t.Errorf("a dead node's change: %v", err)
 	}
@@ -607,5 +615,58 @@ func TestFenceOfTheStalled(t *testing.T) {
 		if got := c.pending(one, s); got != want || errors.Is(err, placement.ErrStalled) == without {
 			t.Errorf("without the fence %v: %s, %v", without, got, err)
 		}
+	}
+}
+
+// TestLateArrival is F1 for what waited in the node before it came to the journal.
+func TestLateArrival(t *testing.T) {
+	c := newCluster(t)
+	j := c.owner()
+	s := segment(tenant("token"), "s")
+	put := func(age time.Duration, texts string) error {
+		return wait(c, func(done func(error)) {
+			j.Append(journal.Append{Tenant: s.Tenant, Came: time.Now().Add(-age), Done: done,
+				Changes: []journal.Change{{Segment: s, Verb: audience.Add, Keys: audience.KeysOf(keys(texts)...)}}})
+		})
+	}
+	if err := put(acceptWithin+time.Millisecond, "1"); !errors.Is(err, errLate) {
+		t.Errorf("a change that came too long ago: %v", err)
+	}
+	if err := put(acceptWithin/10, "2"); err != nil {
+		t.Errorf("one that came a moment ago: %v", err)
+	}
+	equal(t, "pending", c.pending(j, s), "+2")
+	now := time.Now()
+	j.intake.mu.Lock()
+	defer j.intake.mu.Unlock()
+	g := j.intake.gathering(now, 1)
+	j.intake.gathering(now.Add(-acceptWithin/2), 1)
+	j.intake.gathering(now.Add(-acceptWithin/4), 1)
+	equal(t, "a group's earliest post", g.began, now.Add(-acceptWithin/2))
+	j.intake.waiting = nil
+}
+
+// TestLateState: a state that the network delivers when nobody waits for it any more is not
+// written, and one that only seems late, since the database's clock was set ahead, is.
+func TestLateState(t *testing.T) {
+	c := newCluster(t)
+	j := c.owner()
+	id := tenant("token").ID
+	j.PutTenant(tenant("token"))
+	c.accept(j, segment(tenant("token"), "s"), audience.Add, "1")
+	state := journal.TenantState{Paused: true}
+	j.clock.mu.Lock()
+	j.clock.said = j.clock.said.Add(-time.Hour)
+	j.clock.mu.Unlock()
+	written := make(chan error, 1)
+	j.SetTenantState(id, state, func(err error) { written <- err })
+	time.Sleep(300 * time.Millisecond) // it is tried at once
+	stored := func() bool { return sql[bool](c, `SELECT state IS NOT NULL FROM tenant WHERE id = $1`, id[:]) }
+	if stored() {
+		t.Error("a late state was written")
+	}
+	c.beat(j, placement.Beat{Lease: time.Hour}) // by which it hears of the clock
+	if err := <-written; err != nil || !stored() {
+		t.Errorf("once the clock is known: %v", err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"iter"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -72,6 +71,7 @@ func (j *Journal) Tenants(of audience.Slots) iter.Seq2[journal.KnownTenant, erro
 			}
 			last = id
 			i.Tenant, i.err = j.vault.Open(audience.TenantID(id), token)
+			i.Tenant.ID = audience.TenantID(id)
 			i.err = errors.Join(i.err, parseState(state, &i.State))
 			return i, nil
 		})
@@ -205,12 +205,4 @@ func segmentsOf(ctx context.Context, conn *pgx.Conn, tenant audience.TenantID) (
 		err = row.Scan(&s.Workspace, &s.Environment, &s.TrafficType, &s.Name)
 		return s, err
 	})
-}
-
-// owned is the error of a statement that writes one row if this node owns the slot.
-func owned(tag pgconn.CommandTag, err error) error {
-	if err == nil && tag.RowsAffected() == 0 {
-		return errNotOwner
-	}
-	return err
 }

@@ -213,13 +213,21 @@ const mostNodes = 1 << 23
 // Self is the number of this life of this node.
 func (j *Journal) Self() placement.NodeID { return j.self }
 
+// Away is ErrAway while the database does not answer; it takes a post to find that out.
+func (j *Journal) Away() error {
+	if reason := j.away.Load(); reason != nil {
+		return *reason
+	}
+	return nil
+}
+
 // Refuse is nil unless changes must not be taken now.
 func (j *Journal) Refuse() error {
 	if j.closed.Load() {
 		return journal.ErrClosed
 	}
-	if reason := j.away.Load(); reason != nil {
-		return *reason
+	if err := j.Away(); err != nil {
+		return err
 	}
 	if j.o.Refuse != nil {
 		return j.o.Refuse()

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"audiences/audience"
 	"audiences/journal"
@@ -28,6 +30,14 @@ func stateOf(state any, zero bool) ([]byte, error) {
 	return json.Marshal(state)
 }
 
+// inTime is a condition of statements whose third parameter is until when this node waits for
+// them. One that the network delivers later than that must not undo a newer state, which was
+// written by another connection.
+const inTime = ` clock_timestamp() < $3 AND`
+
+// deadline is until when this node waits for a statement of a lane that it sends now.
+func (j *Journal) deadline() time.Time { return j.clock.at(time.Now()).Add(laneTime) }
+
 // SetSegmentState writes the state, unless this node no longer owns the tenant.
 func (j *Journal) SetSegmentState(s audience.Segment, state journal.SegmentState, done func(error)) {
 	id := idOf(s)
@@ -36,9 +46,10 @@ func (j *Journal) SetSegmentState(s audience.Segment, state journal.SegmentState
 		if err != nil {
 			return err
 		}
-		return owned(conn.Exec(ctx, `INSERT INTO segment (id, tenant, workspace, environment, traffic_type, name, state)
-			SELECT $3, $4, $5, $6, $7, $8, $9 WHERE`+owner+`ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state`,
-			int16(s.Tenant.Slot()), int64(j.self), id, s.Tenant[:], s.Workspace, s.Environment, s.TrafficType, s.Name, record))
+		tag, err := conn.Exec(ctx, `INSERT INTO segment (id, tenant, workspace, environment, traffic_type, name, state)
+			SELECT $4, $5, $6, $7, $8, $9, $10 WHERE`+inTime+owner+`ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state`,
+			int16(s.Tenant.Slot()), int64(j.self), j.deadline(), id, s.Tenant[:], s.Workspace, s.Environment, s.TrafficType, s.Name, record)
+		return j.written(ctx, conn, s.Tenant.Slot(), tag, err)
 	}})
 }
 
@@ -49,9 +60,26 @@ func (j *Journal) SetTenantState(id audience.TenantID, state journal.TenantState
 		if err != nil {
 			return err
 		}
-		return owned(conn.Exec(ctx, `INSERT INTO tenant (id, slot, state) SELECT $3, $1, $4 WHERE`+owner+`
-			ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state`, int16(id.Slot()), int64(j.self), id[:], record))
+		tag, err := conn.Exec(ctx, `INSERT INTO tenant (id, slot, state) SELECT $4, $1, $5 WHERE`+inTime+owner+`
+			ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state`, int16(id.Slot()), int64(j.self), j.deadline(), id[:], record)
+		return j.written(ctx, conn, id.Slot(), tag, err)
 	}})
+}
+
+// written is why a statement wrote no state: errNotOwner, or that it came too late by what this
+// node knows of the database's clock, and has to be tried again.
+func (j *Journal) written(ctx context.Context, conn *pgx.Conn, slot audience.Slot, tag pgconn.CommandTag, err error) error {
+	if err != nil || tag.RowsAffected() > 0 {
+		return err
+	}
+	var owns bool
+	if err := conn.QueryRow(ctx, `SELECT`+owner, int16(slot), int64(j.self)).Scan(&owns); err != nil {
+		return err
+	}
+	if owns {
+		return errLate
+	}
+	return errNotOwner
 }
 
 // Prove notes that Split took keys of the tenant.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"audiences/api/admin"
 	"audiences/sandbox/postgres"
 	"audiences/test/harness"
 )
@@ -92,6 +93,9 @@ func TestDatabaseAway(t *testing.T) {
 			t.Errorf("%s is ready", n.name)
 		}
 	}
+	for _, n := range s.all() {
+		s.operatorsAreTold(n)
+	}
 	before := map[*node]int{}
 	for _, n := range s.all() {
 		before[n], _ = n.process.Resident()
@@ -114,6 +118,39 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	t.Logf("all are back %v after the restart of the database began", time.Since(began).Round(time.Millisecond))
 	l.finish()
+}
+
+// operatorsAreTold: while the database is away, what only it knows is refused at once, and
+// what the node knows by itself is shown.
+func (s *site) operatorsAreTold(n *node) {
+	s.T.Helper()
+	const atOnce = 5 * time.Second // a busy machine's; without a refusal they wait until the database is back
+	tenant := harness.Fingerprint(s.T, "token-0")
+	of := `"tenant":"` + tenant + `","environment":"` + harness.Environment + `","segment":"s"`
+	for what, ask := range map[string]func() (harness.Answer, error){
+		"events": func() (harness.Answer, error) { return n.process.AdminGet("/admin/api/v1/events") },
+		"segment": func() (harness.Answer, error) {
+			return n.process.AdminGet("/admin/api/v1/segment?tenant=" + tenant + "&environment=" + harness.Environment + "&segment=s")
+		},
+		"where": func() (harness.Answer, error) {
+			return n.process.AdminPost("/admin/api/v1/where", `{"key":"1",`+of+`}`)
+		},
+		"pause": func() (harness.Answer, error) { return n.process.AdminPost("/admin/api/v1/remedies/pause", `{`+of+`}`) },
+		"pause of all that match": func() (harness.Answer, error) {
+			return n.process.AdminPost("/admin/api/v1/remedies/pause", `{"filter":{"search":"s"}}`)
+		},
+	} {
+		began := time.Now()
+		answer, err := ask()
+		if took := time.Since(began); err != nil || answer.Status != 503 || !strings.Contains(answer.Body, "does not answer") || took > atOnce {
+			s.T.Errorf("%s at %s: %v, %d %s after %v", what, n.name, err, answer.Status, answer.Body, took)
+		}
+	}
+	if verdict := get[admin.Summary](s, n, "summary").Verdict; !strings.Contains(verdict, "the journal's database does not answer") {
+		s.T.Errorf("%s says: %s", n.name, verdict)
+	}
+	get[admin.TenantList](s, n, "tenants")
+	get[admin.NodeList](s, n, "nodes")
 }
 
 // TestFailover kills the primary, and promotes its synchronous standby: nothing that was

@@ -26,6 +26,7 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"title":   status.Title,
 	"words":   words,
 	"plural":  plural,
+	"planned": status.PlannedSentence,
 	"answer": func(reason string, code int, transaction string) string {
 		return status.Answer(words(reason), code, transaction)
 	},
