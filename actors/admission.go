@@ -41,7 +41,7 @@ func (r *registry) doze(ctx actor.Context, looks int) {
 	if r.phase != registryRunning {
 		return
 	}
-	for _, id := range r.unproven.active.Excess(time.Now(), r.MaxUnproven, looks, r.turns) {
+	for _, id := range r.unproven.active.Excess(time.Now(), r.mostUnproven(), looks, r.turns) {
 		r.tenants.tell(ctx, r.tenants.find(id), &doze{})
 	}
 }
@@ -84,7 +84,7 @@ func (r *registry) nextLook(now time.Time) (next time.Time) {
 	if u.active.Woken() < r.mostWoken() {
 		next = u.dormant.NextDue()
 	}
-	if u.active.Woken() > 0 && u.dormant.Len() > 0 || u.active.Len() > r.MaxUnproven {
+	if u.active.Woken() > 0 && u.dormant.Len() > 0 || u.active.Len() > r.mostUnproven() {
 		if soon := now.Add(pace.DozeTime); next.IsZero() || soon.Before(next) {
 			next = earlier(u.look.at, soon) // what was set before comes first
 		}
@@ -97,7 +97,7 @@ func (r *registry) nextLook(now time.Time) (next time.Time) {
 func (r *registry) found(ctx actor.Context, m *found) {
 	id := m.tenant.ID
 	d := r.unproven.dormant.Remove(id)
-	if d == nil && (r.tenants.find(id) != nil || r.unproven.active.Len() < r.MaxUnproven/2) {
+	if d == nil && (r.tenants.find(id) != nil || r.unproven.active.Len() < r.mostUnproven()/2) {
 		c := r.tenant(ctx, m.tenant, false)
 		r.tenants.tell(ctx, c, &activate{tenant: m.tenant, segment: m.segment.name.of(id), why: replayed, answer: m.answer})
 		m.handed()

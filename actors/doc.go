@@ -22,7 +22,7 @@
 // counted in reads.go, an operator's wishes are carried out in operator_tenant.go and
 // operator_segment.go, and what a segment leaves behind when it sleeps is in survivor.go;
 // what an operator is shown of one that is gone is in resting.go, and how the end of its
-// pause is noticed in pauseover.go. Three actors stand
+// pause is noticed in pauseover.go; what of the options may change meanwhile is in tuning.go. Three actors stand
 // beside the way of a key: the newsdesk writes the log of what changes (news.go, newslines.go), the
 // history keeps the last calls (history.go), the chronicle the last events (events.go).
 // Where a key is now is found out in where.go. Where several nodes share the journal, the
@@ -35,13 +35,13 @@
 //	registry  one actor        tenants' roster, records, turns, egress limiter, the unproven tenants with an
 //	                           actor and without, which tenants are proven, and paused
 //	          fed by           the door: accept, list, operate, inspect, seek, surrender, regain,
-//	                           activate, drainAll, end; of a shared journal: own, disown, letGo, hinted, egressOf;
+//	                           activate, drainAll, tuned, end; of a shared journal: own, disown, letGo, hinted, egressOf;
 //	                           replay: activate, found, foundResting;  reminders of the ends of pauses: pauseEnds;
 //	                           the journal: rested;
 //	                           tenants: wantSlot, slotEnded, tenantIdle, tenantDrained; its timers: tick, sweep, admit
 //	tenant    one per apiToken segments' roster, dormant segments, calls (pace, pause, who waits, what is under way)
 //	          fed by           registry: accept, activate, slot, operate, inspect, seek, rested, surrender, regain, pauseEnds, rest, doze, drain,
-//	                           listTenant, end;
+//	                           listTenant, tuned, end;
 //	                           segments: wantPermit, wantNoPermit, segmentIdle, segmentDrained, callEnded (permit
 //	                           not used);
 //	                           calls: callEnded; its timers: tick, sweep

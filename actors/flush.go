@@ -47,7 +47,7 @@ func (s *segment) nextChunk() *batch.Chunk {
 	case leave != standing.Calls && s.batch.Flight() == nil:
 		return s.probe(leave == standing.DeletesProbes)
 	}
-	return s.batch.Next(time.Now(), s.FlushInterval)
+	return s.batch.Next(time.Now(), s.tuning().FlushInterval)
 }
 
 // probe is what a parked segment is tried with: a single key, which is no

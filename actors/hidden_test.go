@@ -39,7 +39,7 @@ var ours = []any{
 	localName{}, whereabouts{},
 	dormantTenant{}, dormantSegment{}, news{}, &newsdesk{}, gathering{}, history{}, called{}, callsOf{}, limitsOf{}, recent[int, int]{}, recentItem[int, int]{}, seek{}, keyInFlight{}, keyPlace{}, replacement{}, superseded{}, replacementOf{}, chronicle{}, holdings{}, happened{}, eventsOf{},
 	&Relay{}, replayPass{}, &settings{}, Options{}, metrics{}, waiting{}, datedVersion{}, SegmentView{}, listedTenant{},
-	Listing{}, TenantListing{}, Sharing{}, own{}, disown{}, letGo{}, leave{}, hinted{}, egressOf{}, &inTurn{}, &demand{}, replaying{},
+	Listing{}, TenantListing{}, Sharing{}, own{}, disown{}, letGo{}, leave{}, hinted{}, egressOf{}, tuned{}, Tuning{}, &inTurn{}, &demand{}, replaying{},
 }
 
 // forOperators are shown to operators, with what Split said.

@@ -33,9 +33,10 @@ type Options struct {
 	// operator's pause that no operator can end.
 	Deliver func(context.Context, splitclient.Call) splitclient.Outcome
 
-	FlushInterval time.Duration // from the first key of a batch to its call; 0: 10 s
+	FlushInterval time.Duration // from the first key of a batch to its call; 0: 10 s. Tune changes it
 	IdleTimeout   time.Duration // an actor idle for one to two of these is let go; 0: 10 min
 
+	// These three are changed by Tune.
 	MaxConcurrentCalls         int     // calls under way at once, all tenants together, of one tenant half of them; 0: 64
 	MaxCallsPerSecond          float64 // all tenants together; 0: no ceiling
 	MaxCallsPerSecondPerTenant float64 // 0: no ceiling
@@ -84,16 +85,16 @@ type settings struct {
 	past       func(any)       // where calls go that have ended, and changes that are never sent; nil: nowhere
 	chronicled func(*happened) // where events go; nil: nowhere
 
-	callNumber atomic.Uint64 // of the last call
-	demand     demand        // where several nodes share the journal
-	waits      pace.Waits    // of each tenant, after what Split answers
+	tuningNow  atomic.Pointer[Tuning] // what its fields in the options have become
+	callNumber atomic.Uint64          // of the last call
+	demand     demand                 // where several nodes share the journal
+	waits      pace.Waits             // of each tenant, after what Split answers
 }
 
 func newSettings(ctx context.Context, o Options) *settings {
 	fill(&o.FlushInterval, 10*time.Second)
 	fill(&o.IdleTimeout, 10*time.Minute)
 	fill(&o.MaxConcurrentCalls, 64)
-	fill(&o.MaxUnproven, o.MaxConcurrentCalls)
 	fill(&o.MaxKeysPerCall, 10_000)
 	fill(&o.MaxKeysHeld, 2*o.MaxKeysPerCall)
 	fill(&o.MaxKeysInMemory, 1_000_000)
@@ -108,6 +109,8 @@ func newSettings(ctx context.Context, o Options) *settings {
 	}
 	s := &settings{Options: o, metrics: newMetrics(o.Registerer), ctx: ctx,
 		waits: pace.Waits{Most: o.MaxBackoff, Token: o.TokenBackoff, Probe: o.ProbeInterval, Random: o.Random}}
+	s.tuningNow.Store(&Tuning{FlushInterval: o.FlushInterval, MaxConcurrentCalls: o.MaxConcurrentCalls,
+		MaxCallsPerSecond: o.MaxCallsPerSecond, MaxCallsPerSecondPerTenant: o.MaxCallsPerSecondPerTenant})
 	if o.Deliver == nil {
 		s.metrics.off.Set(1)
 	}

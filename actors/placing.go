@@ -191,7 +191,7 @@ func (r *registry) hinted(ctx actor.Context, m *hinted) {
 		r.tenants.tell(ctx, r.tenant(ctx, m.tenant, false), &activate{tenant: m.tenant, segment: m.segment, why: hint})
 		return
 	}
-	r.found(ctx, &found{tenant: m.tenant, segment: dormantSegment{name: localNameOf(m.segment), due: time.Now().Add(r.FlushInterval), more: true, described: true}, again: true})
+	r.found(ctx, &found{tenant: m.tenant, segment: dormantSegment{name: localNameOf(m.segment), due: time.Now().Add(r.tuning().FlushInterval), more: true, described: true}, again: true})
 }
 
 // egressOf takes over what other nodes of the address leave and know.

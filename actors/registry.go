@@ -55,8 +55,8 @@ func newRegistry(s *settings, states map[audience.TenantID]journal.TenantState, 
 		tenants:  newRoster[audience.TenantID](actor.WithSupervisor(goOn)),
 		records:  make(map[audience.TenantID]*pace.Record),
 		unproven: unproven{dormant: pace.NewDormantQueue[dormantTenant]()},
-		egress:   pace.Limiter{Rate: s.MaxCallsPerSecond, Concurrent: s.MaxConcurrentCalls},
-		turns:    pace.NewTurns(s.MaxConcurrentCalls)}
+		egress:   pace.Limiter{Rate: s.tuning().MaxCallsPerSecond, Concurrent: s.tuning().MaxConcurrentCalls},
+		turns:    pace.NewTurns(s.tuning().MaxConcurrentCalls)}
 }
 
 func (r *registry) Receive(ctx actor.Context) {
@@ -127,6 +127,8 @@ func (r *registry) Receive(ctx actor.Context) {
 		r.hinted(ctx, m)
 	case *egressOf:
 		r.egressOf(ctx, m)
+	case *tuned:
+		r.tuned(ctx)
 	case *tick:
 		r.grant(ctx)
 	case *sweep:

@@ -159,7 +159,7 @@ func (p *replayPass) wait(ctx context.Context) bool {
 func (r *Relay) dormantSegment(l journal.Listed, why because) dormantSegment {
 	d := dormantSegment{name: localNameOf(l.Segment), stored: l.Keys, more: l.MoreKeys, described: true}
 	now := time.Now()
-	d.due = now.Add(r.FlushInterval)
+	d.due = now.Add(r.tuning().FlushInterval)
 	if said := recordOf(l.State); said.State != status.Idle {
 		d.says = &said
 	}

@@ -164,7 +164,7 @@ func (s *segment) step(ctx actor.Context) {
 		s.count(ctx)
 	}
 	s.batch.DeletesOnly(s.standing.DeletesOnly())
-	s.batch.Follow(now, s.FlushInterval)
+	s.batch.Follow(now, s.tuning().FlushInterval)
 	if s.standing.Waiting() && s.batch.Pending() == 0 && !s.batch.HasStored() {
 		// An operator took the keys, and the tenant may not call for long. A permit that
 		// is on its way is given back.

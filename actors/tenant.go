@@ -59,7 +59,7 @@ const (
 
 // newTenant makes a tenant that goes on from what is known of it.
 func newTenant(s *settings, t audience.Tenant, registry *actor.PID, known dormantTenant) *tenant {
-	calls := pace.NewCalls(s.MaxCallsPerSecondPerTenant, known.calls)
+	calls := pace.NewCalls(s.tuning().MaxCallsPerSecondPerTenant, known.calls)
 	if s.Deliver == nil {
 		calls.SwitchOff()
 	}
@@ -129,6 +129,9 @@ func (t *tenant) receive(ctx actor.Context) {
 			t.segments.sweep(ctx)
 			t.sweeper = wake(ctx, t.sweeper, t.IdleTimeout, &sweep{})
 		}
+	case *tuned:
+		t.calls.Limit(time.Now(), t.tuning().MaxCallsPerSecondPerTenant)
+		t.ask(ctx)
 	case *rest:
 		t.rest(ctx)
 	case *segmentIdle:

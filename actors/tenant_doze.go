@@ -59,7 +59,7 @@ func (t *tenant) remains(now time.Time) *dormant {
 func (t *tenant) stayAwake(ctx actor.Context) {
 	switch ctx.Message().(type) {
 	case *doze:
-	case *rest, *listTenant:
+	case *rest, *listTenant, *tuned:
 		t.dozeOff(ctx) // what it said before did not count these
 	case fromParent, *actor.Started:
 		if t.dozes() {

@@ -85,6 +85,9 @@ func New(options Options) *Server {
 	}
 	s.tokens.set(options.Tokens)
 	s.metrics = newMetrics(options.Registerer, s.admission)
+	if options.Registerer != nil {
+		options.Registerer.MustRegister(newTokenUse(&s.tokens))
+	}
 	s.refusals = newRefusalLog(s.metrics, options.Logger)
 	s.ignored = gatherIgnored(options.Logger)
 	s.edge = newEdgeLog(options.Logger)

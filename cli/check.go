@@ -52,7 +52,7 @@ Exit codes: 0 without a FAULT, 2 with one.
 // changes nothing. It may be used beside a relay that runs. Faults of the
 // configuration do not keep it from looking at what has none.
 func check(ctx context.Context, path string, stdout io.Writer) error {
-	cfg, err := config.Load(path, os.Environ())
+	cfg, err := config.LoadToServe(path, os.Environ())
 	r := &report{out: stdout}
 	if errors.As(err, &r.wrong) {
 		r.fault("configuration", errors.New("it has faults; they are listed at the end"))

@@ -65,7 +65,7 @@ func newRoot(p process) *cobra.Command {
 		}
 		return serve.RunE(cmd, args)
 	}
-	root.AddCommand(serve, checkCommand(p), keygenCommand(p), hashPasswordCommand(p), healthcheckCommand(p), statusCommand(p), tenantsCommand(p), segmentsCommand(p), nodesCommand(p), tokensCommand(p), showCommand(p), whereCommand(p), parkedCommand(p), eventsCommand(p))
+	root.AddCommand(serve, checkCommand(p), keygenCommand(p), hashPasswordCommand(p), healthcheckCommand(p), statusCommand(p), tenantsCommand(p), segmentsCommand(p), nodesCommand(p), tokensCommand(p), reloadCommand(p), showCommand(p), whereCommand(p), parkedCommand(p), eventsCommand(p))
 	root.AddCommand(remedyCommands(p)...)
 	root.AddCommand(journalCommand(p), replayCommand(p), fingerprintCommand(p), sandboxCommand(p), versionCommand(p))
 	root.SetOut(p.stdout)

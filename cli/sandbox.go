@@ -195,7 +195,7 @@ func (t trial) relay(ctx context.Context, p process, shown io.Writer, split *san
 	if err != nil {
 		return 0, err
 	}
-	s, err := start(ctx, cfg, newLogger(cfg, p), p)
+	s, err := start(ctx, cfg, newLogger(cfg, p), p, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -32,13 +32,19 @@ func startNode(name, config, adminAddress string, log io.Writer) (*node, error) 
 	}
 	n := &node{name: name}
 	cmd := exec.Command(program, "serve", config)
-	ours := func(variable string) bool { return strings.HasPrefix(variable, "AUDIENCES_") } // they are meant for another relay
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), ours), "AUDIENCES_NODE_NAME="+name, "AUDIENCES_ADMIN_ADDRESS="+adminAddress)
+	cmd.Env = nodeEnvironment(os.Environ(), name, adminAddress)
 	cmd.Stderr = &nodeLog{of: n, to: log}
 	if n.Process, err = child.Begin(cmd, syscall.SIGKILL); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	return n, nil
+}
+
+// nodeEnvironment is the environment without the variables of a relay: they are meant for
+// another one, and may hold its secrets.
+func nodeEnvironment(environ []string, name, adminAddress string) []string {
+	ofARelay := func(variable string) bool { return strings.HasPrefix(variable, "AUDIENCES_") }
+	return append(slices.DeleteFunc(slices.Clone(environ), ofARelay), "AUDIENCES_NODE_NAME="+name, "AUDIENCES_ADMIN_ADDRESS="+adminAddress)
 }
 
 func (n *node) isReady() bool {

@@ -41,20 +41,20 @@ func serve(ctx context.Context, path string, p process) error {
 	ctx = untilTold(ctx, p.stderr, os.Interrupt, syscall.SIGTERM)
 	logStrays, reload := catchStrays(), catchReload()
 	environ := os.Environ()
-	cfg, err := config.Load(path, environ)
+	cfg, err := config.LoadToServe(path, environ)
 	if err != nil {
 		return err
 	}
-	logger := newLogger(cfg, p)
+	logger := newLogger(cfg, p).Level(zerolog.TraceLevel)
+	logging.SetLevel(cfg.LogLevel)
 	logStrays(logger)
 	for _, warning := range cfg.Warnings {
 		logger.Warn().Msg(warning)
 	}
-	s, err := start(ctx, cfg, logger, p)
+	s, err := start(ctx, cfg, logger, p, newReloader(path, environ, cfg, reload, logger))
 	if err != nil {
 		return err
 	}
-	s.reloader = newReloader(path, environ, cfg, reload, logger)
 	return s.run(ctx)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -46,18 +47,24 @@ type service struct {
 	memory  *memory.Pressure
 	sent    *telemetry.Telemetry
 	files   descriptors
+	room    memory.Allowance
 
 	certificate *keyfile.Source
-	reloader    *reloader // nil: what it runs by stays
+	names       atomic.Pointer[map[string]string] // what people call tenants, by their fingerprints
+	reloader    *reloader                         // nil: what it runs by stays
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
 }
 
 // start checks and opens everything before the first connection is taken. What
-// it opened is closed again if it fails.
-func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p process) (_ *service, err error) {
-	s := &service{cfg: cfg, logger: logger, process: p, failed: make(chan error, 4)}
+// it opened is closed again if it fails. Without a reloader (nil) it never reads its
+// configuration again.
+func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p process, r *reloader) (_ *service, err error) {
+	s := &service{cfg: cfg, logger: logger, process: p, failed: make(chan error, 4), reloader: r}
+	if r != nil {
+		r.service = s
+	}
 	defer func() {
 		if err != nil {
 			s.closeOpened()
@@ -69,7 +76,8 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	}
 	room.Apply(logger)
 	cfg = withinMemory(cfg, room, logger)
-	s.cfg = cfg
+	s.cfg, s.room = cfg, room
+	s.names.Store(&cfg.TenantNames)
 	if s.files, err = divideFiles(cfg, logger); err != nil {
 		return nil, err
 	}
@@ -137,18 +145,19 @@ func servedRecord(cfg config.Config) string {
 func (s *service) startParts(room memory.Allowance, registry *prometheus.Registry) {
 	cfg := s.cfg
 	s.memory = memory.NewPressure(room, s.logger, registry)
+	pace := s.pace(cfg)
 	s.relay = actors.Start(actors.Options{
 		Journal:                    s.journal,
 		Sharing:                    s.cluster.sharing(),
 		Deliver:                    s.deliver(),
-		FlushInterval:              cfg.SegmentsFlushRate,
+		FlushInterval:              pace.FlushInterval,
 		IdleTimeout:                cfg.IdleTimeout,
-		MaxConcurrentCalls:         min(cfg.MaxConcurrentCalls, s.files.calls),
-		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
-		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
+		MaxConcurrentCalls:         pace.MaxConcurrentCalls,
+		MaxCallsPerSecond:          pace.MaxCallsPerSecond,
+		MaxCallsPerSecondPerTenant: pace.MaxCallsPerSecondPerTenant,
 		MaxKeysInMemory:            room.Budget.KeysInMemory,
 		MaxActivating:              room.Budget.Pages,
-		Name:                       func(id audience.TenantID) string { return cfg.TenantNames[id.String()] },
+		Name:                       func(id audience.TenantID) string { return (*s.names.Load())[id.String()] },
 		Logger:                     s.logger,
 		Registerer:                 registry,
 	})
@@ -182,9 +191,47 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 		event = event.Str("admin", s.adminListener.Addr().String())
 	}
 	event.Str("journal", cfg.JournalName()).Str("split", cfg.SplitAPIURL).EmbedObject(egressOf(cfg)).
-		Int64("flushIntervalMs", cfg.SegmentsFlushRate.Milliseconds()).Float64("maxCallsPerSecond", cfg.MaxCallsPerSecond).
-		Float64("maxCallsPerSecondPerTenant", cfg.MaxCallsPerSecondPerTenant).Int("maxConcurrentCalls", min(cfg.MaxConcurrentCalls, s.files.calls)).
+		EmbedObject(shownPace(pace)).
 		Msg("the relay takes changes")
+}
+
+// pace is that of the configuration, as far as the limits of memory and open files allow it.
+func (s *service) pace(cfg config.Config) actors.Tuning {
+	return actors.Tuning{
+		FlushInterval:              cfg.SegmentsFlushRate,
+		MaxConcurrentCalls:         min(bounded(cfg, s.room.Budget).MaxConcurrentCalls, s.files.calls),
+		MaxCallsPerSecond:          cfg.MaxCallsPerSecond,
+		MaxCallsPerSecondPerTenant: cfg.MaxCallsPerSecondPerTenant,
+	}
+}
+
+// shownPace is the pace in the log.
+type shownPace actors.Tuning
+
+// MarshalZerologObject adds its fields.
+func (p shownPace) MarshalZerologObject(e *zerolog.Event) {
+	e.Int64("flushIntervalMs", p.FlushInterval.Milliseconds()).Float64("maxCallsPerSecond", p.MaxCallsPerSecond).
+		Float64("maxCallsPerSecondPerTenant", p.MaxCallsPerSecondPerTenant).Int("maxConcurrentCalls", p.MaxConcurrentCalls)
+}
+
+// take goes by what of another configuration may change while the relay runs; the
+// certificate is nil where it stays.
+func (s *service) take(cfg config.Config, certificate *keyfile.Candidate, tokens []api.Token) {
+	s.api.SetTokens(tokens)
+	if certificate != nil {
+		s.certificate.Take(certificate)
+	}
+	s.names.Store(&cfg.TenantNames)
+	logging.SetLevel(cfg.LogLevel)
+	s.relay.Tune(s.pace(cfg))
+	if s.admin != nil {
+		s.admin.Take(changing(cfg))
+	}
+}
+
+// changing is what the admin side goes by.
+func changing(cfg config.Config) admin.Changing {
+	return admin.Changing{Names: cfg.TenantNames, FlushInterval: cfg.SegmentsFlushRate, Users: usersOf(cfg)}
 }
 
 // deliver makes calls to Split; nil: none is made, whoever wants one.
@@ -220,6 +267,9 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 	if s.cluster != nil {
 		options.Own, options.Nodes = s.relay, s.cluster.shown.Nodes
 		options.Checks = append(options.Checks, admin.Check{Name: "node has its lease", Refuse: s.cluster.node.Ready})
+	}
+	if s.reloader != nil {
+		options.Reload = s.reloader.ask
 	}
 	if s.cfg.AdminTLS {
 		options.GetCertificate = s.certificate.GetCertificate
@@ -304,7 +354,6 @@ func (s *service) run(ctx context.Context) error {
 	go s.memory.Watch(watching)
 	go s.certificate.Watch(watching)
 	if s.reloader != nil {
-		s.reloader.tokens = s.api.SetTokens
 		go s.reloader.watch(watching)
 	}
 	select {

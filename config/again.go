@@ -17,6 +17,26 @@ func Changed(before, after Config) (names []string) {
 	return names
 }
 
+// Live reports whether another value of a key is taken while the relay runs.
+func Live(name string) bool {
+	for _, k := range table {
+		if k.name == name {
+			return k.live
+		}
+	}
+	return false
+}
+
+// TakeLive has c take over from another configuration what may change while the relay runs.
+func (c *Config) TakeLive(from Config) {
+	for _, k := range table {
+		if k.live {
+			k.take(c, &from)
+		}
+	}
+	c.Warnings = from.Warnings
+}
+
 // SecretFiles tells whether a file has changed that a variable of the environment (as
 // os.Environ tells it) names with its *_FILE: it is another sum then.
 func SecretFiles(environ []string) [sha256.Size]byte {

@@ -48,6 +48,7 @@ type Config struct {
 	AdminOpenMetrics           bool
 	AdminPprof                 bool
 	TenantNames                map[string]string // by fingerprint
+	StrictSecretFiles          bool
 	LogLevel                   string
 	LogFormat                  string
 	SplitTimeout               time.Duration

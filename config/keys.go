@@ -21,12 +21,12 @@ var defaultJournalDir = "audiences-journal"
 // from the few that are checked against each other.
 var table = []key{
 	whole("port", "5010", 0, 65535, "HTTPS port, on all interfaces; 0: any free one", func(c *Config) *int { return &c.Port }),
-	secret("authToken", required, "what callers send in the Authorization header", "printable ASCII text without blanks around it", headerValue, func(c *Config) *Secret { return &c.AuthToken }),
-	tokens("authTokens", "the same, several at once and each with an end, if it is to have one, so that they can be rotated; where there are any, authToken may be missing", func(c *Config) *[]AuthToken { return &c.AuthTokens }),
-	duration("segmentsFlushRateInSeconds", "10", time.Millisecond, 24*time.Hour, "how long a segment gathers keys before they are sent to Split", func(c *Config) *time.Duration { return &c.SegmentsFlushRate }),
-	path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile }),
-	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
-	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
+	live(secret("authToken", required, "what callers send in the Authorization header", "printable ASCII text without blanks around it", headerValue, func(c *Config) *Secret { return &c.AuthToken })),
+	live(tokens("authTokens", "the same, several at once and each with an end, if it is to have one, so that they can be rotated; where there are any, authToken may be missing", func(c *Config) *[]AuthToken { return &c.AuthTokens })),
+	live(duration("segmentsFlushRateInSeconds", "10", time.Millisecond, 24*time.Hour, "how long a segment gathers keys before they are sent to Split", func(c *Config) *time.Duration { return &c.SegmentsFlushRate })),
+	live(path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile })),
+	live(secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword })),
+	live(secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword })),
 	choice("tlsKeyExchange", "any", []string{"any", "classical"}, "key exchanges of the HTTPS port; classical: without the post-quantum ones, which take a third more processor time a handshake", func(c *Config) *string { return &c.TLSKeyExchange }),
 	choice("tlsMinVersion", "1.2", []string{"1.2", "1.3"}, "least version of TLS that is spoken, also on adminAddress", func(c *Config) *string { return &c.TLSMinVersion }),
 	secret("journal", "", "URL of the PostgreSQL database that holds what is accepted and not yet delivered, shared by several nodes; empty: it is in journalDir", "a URL such as postgres://user:password@host:5432/database, or empty", databaseURL, func(c *Config) *Secret { return &c.Journal }),
@@ -39,20 +39,21 @@ var table = []key{
 	httpURL("splitApiUrl", "https://api.split.io", "Split's Admin API", func(c *Config) *string { return &c.SplitAPIURL }),
 	listenAddress("adminAddress", "127.0.0.1:3010", "address of the operator's side: probes, metrics, pages; empty: off", func(c *Config) *string { return &c.AdminAddress }),
 	flag("adminTls", "false", "HTTPS on adminAddress, with the certificate of keyFile", func(c *Config) *bool { return &c.AdminTLS }),
-	users("adminUsers", "who may come in on an adminAddress that other machines can reach", func(c *Config) *[]AdminUser { return &c.AdminUsers }),
+	live(users("adminUsers", "who may come in on an adminAddress that other machines can reach", func(c *Config) *[]AdminUser { return &c.AdminUsers })),
 	flag("adminOpenMetrics", "true", "metrics for everybody who reaches adminAddress; false: for adminUsers alone", func(c *Config) *bool { return &c.AdminOpenMetrics }),
 	flag("adminPprof", "false", "profiles of the process under /debug/pprof on adminAddress, for operators", func(c *Config) *bool { return &c.AdminPprof }),
-	tenantNames("tenantNames", "names that people know, by the fingerprints of tenants", func(c *Config) *map[string]string { return &c.TenantNames }),
-	choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel }),
+	live(tenantNames("tenantNames", "names that people know, by the fingerprints of tenants", func(c *Config) *map[string]string { return &c.TenantNames })),
+	live(flag("strictSecretFiles", "false", "files with secrets that everybody on the machine may use are refused; false: a warning", func(c *Config) *bool { return &c.StrictSecretFiles })),
+	live(choice("logLevel", "info", []string{"trace", "debug", "info", "warn", "error"}, "least level that is logged", func(c *Config) *string { return &c.LogLevel })),
 	choice("logFormat", "auto", []string{"auto", "json", "console"}, "auto: console on a terminal, otherwise json", func(c *Config) *string { return &c.LogFormat }),
 	duration("splitTimeout", "5s", time.Millisecond, 10*time.Minute, "longest wait for Split's answer to one call", func(c *Config) *time.Duration { return &c.SplitTimeout }),
 	duration("drainTimeout", "20s", 0, time.Hour, "longest time for delivering what is pending when the process is told to stop", func(c *Config) *time.Duration { return &c.DrainTimeout }),
 	duration("idleTimeout", "10m", time.Millisecond, 7*24*time.Hour, "how long a segment without work stays in memory", func(c *Config) *time.Duration { return &c.IdleTimeout }),
 	whole("maxBodyBytes", "33554432", 1024, 1<<40, "largest request body in bytes", func(c *Config) *int64 { return &c.MaxBodyBytes }),
 	whole("maxKeysPerPost", "1000000", 1, 2_000_000, "different keys in one request; beyond it 413", func(c *Config) *int { return &c.MaxKeysPerPost }), // 2,000,000 of the longest still fit into one batch of the store, which ends at 4 GiB
-	whole("maxConcurrentCalls", "64", 1, 10_000, "calls to Split under way at once", func(c *Config) *int { return &c.MaxConcurrentCalls }),
-	number("maxCallsPerSecond", "20", 0.001, 100_000, "calls to Split a second, all tenants together", func(c *Config) *float64 { return &c.MaxCallsPerSecond }),
-	number("maxCallsPerSecondPerTenant", "10", 0.001, 100_000, "calls to Split a second for one apiToken", func(c *Config) *float64 { return &c.MaxCallsPerSecondPerTenant }),
+	live(whole("maxConcurrentCalls", "64", 1, 10_000, "calls to Split under way at once", func(c *Config) *int { return &c.MaxConcurrentCalls })),
+	live(number("maxCallsPerSecond", "20", 0.001, 100_000, "calls to Split a second, all tenants together", func(c *Config) *float64 { return &c.MaxCallsPerSecond })),
+	live(number("maxCallsPerSecondPerTenant", "10", 0.001, 100_000, "calls to Split a second for one apiToken", func(c *Config) *float64 { return &c.MaxCallsPerSecondPerTenant })),
 	whole("maxRequestsInFlight", "4096", 1, 1_000_000, "requests being answered at once; beyond it 503", func(c *Config) *int { return &c.MaxRequestsInFlight }),
 	whole("maxBytesInFlight", "268435456", 1024, 1<<40, "bytes that requests hold at once, as bodies or as keys; beyond it 503", func(c *Config) *int64 { return &c.MaxBytesInFlight }),
 	whole("maxConnections", "0", 0, 1_000_000, "connections to the HTTPS port at once; 0: what the limit of open files leaves, at most 4096", func(c *Config) *int { return &c.MaxConnections }),
@@ -69,8 +70,10 @@ type key struct {
 	right  string // what would be right: "must be " + right
 	doc    string
 	secret bool
+	live   bool // another value is taken while the relay runs
 	set    func(c *Config, v value) error
 	get    func(c *Config) any
+	take   func(to, from *Config)
 }
 
 // env is the key's environment variable: splitApiUrl becomes AUDIENCES_SPLIT_API_URL.
@@ -108,13 +111,14 @@ type KeyDoc struct {
 	Required bool
 	Right    string // what the value must be
 	Doc      string // what the key is for
+	Live     bool   // another value is taken without a restart
 }
 
 // Keys lists every key in the order of the documentation.
 func Keys() []KeyDoc {
 	docs := make([]KeyDoc, len(table))
 	for i, k := range table {
-		docs[i] = KeyDoc{Name: k.name, Env: k.env(), Default: k.def, Required: k.def == required, Right: k.right, Doc: k.doc}
+		docs[i] = KeyDoc{Name: k.name, Env: k.env(), Default: k.def, Required: k.def == required, Right: k.right, Doc: k.doc, Live: k.live}
 		if k.secret {
 			docs[i].FileEnv = k.env() + fileSuffix
 		}
@@ -124,6 +128,12 @@ func Keys() []KeyDoc {
 
 // The kinds of keys; each of these makes one line of the table. They differ in
 // how they read a value; at tells where it goes.
+
+// live marks a key of which another value is taken while the relay runs.
+func live(k key) key {
+	k.live = true
+	return k
+}
 
 func whole[T int | int64](name, def string, lowest, highest T, doc string, at func(*Config) *T) key {
 	return typed(name, def, fmt.Sprintf("a whole number from %d to %d", lowest, highest), doc, at, func(v value) (T, error) {
@@ -232,5 +242,5 @@ func typed[T any](name, def, right, doc string, at func(*Config) *T, read func(v
 			*at(c) = read
 		}
 		return err
-	}, get: func(c *Config) any { return *at(c) }}
+	}, get: func(c *Config) any { return *at(c) }, take: func(to, from *Config) { *at(to) = *at(from) }}
 }

@@ -20,10 +20,7 @@ type Options struct {
 // New returns a logger that writes to lines, and so never waits for whoever reads
 // them. It also has lines log how many of them were dropped.
 func New(options Options, lines *LineWriter) zerolog.Logger {
-	level, err := zerolog.ParseLevel(options.Level)
-	if err != nil || options.Level == "" {
-		level = zerolog.InfoLevel
-	}
+	level := levelOf(options.Level)
 	var logger zerolog.Logger
 	if options.Format == "console" || options.Format == "auto" && lines.isTerminal() {
 		logger = zerolog.New(zerolog.ConsoleWriter{Out: lines, TimeFormat: "15:04:05.000"})
@@ -35,6 +32,18 @@ func New(options Options, lines *LineWriter) zerolog.Logger {
 		logger.Error().Uint64("lines", n).Msg("log lines were dropped: whoever reads the log did not take them")
 	})
 	return logger
+}
+
+// SetLevel sets the least level that any logger of the process writes, whatever its own
+// lets through; it may be called at any time.
+func SetLevel(name string) { zerolog.SetGlobalLevel(levelOf(name)) }
+
+func levelOf(name string) zerolog.Level {
+	level, err := zerolog.ParseLevel(name)
+	if err != nil || name == "" {
+		return zerolog.InfoLevel
+	}
+	return level
 }
 
 // stampLayout is RFC 3339 with milliseconds: a thousand posts of one second would not

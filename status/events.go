@@ -11,13 +11,15 @@ type EventKind string
 
 // The kinds. Those of the first group are an operator's deeds.
 const (
-	EventFlushed   EventKind = "flushed"
-	EventPaused    EventKind = "paused"
-	EventResumed   EventKind = "resumed"
-	EventRetried   EventKind = "retried"
-	EventDiscarded EventKind = "discarded"
-	EventMoved     EventKind = "moved"
-	EventRevealed  EventKind = "revealed" // keys were shown unmasked
+	EventFlushed     EventKind = "flushed"
+	EventPaused      EventKind = "paused"
+	EventResumed     EventKind = "resumed"
+	EventRetried     EventKind = "retried"
+	EventDiscarded   EventKind = "discarded"
+	EventMoved       EventKind = "moved"
+	EventRevealed    EventKind = "revealed"               // keys were shown unmasked
+	EventReloaded    EventKind = "configuration_reloaded" // what has changed in it was taken, or needs a restart
+	EventNotReloaded EventKind = "configuration_refused"  // it has a fault: all stays as it was
 
 	EventSegmentFails     EventKind = "segment_fails"
 	EventSegmentRecovered EventKind = "segment_recovered"
@@ -42,14 +44,18 @@ type Event struct {
 	Segment     string         `json:"segment,omitempty"`
 	Keys        int            `json:"keys,omitempty"`
 	Until       time.Time      `json:"until,omitzero"`
-	Reason      string         `json:"reason,omitempty"`   // as in docs/metrics.md
-	Status      int            `json:"status,omitempty"`   // of HTTP, where Split answered
-	Sentence    string         `json:"sentence"`           // all of it in words, see EventSentence
-	To          string         `json:"to,omitempty"`       // EventMoved: the fingerprint of the new tenant
-	Name        string         `json:"name,omitempty"`     // of the tenant, see tenantNames; "": nothing
-	Paused      int            `json:"paused,omitempty"`   // EventMoved: segments that stay paused under the new tenant
-	Others      []EventSubject `json:"others,omitempty"`   // some of those, beside the one above
-	Segments    int            `json:"segments,omitempty"` // that it happened to at about that time, where it is more than one; of tenants, where no segment is named
+	Reason      string         `json:"reason,omitempty"`      // as in docs/metrics.md
+	Status      int            `json:"status,omitempty"`      // of HTTP, where Split answered
+	Sentence    string         `json:"sentence"`              // all of it in words, see EventSentence
+	To          string         `json:"to,omitempty"`          // EventMoved: the fingerprint of the new tenant
+	Name        string         `json:"name,omitempty"`        // of the tenant, see tenantNames; "": nothing
+	Paused      int            `json:"paused,omitempty"`      // EventMoved: segments that stay paused under the new tenant
+	Others      []EventSubject `json:"others,omitempty"`      // some of those, beside the one above
+	Taken       []string       `json:"taken,omitempty"`       // EventReloaded: keys of the configuration, never their values
+	NeedRestart []string       `json:"needRestart,omitempty"` // the same
+	Fault       string         `json:"fault,omitempty"`       // EventNotReloaded
+	Node        string         `json:"node,omitempty"`        // of several nodes the one that it happened to, where it is one's own matter
+	Segments    int            `json:"segments,omitempty"`    // that it happened to at about that time, where it is more than one; of tenants, where no segment is named
 }
 
 // EventSubject is one of many that an event happened to: a segment, or a tenant.
@@ -68,6 +74,7 @@ const MostNamed = 5
 var eventTexts = map[EventKind]string{
 	EventFlushed: "flushed", EventPaused: "paused", EventResumed: "resumed", EventRetried: "retried", EventDiscarded: "discarded",
 	EventMoved: "moved", EventRevealed: "keys revealed",
+	EventReloaded: "the configuration was read again", EventNotReloaded: "the configuration was read again and has a fault: all stays as it was",
 	EventSegmentFails:     "calls to Split fail and are repeated",
 	EventSegmentRecovered: "calls to Split go through again", EventSegmentParked: "Split refuses the segment: parked",
 	EventSegmentUnparked: "Split takes the parked segment again", EventKeysParked: "Split refuses keys: parked",
@@ -92,6 +99,15 @@ func EventSentence(e Event) string {
 	if e.Paused > 0 {
 		said += fmt.Sprintf(" (%s %s paused there)", Count(e.Paused, "segment"), stays(e.Paused))
 	}
+	if len(e.Taken) > 0 {
+		said += "; taken: " + strings.Join(e.Taken, ", ")
+	}
+	if len(e.NeedRestart) > 0 {
+		said += "; needs a restart: " + strings.Join(e.NeedRestart, ", ")
+	}
+	if e.Fault != "" {
+		said += "; " + e.Fault
+	}
 	said += inBrackets(Answer(e.Reason, e.Status, ""))
 	said += others(e)
 	switch e.Kind {
@@ -110,6 +126,8 @@ func EventSentence(e Event) string {
 // subject is what the event happened to; "": to all.
 func subject(e Event) string {
 	switch {
+	case e.Tenant == "" && e.Node != "":
+		return "node " + e.Node
 	case e.Tenant == "":
 		return ""
 	case e.Segment == "":

@@ -25,6 +25,8 @@ func TestEventSentence(t *testing.T) {
 			{Tenant: "aa", Environment: "e", Segment: "t", Reason: "forbidden"}, {Tenant: "bb", Name: "acme", Environment: "f", Segment: "u", Reason: "not_found"}}},
 			"e/s of tenant aa: Split refuses the segment: parked (forbidden, status 403); so it is with e/t, f/u of tenant acme (bb) (not_found), and 6 more."},
 		{Event{At: now, Kind: EventTokenAccepted, Tenant: "aa", Segments: 2, Others: []EventSubject{{Tenant: "bb"}}}, "Tenant aa: the token works again; so it is with tenant bb."},
+		{Event{At: now, Kind: EventReloaded, Taken: []string{"authToken", "logLevel"}, NeedRestart: []string{"port"}, Who: "ana"}, "The configuration was read again; taken: authToken, logLevel; needs a restart: port by ana."},
+		{Event{At: now, Kind: EventNotReloaded, Node: "n1", Fault: "c, line 3: unknown"}, "Node n1: the configuration was read again and has a fault: all stays as it was; c, line 3: unknown."},
 		{Event{At: now, Kind: EventMoved, Tenant: "aa", Keys: 3, To: "bb", Paused: 2, Who: "ana"}, "Tenant aa: moved, 3 keys, to tenant bb (2 segments stay paused there) by ana."},
 	} {
 		if got := EventSentence(c.event); got != c.want {

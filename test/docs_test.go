@@ -20,7 +20,7 @@ import (
 func TestConfigurationIsDocumented(t *testing.T) {
 	t.Parallel()
 	documented := table(t, "docs/configuration.md", "key")
-	var secrets []string
+	var secrets, live []string
 	for _, key := range config.Keys() {
 		row, ok := documented[key.Name]
 		if !ok {
@@ -30,6 +30,9 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		delete(documented, key.Name)
 		if got := plainCell(row["environment"]); got != key.Env {
 			t.Errorf("key %s: variable %q, want %q", key.Name, got, key.Env)
+		}
+		if key.Live {
+			live = append(live, key.Name)
 		}
 		if key.FileEnv != "" {
 			secrets = append(secrets, key.Env)
@@ -44,9 +47,27 @@ func TestConfigurationIsDocumented(t *testing.T) {
 	for name := range documented {
 		t.Errorf("there is no key %s", name)
 	}
+	if got := takenLive(t); !slices.Equal(got, live) {
+		t.Errorf("taken without a restart: %q, want %q", got, live)
+	}
 	if got := secretsFromFiles(t); !slices.Equal(got, secrets) {
 		t.Errorf("variables with a _FILE variant: %q, want %q", got, secrets)
 	}
+}
+
+// takenLive are the keys that the text says are taken without a restart.
+func takenLive(t *testing.T) (keys []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(harness.Project, "docs/configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "\nTaken without a restart:")
+	list, _, _ = strings.Cut(list, " (")
+	for _, found := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(list, -1) {
+		keys = append(keys, found[1])
+	}
+	return keys
 }
 
 // secretsFromFiles are the variables that the text names where it speaks of `_FILE`.

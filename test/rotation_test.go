@@ -104,10 +104,10 @@ func TestReload(t *testing.T) {
 	}
 	list := []any{map[string]any{"name": "a", "token": "plain"}, map[string]any{"name": "b", "tokenHash": hex.EncodeToString(sum[:]), "until": "2199-12-31"},
 		map[string]any{"name": "c", "token": "ended", "until": "2020-01-01"}}
-	reload(map[string]any{"authTokens": list, "segmentsFlushRateInSeconds": 0.07})
+	reload(map[string]any{"authTokens": list, "splitTimeout": 4})
 	expect("more tokens", map[string]int{"plain": 200, "hashed": 200, "ended": 401, harness.AuthToken: 200, "other": 401})
 	harness.Eventually(t, harness.Patience, "what needs a restart is named", func() bool {
-		return strings.Contains(p.Log(), `"taken":["authTokens"],"needRestart":["segmentsFlushRateInSeconds"]`)
+		return strings.Contains(p.Log(), `"taken":["authTokens"],"needRestart":["splitTimeout"]`)
 	})
 	_, said, _ := harness.Run(t, nil, "tokens", "--address", p.Admin)
 	for _, line := range []string{`authToken +- +\d`, `a +- +\d`, `b +2200-01-01 \S+ +\d`, `c +2020-01-02 \S+ +never`} {

@@ -70,6 +70,9 @@ func (c *Calls) Keep() Kept {
 	return Kept{Refused: c.refused, RefusedAt: c.refusedAt, Blocked: c.limiter.blocked}
 }
 
+// Limit sets the ceiling, in calls per second; 0: none.
+func (c *Calls) Limit(now time.Time, rate float64) { c.limiter.Limit(now, rate, 0) }
+
 // SwitchOff lets no call begin, whatever an operator does.
 func (c *Calls) SwitchOff() { c.off = true }
 

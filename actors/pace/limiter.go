@@ -152,6 +152,15 @@ func (l *Limiter) Share(now time.Time, part float64) {
 	l.windowSpacing = time.Duration(slower * float64(l.windowSpacing))
 }
 
+// Limit sets Rate and Concurrent. What is to be waited follows the rate.
+func (l *Limiter) Limit(now time.Time, rate float64, concurrent int) {
+	before := l.spacing(now)
+	l.Rate, l.Concurrent = rate, concurrent
+	if ahead := l.next.Sub(now); ahead > 0 && before > 0 {
+		l.next = now.Add(time.Duration(float64(l.spacing(now)) / float64(before) * float64(ahead)))
+	}
+}
+
 // Bar allows no call before the given time, which another limiter has learned of.
 func (l *Limiter) Bar(until time.Time) { l.block(until) }
 

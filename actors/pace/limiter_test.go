@@ -180,3 +180,20 @@ func TestLimiterKeepsItsWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestLimiterIsLimitedAnew: what is to be waited follows the rate, and is the whole of it
+// after the next call.
+func TestLimiterIsLimitedAnew(t *testing.T) {
+	l := Limiter{Rate: 0.1}
+	l.Begin(noon)
+	l.Begin(noon)
+	for _, step := range []struct {
+		rate       float64
+		concurrent int
+		want       time.Duration
+	}{{0.1, 0, 10 * time.Second}, {1, 0, time.Second}, {0.5, 0, 2 * time.Second}, {0.5, 2, math.MaxInt64}, {0.5, 3, 2 * time.Second}, {0, 0, 0}} {
+		if l.Limit(noon, step.rate, step.concurrent); l.Wait(noon) != step.want {
+			t.Errorf("%+v: wait %v", step, l.Wait(noon))
+		}
+	}
+}

@@ -62,6 +62,9 @@ const (
 // NewTurns makes turns for so many slots.
 func NewTurns(slots int) *Turns { return &Turns{slots: slots} }
 
+// Resize changes how many slots there are. Those beyond it that are taken come back by End.
+func (t *Turns) Resize(slots int) { t.slots = slots }
+
 // provenTurns is how many turns the proven get before one of the others, when both
 // wait.
 func (t *Turns) provenTurns() int { return 2<<t.wary - 1 }

@@ -248,3 +248,34 @@ func TestTurnsLearnFromTheUnproven(t *testing.T) {
 		t.Errorf("%d turns after a delivery, %d at first", got, first)
 	}
 }
+
+// TestTurnsResize: more slots are given at once; of fewer none is until enough came back.
+func TestTurnsResize(t *testing.T) {
+	turns := NewTurns(2)
+	id := func(n int) audience.TenantID { return audience.TenantID{byte(n)} }
+	take := func() (taken int) {
+		for {
+			next, ok := turns.Next()
+			if !ok {
+				return taken
+			}
+			turns.Take(next)
+			taken++
+		}
+	}
+	for n := range 9 {
+		turns.Ask(id(n), Proven)
+	}
+	for _, step := range []struct{ slots, ended, want int }{{2, 0, 2}, {6, 0, 4}, {3, 0, 0}, {3, 3, 0}, {3, 1, 1}} {
+		turns.Resize(step.slots)
+		for n := range 9 {
+			if step.ended > 0 && turns.Held(id(n)) > 0 {
+				turns.End(id(n))
+				step.ended--
+			}
+		}
+		if got := take(); got != step.want {
+			t.Errorf("%+v: %d", step, got)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,9 @@ type Options struct {
 	Tokens func() []status.Token
 	// Names are what people call tenants, by their fingerprints.
 	Names map[string]string
+	// Reload has the relay read its configuration again. It answers *status.ConfigurationFault
+	// where that has a fault, and all stays as it was. nil: it cannot.
+	Reload func(ctx context.Context, who string) (status.Reload, error)
 	// SplitURL is how /health/dependencies names Split. "": Split.
 	SplitURL string
 	// Access says who may do more than ask for probes and metrics. Zero: nobody. Its
@@ -73,10 +77,11 @@ type Options struct {
 
 // Server serves probes and metrics, health, the login, the page, the JSON API, and profiles.
 type Server struct {
-	options Options
-	access  *access.Guard
-	gate    *connections.Gate
-	http    *http.Server
+	options  Options
+	changing atomic.Pointer[Changing] // what Options said of these at first
+	access   *access.Guard
+	gate     *connections.Gate
+	http     *http.Server
 
 	snapshots snapshots
 	since     healthySince
@@ -95,8 +100,9 @@ func New(options Options) *Server {
 	options.Access.Logger = options.Logger
 	options.Access.Refuse = refuse
 	options.Access.Home = dashboard.Path
-	s := &Server{options: options, access: access.New(options.Access), stopping: make(chan struct{}),
-		snapshots: snapshots{relay: options.Relay, names: options.Names}}
+	s := &Server{options: options, access: access.New(options.Access), stopping: make(chan struct{})}
+	s.changing.Store(&Changing{Names: options.Names, FlushInterval: options.FlushInterval, Users: options.Access.Users})
+	s.snapshots = snapshots{relay: options.Relay, names: s.names}
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	s.gate = connections.NewGate(connections.Options{
 		Max: cmp.Or(options.MaxConnections, 64), Port: "admin", Registerer: options.Registerer, TLS: overTLS(options),
@@ -116,6 +122,25 @@ func New(options Options) *Server {
 	}
 	return s
 }
+
+// Changing is what of the Options may change while the server runs; the fields mean what they
+// mean there.
+type Changing struct {
+	Names         map[string]string
+	FlushInterval time.Duration
+	Users         []access.User
+}
+
+// Take goes by other values from now on. The sessions of users that were taken out, or
+// changed, end.
+func (s *Server) Take(values Changing) {
+	s.changing.Store(&values)
+	s.access.SetUsers(values.Users)
+	s.snapshots.forget()
+}
+
+// names are what people call tenants now, by their fingerprints.
+func (s *Server) names() map[string]string { return s.changing.Load().Names }
 
 // overTLS is how connections are made; nil: without TLS.
 func overTLS(options Options) *tls.Config {

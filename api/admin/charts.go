@@ -33,4 +33,4 @@ func (s *Server) seriesOf(r *http.Request) (any, error) {
 }
 
 // fresh is within how long a key ought to be at Split: two intervals and a call.
-func (s *Server) fresh() time.Duration { return 2*s.options.FlushInterval + 10*time.Second }
+func (s *Server) fresh() time.Duration { return 2*s.changing.Load().FlushInterval + 10*time.Second }

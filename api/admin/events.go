@@ -46,12 +46,12 @@ func (s *Server) eventsBefore(ctx context.Context, before uint64, limit int) ([]
 	named := append([]status.Event{}, found...) // an empty list is not null
 	for i := range named {
 		event := &named[i]
-		event.Name = s.options.Names[event.Tenant]
+		event.Name = s.names()[event.Tenant]
 		known := event.Name != ""
 		event.Others = slices.Clone(event.Others) // the relay shows them to others too
 		for j := range event.Others {
 			other := &event.Others[j]
-			other.Name = s.options.Names[other.Tenant]
+			other.Name = s.names()[other.Tenant]
 			known = known || other.Name != ""
 		}
 		if known {

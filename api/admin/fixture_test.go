@@ -182,7 +182,7 @@ func (f *fakeRelay) Remedy(_ context.Context, wish status.Wish) (status.Effect, 
 
 // local serves a relay to everybody on this machine.
 func local(f *fakeRelay) http.Handler {
-	return New(Options{Relay: f, Access: access.Options{Local: true}, Names: map[string]string{printA: "acme-prod"}}).http.Handler
+	return New(Options{Relay: f, Reload: reloads, Access: access.Options{Local: true}, Names: map[string]string{printA: "acme-prod"}}).http.Handler
 }
 
 // call asks a handler; token "": as nobody.

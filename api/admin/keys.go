@@ -214,7 +214,7 @@ func (s *Server) whereOf(ctx context.Context, asked WhereRequest) (found status.
 	for i := range found.Sightings {
 		sighting := &found.Sightings[i]
 		sighting.Message = status.MaskWords(sighting.Message, key.Text())
-		sighting.Name = s.options.Names[sighting.Tenant]
+		sighting.Name = s.names()[sighting.Tenant]
 	}
 	return found, nil
 }

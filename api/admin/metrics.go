@@ -40,7 +40,7 @@ func (s *Server) states() *states {
 	if s.options.Own == nil {
 		return newStates(s.options.Relay, &s.snapshots)
 	}
-	return newStates(s.options.Own, &snapshots{relay: s.options.Own})
+	return newStates(s.options.Own, &snapshots{relay: s.options.Own, names: s.names})
 }
 
 func newStates(relay Relay, from *snapshots) *states {

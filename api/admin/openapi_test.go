@@ -41,6 +41,7 @@ var operations = map[string]operation{
 	"POST where":            {"Where a key is: in one segment, in a tenant, or everywhere.", nil, WhereRequest{}, status.Whereabouts{}},
 	"GET events":            {"What happened, the newest first.", []string{"before", "limit"}, nil, EventList{}},
 	"GET tokens":            {"The tokens that callers may show, by their names: when each ends and was shown last to this relay. Never the tokens.", nil, nil, TokenList{}},
+	"POST reload":           {"Read the configuration again. Other values of some keys count from now on, others need a restart. 422: it has a fault, and all stays as it was.", nil, nil, status.Reload{}},
 	"GET nodes":             {"The nodes that share the journal; none, where the relay is alone.", nil, nil, NodeList{}},
 	"GET budgets":           {"What is left of Split's rate limits, and who waits.", nil, nil, BudgetList{}},
 	"GET series":            {"How the relay fared: figures of now, and points of up to a day, in memory.", []string{"window"}, nil, SeriesAnswer{}},

@@ -274,7 +274,7 @@ func (s *Server) live(ctx context.Context, now *snapshot) (view dashboard.Live, 
 			view.Others++
 			continue
 		}
-		budget.Name = s.options.Names[budget.Tenant]
+		budget.Name = s.names()[budget.Tenant]
 		view.Budgets = append(view.Budgets, dashboard.Budget{Budget: budget, Title: status.BudgetTitle(budget), Said: status.BudgetSentence(budget, now.at)})
 	}
 	return view, nil

@@ -40,6 +40,7 @@ func (s *Server) api() []route {
 		{http.MethodGet, "budgets", access.Viewer, s.budgets},
 		{http.MethodGet, "nodes", access.Viewer, s.nodes},
 		{http.MethodGet, "tokens", access.Viewer, s.tokens},
+		{http.MethodPost, "reload", access.Operator, s.reload},
 		{http.MethodGet, "series", access.Viewer, s.seriesOf},
 		{http.MethodGet, "openapi.json", access.Viewer, openAPI},
 	}
@@ -107,7 +108,10 @@ func answering(handle func(*http.Request) (any, error)) http.Handler {
 // for a moment: it stops, or it is busy.
 func statusOf(err error) int {
 	var refused refusal
+	var fault *status.ConfigurationFault
 	switch {
+	case errors.As(err, &fault):
+		return http.StatusUnprocessableEntity
 	case errors.As(err, &refused):
 		return refused.status
 	case errors.Is(err, status.ErrImpossible):

@@ -28,6 +28,7 @@ var asked = []struct{ method, path, body string }{
 	{"GET", "nodes", ""},
 	{"GET", "series?window=6h", ""},
 	{"GET", "tokens", ""},
+	{"POST", "reload", ""},
 	{"GET", "openapi.json", ""},
 	{"POST", "remedies/flush", `{"filter":{"tenant":"bb"}}`},
 	{"POST", "remedies/pause", `{"tenant":"bb","for":"2h"}`},
@@ -62,7 +63,7 @@ func TestEveryRouteIsAsked(t *testing.T) {
 // key that nobody had revealed.
 func TestNothingSecretIsShown(t *testing.T) {
 	var log bytes.Buffer
-	handler := New(Options{Relay: busy(), Access: access.Options{Users: users()}, Logger: zerolog.New(&log)}).http.Handler
+	handler := New(Options{Relay: busy(), Reload: reloads, Access: access.Options{Users: users()}, Logger: zerolog.New(&log)}).http.Handler
 	for _, a := range asked {
 		code, text := call(t, handler, a.method, apiPath+"/"+a.path, a.body, actToken)
 		if code != 200 {
@@ -99,7 +100,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 		}
 		paths = append(paths, path{a.method, apiPath + "/" + a.path, a.body, least})
 	}
-	withUsers := New(Options{Relay: busy(), Access: access.Options{Users: users()}}).http.Handler
+	withUsers := New(Options{Relay: busy(), Reload: reloads, Access: access.Options{Users: users()}}).http.Handler
 	without := New(Options{Relay: busy()}).http.Handler
 	for _, p := range paths {
 		for role, token := range []string{"", lookToken, actToken} {

@@ -94,7 +94,7 @@ func (s *snapshot) handy() bool {
 // snapshots keeps the last one.
 type snapshots struct {
 	relay Relay
-	names map[string]string
+	names func() map[string]string
 
 	mu   sync.Mutex
 	last *snapshot
@@ -168,7 +168,7 @@ func (s *snapshots) ask(ctx context.Context, asking chan struct{}) (made *snapsh
 	if err != nil && !errors.Is(err, status.ErrPartial) {
 		return nil, err
 	}
-	made = newSnapshot(tenants, s.names)
+	made = newSnapshot(tenants, s.names())
 	made.at, made.cost, made.partial = began, time.Since(began), err
 	return made, nil
 }

@@ -158,7 +158,7 @@ func (s *Server) budgets(r *http.Request) (any, error) {
 	}
 	list := BudgetList{append([]status.Budget{}, budgets...)}
 	for i := range list.Budgets {
-		list.Budgets[i].Name = s.options.Names[list.Budgets[i].Tenant]
+		list.Budgets[i].Name = s.names()[list.Budgets[i].Tenant]
 	}
 	return list, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +44,7 @@ type Source struct {
 	current atomic.Pointer[Entry]
 	refused atomic.Bool // the file on disk cannot be loaded
 
-	// Watch alone touches these.
+	mu      sync.Mutex        // for what follows, and Path and Options above: Watch and Take touch them
 	seen    [sha256.Size]byte // at the last look
 	tried   [sha256.Size]byte // what was loaded or refused last
 	urgency int               // of the certificate's end, when it was last warned of
@@ -51,19 +52,13 @@ type Source struct {
 
 // Open loads the file, which must be good at the start.
 func Open(o SourceOptions) (*Source, error) {
-	s := &Source{options: o}
-	s.options.Options.Now = nil
-	data, err := read(o.Path)
+	good, err := Try(o.Path, o.Options)
 	if err != nil {
-		return nil, faultOf(o.Path, err)
+		return nil, err
 	}
-	entry, err := Parse(data, s.options.Options)
-	if err != nil {
-		return nil, faultOf(o.Path, err)
-	}
-	s.tried = sha256.Sum256(data)
-	s.seen = s.tried
-	s.current.Store(&entry)
+	s := &Source{options: o, seen: good.sum, tried: good.sum}
+	s.options.Options = good.options
+	s.current.Store(&good.entry)
 	s.register()
 	return s, nil
 }
@@ -105,13 +100,42 @@ func (s *Source) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, e
 	return &leaf, nil
 }
 
+// Candidate is another file, or the same with other passwords, that is good.
+type Candidate struct {
+	path    string
+	options Options
+	entry   Entry
+	sum     [sha256.Size]byte
+}
+
+// Try loads a file without serving it. It may take a second.
+func Try(path string, o Options) (*Candidate, error) {
+	o.Now = nil
+	data, err := read(path)
+	if err != nil {
+		return nil, faultOf(path, err)
+	}
+	entry, err := Parse(data, o)
+	if err != nil {
+		return nil, faultOf(path, err)
+	}
+	return &Candidate{path, o, entry, sha256.Sum256(data)}, nil
+}
+
+// Take serves the candidate from now on, and looks after its file in place of the one before.
+func (s *Source) Take(c *Candidate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.options.Path, s.options.Options = c.path, c.options
+	s.seen, s.tried = c.sum, c.sum
+	s.refused.Store(false)
+	s.swap(c.entry)
+}
+
 // Watch logs what is served and what is wrong with it, and looks after the file
 // until ctx ends.
 func (s *Source) Watch(ctx context.Context) {
-	entry := s.Entry()
-	s.record(entry.Certificate.Leaf.Raw)
-	s.options.Logger.Info().Str("file", s.options.Path).Str("certificate", Summary(entry, time.Now())).Msg("key file loaded")
-	s.warn()
+	s.begin()
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
@@ -124,9 +148,20 @@ func (s *Source) Watch(ctx context.Context) {
 	}
 }
 
+func (s *Source) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	entry := s.Entry()
+	s.record(entry.Certificate.Leaf.Raw)
+	s.options.Logger.Info().Str("file", s.options.Path).Str("certificate", Summary(entry, time.Now())).Msg("key file loaded")
+	s.warn()
+}
+
 // look takes the file if it has settled and is another than the one tried last,
 // or if the time has come for another of its entries.
 func (s *Source) look(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if urgency(s.Entry(), now) > s.urgency {
 		s.warn()
 	}

@@ -357,3 +357,53 @@ func TestOpenRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestTake: another file, or other passwords, are served at once and looked after from then
+// on, and the file before is not; one that is not good is no candidate.
+func TestTake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := watch(t, 100)
+		old := r.after(time.Second)
+		before := r.path
+		var sealed bytes.Buffer
+		if err := Generate(&sealed, GenerateOptions{ValidFor: 200 * 24 * time.Hour, Password: "another"}); err != nil {
+			t.Fatal(err)
+		}
+		r.write(sealed.Bytes()) // with another password: it cannot be loaded yet
+		if !r.after(10*time.Second).Equal(old) || r.gauge("audiences_key_file_refused") != 1 {
+			t.Fatal("loaded with the password of before")
+		}
+		if _, err := Try(r.path, Options{Password: "wrong"}); err == nil || strings.Contains(err.Error(), "another") {
+			t.Errorf("%v", err)
+		}
+		take := func(path, password string) {
+			t.Helper()
+			good, err := Try(path, Options{Password: password})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.source.Take(good)
+		}
+		take(r.path, "another")
+		if renewed := r.served(); renewed.Equal(old) || r.gauge("audiences_key_file_refused") != 0 || !r.isRecorded(renewed) {
+			t.Error("the other password is not taken")
+		}
+		r.path += "2"
+		r.write(newKeyFile(t, 300))
+		take(r.path, "password")
+		other := r.served()
+		if !r.isRecorded(other) {
+			t.Error("a health check does not know the other file")
+		}
+		if err := os.WriteFile(before, newKeyFile(t, 400), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if !r.after(10 * time.Second).Equal(other) {
+			t.Error("the file before is served again")
+		}
+		r.write(newKeyFile(t, 500))
+		if r.after(10 * time.Second).Equal(other) {
+			t.Error("a renewal of the other file is not served")
+		}
+	})
+}

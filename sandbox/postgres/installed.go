@@ -88,10 +88,13 @@ func (i installation) give(path string) error {
 }
 
 // environment is this process's own, without what would tell PostgreSQL's programs
-// whom to connect to and how. Their messages are in English.
+// whom to connect to and how, and without what is the relay's: that may be a secret. Their
+// messages are in English.
 func environment() []string {
-	ofPostgres := func(variable string) bool { return strings.HasPrefix(variable, "PG") }
-	return append(slices.DeleteFunc(os.Environ(), ofPostgres), "LC_ALL=C")
+	notTheirs := func(variable string) bool {
+		return strings.HasPrefix(variable, "PG") || strings.HasPrefix(variable, "AUDIENCES_")
+	}
+	return append(slices.DeleteFunc(os.Environ(), notTheirs), "LC_ALL=C")
 }
 
 // prepare has a program run as PostgreSQL's user, in a directory that this user may

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -17,9 +18,10 @@ func (s *Server) SQL(ctx context.Context, statements string) (string, error) {
 }
 
 func (s *Server) psql(ctx context.Context, as, statements string) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.installation.bin, "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align",
-		"--set", "ON_ERROR_STOP=1", "--dbname", as, "--command", statements)
-	cmd.Env = environment()
+	cmd, err := s.psqlCommand(ctx, as, statements)
+	if err != nil {
+		return "", fmt.Errorf("run psql: %w", err)
+	}
 	text, err := cmd.Output()
 	if err != nil {
 		said := ""
@@ -29,6 +31,21 @@ func (s *Server) psql(ctx context.Context, as, statements string) (string, error
 		return "", fmt.Errorf("run psql: %w%s", errors.Join(err, context.Cause(ctx)), said)
 	}
 	return strings.TrimSpace(string(text)), nil
+}
+
+// psqlCommand has the URL's password in the environment: everybody on the machine can read
+// the arguments of a program.
+func (s *Server) psqlCommand(ctx context.Context, as, statements string) (*exec.Cmd, error) {
+	to, err := url.Parse(as)
+	if err != nil {
+		return nil, err
+	}
+	password, _ := to.User.Password()
+	to.User = url.User(to.User.Username())
+	cmd := exec.CommandContext(ctx, filepath.Join(s.installation.bin, "psql"), "--no-psqlrc", "--quiet", "--tuples-only", "--no-align",
+		"--set", "ON_ERROR_STOP=1", "--dbname", to.String(), "--command", statements)
+	cmd.Env = append(environment(), "PGPASSWORD="+password)
+	return cmd, nil
 }
 
 // untilSQL waits for an answer. What fails is tried again, while the server runs.

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/rs/zerolog"
 )
@@ -92,12 +93,18 @@ type Somebody struct {
 // Guard decides. Its methods may be called at the same time.
 type Guard struct {
 	options  Options
-	people   map[string]User // those with a password, by name
-	standIn  string          // the hash that is compared with where a name is unknown; "": nobody has one
-	programs []program
+	users    atomic.Pointer[userList]
 	sessions *sessions
 	attempts *attempts
 	origins  *http.CrossOriginProtection
+}
+
+// userList is all users that there are.
+type userList struct {
+	all      []User
+	people   map[string]User // those with a password, by name
+	standIn  string          // the hash that is compared with where a name is unknown; "": nobody has one
+	programs []program
 }
 
 // program is a user with a token, of which the sum alone is kept.
@@ -114,21 +121,30 @@ func New(options Options) *Guard {
 	if options.Refuse == nil {
 		options.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, words string) { answer(w, status, words) }
 	}
-	g := &Guard{options: options, people: map[string]User{}, sessions: newSessions(), attempts: newAttempts(), origins: http.NewCrossOriginProtection()}
-	for _, u := range options.Users {
-		if u.Token != "" {
-			g.programs = append(g.programs, program{User{Name: u.Name, Role: u.Role}, sha256.Sum256([]byte(u.Token))})
-		}
-		if u.PasswordHash != "" {
-			g.people[u.Name] = u
-			g.standIn = u.PasswordHash
-		}
-	}
+	g := &Guard{options: options, sessions: newSessions(), attempts: newAttempts(), origins: http.NewCrossOriginProtection()}
+	g.SetUsers(options.Users)
 	return g
 }
 
+// SetUsers replaces all users. The sessions of who is no longer there end, and so do those of
+// who has another role or password.
+func (g *Guard) SetUsers(all []User) {
+	now := &userList{all: all, people: map[string]User{}}
+	for _, u := range all {
+		if u.Token != "" {
+			now.programs = append(now.programs, program{User{Name: u.Name, Role: u.Role}, sha256.Sum256([]byte(u.Token))})
+		}
+		if u.PasswordHash != "" {
+			now.people[u.Name] = u
+			now.standIn = u.PasswordHash
+		}
+	}
+	g.users.Store(now)
+	g.sessions.keep(func(of User) bool { return now.people[of.Name] == of })
+}
+
 // open reports whether anybody at all can come in.
-func (g *Guard) open() bool { return g.options.Local || len(g.options.Users) > 0 }
+func (g *Guard) open() bool { return g.options.Local || len(g.users.Load().all) > 0 }
 
 // Who tells whom a request comes from. What stands in Authorization counts alone where
 // it is there, so that a wrong token is never helped by a cookie.
@@ -153,7 +169,7 @@ func (g *Guard) programOf(authorization string) (found Somebody) {
 		return Somebody{}
 	}
 	sum := sha256.Sum256([]byte(strings.TrimSpace(token)))
-	for _, p := range g.programs {
+	for _, p := range g.users.Load().programs {
 		if subtle.ConstantTimeCompare(sum[:], p.sum[:]) == 1 {
 			found = Somebody{Name: p.user.Name, Role: p.user.Role}
 		}

@@ -63,15 +63,20 @@ func (g *Guard) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.endSession(r)
-	g.setCookie(w, g.sessions.begin(user), 0)
+	secret := g.sessions.begin(user)
+	if g.users.Load().people[name] != user { // replaced meanwhile: it ends as those did that had begun
+		g.sessions.end(secret)
+	}
+	g.setCookie(w, secret, 0)
 	g.options.Logger.Info().Str("user", user.Name).Stringer("role", user.Role).Str("from", r.RemoteAddr).Msg("a user logged in")
 	http.Redirect(w, r, g.options.Home, http.StatusSeeOther)
 }
 
 func (g *Guard) verify(r *http.Request, name, password string) (User, bool) {
-	user, known := g.people[name]
+	users := g.users.Load()
+	user, known := users.people[name]
 	if !known {
-		user.PasswordHash = g.standIn
+		user.PasswordHash = users.standIn
 	}
 	if user.PasswordHash == "" || len(password) > MaxPasswordBytes {
 		return User{}, false

@@ -242,3 +242,27 @@ func TestLoginPage(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// TestSetUsers: who is new may come in, and the sessions end of those who were taken out or
+// changed, and of no other.
+func TestSetUsers(t *testing.T) {
+	all := append(users(), User{Name: "bert", Role: Operator, PasswordHash: cheapHash}, User{Name: "carl", Role: Operator, PasswordHash: cheapHash})
+	p := newPlace(t, Options{Users: all})
+	page := func(cookie string) int { return p.status("GET", "/page", "", "Cookie", cookie) }
+	as := func(name string) string { return p.login(strings.Replace(loginOfAnna, "anna", name, 1)) }
+	anna, bert, carl := as("anna"), as("bert"), as("carl")
+	p.guard.SetUsers([]User{all[0], {Name: "bert", Role: Viewer, PasswordHash: cheapHash}, {Name: "new", Role: Viewer, Token: strings.Repeat("n", 32)}})
+	for what, c := range map[string]struct{ got, want int }{
+		"who stays": {page(anna), 200}, "who has another role": {page(bert), 401}, "who is gone": {page(carl), 401},
+		"the token of who is gone": {p.status("GET", "/page", "", "Authorization", "Bearer "+lookToken), 401},
+		"the token of who is new":  {p.status("GET", "/page", "", "Authorization", "Bearer "+strings.Repeat("n", 32)), 200},
+		"a new session":            {page(as("bert")), 200},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d", what, c.got)
+		}
+	}
+	if p.guard.SetUsers(nil); page(anna) == 200 {
+		t.Error("a session without any user")
+	}
+}

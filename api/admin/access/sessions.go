@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"sync"
 	"time"
 )
@@ -25,6 +26,7 @@ type sessions struct {
 
 type session struct {
 	who         Somebody
+	user        User
 	began, used time.Time
 }
 
@@ -37,7 +39,7 @@ func (s *sessions) begin(u User) (secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.makeRoom(now)
-	s.open[sha256.Sum256([]byte(secret))] = &session{Somebody{u.Name, u.Role, random()}, now, now}
+	s.open[sha256.Sum256([]byte(secret))] = &session{Somebody{u.Name, u.Role, random()}, u, now, now}
 	return secret
 }
 
@@ -82,6 +84,13 @@ func (s *sessions) find(secret string) Somebody {
 	}
 	found.used = now
 	return found.who
+}
+
+// keep ends the sessions of all others.
+func (s *sessions) keep(these func(User) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.open, func(_ [sha256.Size]byte, of *session) bool { return !these(of.user) })
 }
 
 func (s *sessions) end(secret string) {
