@@ -41,6 +41,22 @@ build: ## the binary, as it is in the image: ./audiences
 image: ## the container image, with its version: audiences:latest
 	docker build --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) -t audiences .
 
+# Of a release: the tag without its v, and when its commit was made.
+RELEASE = $(patsubst v%,%,$(VERSION))
+TIME    ?= $(shell git log -1 --format=%ct)
+
+.PHONY: release
+release: ## archives, packages, bill of materials, sums and what the image is made of: dist/; nothing is published
+	rm -rf dist
+	deploy/release/build "$(RELEASE)" "$(REVISION)" "$(TIME)" dist
+
+.PHONY: release-check
+release-check: release ## all of that once more in another directory, and the bytes compared: minutes
+	@elsewhere=$$(mktemp -d) && trap 'rm -rf "$$elsewhere"' EXIT && \
+	git archive HEAD | tar -x -C "$$elsewhere" && \
+	"$$elsewhere/deploy/release/build" "$(RELEASE)" "$(REVISION)" "$(TIME)" "$$elsewhere/dist" && \
+	diff -r dist "$$elsewhere/dist" && echo "both builds have the same bytes" && cat dist/SHA256SUMS
+
 .PHONY: test
 test: ## all tests but those of e2e, with the race detector: minutes
 	go test -race -timeout 20m ./...
@@ -160,5 +176,6 @@ containers: ## 10,000,000 pending keys under memory limits of 64 to 256 MiB, kil
 
 .PHONY: clean
 clean: ## what make build and the test runs left here
+	rm -rf dist
 	rm -f audiences *.test *.prof *.out
 	rm -rf audiences-journal test/e2e/axios/node_modules
