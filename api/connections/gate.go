@@ -33,8 +33,9 @@ type Options struct {
 	// address. 0: no limit of its own; many callers can share one address behind
 	// a NAT.
 	MaxPerAddress int
-	// TLS is what connections are made with. nil: without TLS, and strangers
-	// compute without places.
+	// TLS is what connections are made with; of TLS 1.2 it speaks the suites with
+	// forward secrecy that are no CBC. nil: without TLS, and strangers compute without
+	// places.
 	TLS *tls.Config
 	// HandshakeTimeout is how long a connection may take from its accept to the
 	// end of its TLS handshake. 0: 5 s.
@@ -77,6 +78,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// suites of TLS 1.2, all with authenticated encryption. Package crypto/tls would also take
+// CBC, whose padding has been attacked again and again. Java 8 and all versions of node have
+// these. TLS 1.3 has no others.
+var suites = []uint16{
+	tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+}
+
 // Gate bounds the connections of one port.
 type Gate struct {
 	options Options
@@ -93,6 +102,7 @@ func NewGate(options Options) *Gate {
 	g.metrics = newMetrics(g)
 	if options.TLS != nil {
 		g.tls = options.TLS.Clone()
+		g.tls.CipherSuites = suites
 		g.tls.GetConfigForClient = noteHello(options.TLS.GetConfigForClient)
 	}
 	return g
