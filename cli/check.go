@@ -67,6 +67,9 @@ func check(ctx context.Context, path string, stdout io.Writer) error {
 	if r.sound("keyFile", "keyPassword", "keyEntryPassword") {
 		r.keyFile(cfg)
 	}
+	if r.sound("clientCaFile") {
+		r.clientAuthorities(cfg)
+	}
 	holder := 0
 	switch {
 	case !r.sound("journal", "journalDir", "journalKeyFile"):
@@ -141,6 +144,17 @@ func (r *report) keyFile(cfg config.Config) {
 	for _, warning := range keyfile.Check(entry, now) {
 		r.warn("key file", warning)
 	}
+}
+
+func (r *report) clientAuthorities(cfg config.Config) {
+	if cfg.ClientCAFile == "" {
+		return
+	}
+	if err := keyfile.CheckAuthorities(cfg.ClientCAFile); err != nil {
+		r.fault("clientCaFile", err)
+		return
+	}
+	r.ok("clientCaFile", cfg.ClientCAFile+": callers must show a certificate of one of its authorities")
 }
 
 // journal looks at a journal on disk. It returns the process that has the journal open and is a relay of this very

@@ -45,7 +45,8 @@ type service struct {
 	files   descriptors
 
 	certificate *keyfile.Source
-	reloader    *reloader // nil: what it runs by stays
+	authorities *keyfile.Authorities // of callers
+	reloader    *reloader            // nil: what it runs by stays
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -77,6 +78,10 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	p.build.register(registry)
 	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
 		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
+	s.authorities, err = keyfile.OpenAuthorities(keyfile.AuthoritiesOptions{Path: cfg.ClientCAFile, Logger: logger, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +146,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	s.api = api.New(api.Options{
 		Tokens:              tokensOf(cfg),
 		GetCertificate:      s.certificate.GetCertificate,
+		ClientCAs:           s.authorities.Pool,
 		MinTLS:              minTLS(cfg),
 		Classical:           cfg.TLSKeyExchange == "classical",
 		Accept:              s.relay.Accept,
@@ -288,6 +294,7 @@ func (s *service) run(ctx context.Context) error {
 	tellSystemd(daemon.SdNotifyReady, s.logger)
 	go s.memory.Watch(watching)
 	go s.certificate.Watch(watching)
+	go s.authorities.Watch(watching)
 	if s.reloader != nil {
 		s.reloader.tokens = s.api.SetTokens
 		go s.reloader.watch(watching)

@@ -32,6 +32,7 @@ type Config struct {
 	KeyFile                    string
 	KeyPassword                Secret
 	KeyEntryPassword           Secret // never empty unless KeyPassword is
+	ClientCAFile               string // "": callers need no certificate
 	TLSKeyExchange             string // "any", "classical"
 	TLSMinVersion              string // "1.2", "1.3"
 	Journal                    Secret // a URL, see JournalURL; "": in JournalDir
@@ -205,6 +206,9 @@ func (l *loader) contradictions() {
 	}
 	if _, written := l.given("adminTls"); len(c.AdminUsers) > 0 && c.AdminIsOpen() && !c.AdminTLS && !written {
 		l.fault(l.place("adminUsers"), "their passwords and tokens would cross the network in clear to adminAddress; set adminTls to true, or write adminTls: false if a proxy in front speaks TLS")
+	}
+	if c.ClientCAFile != "" && c.AdminAddress == "" {
+		l.fault(l.place("adminAddress", "clientCaFile"), "clientCaFile needs an adminAddress: `audiences healthcheck`, which has no certificate of a caller, asks there")
 	}
 	l.sameTokens()
 	l.journals()

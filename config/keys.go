@@ -27,6 +27,7 @@ var table = []key{
 	path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile }),
 	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
 	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
+	path("clientCaFile", "", "PEM file of authorities; callers must show a certificate of one of them on the HTTPS port; empty: they need none", func(c *Config) *string { return &c.ClientCAFile }),
 	choice("tlsKeyExchange", "any", []string{"any", "classical"}, "key exchanges of the HTTPS port; classical: without the post-quantum ones, which take a third more processor time a handshake", func(c *Config) *string { return &c.TLSKeyExchange }),
 	choice("tlsMinVersion", "1.2", []string{"1.2", "1.3"}, "least version of TLS that is spoken, also on adminAddress", func(c *Config) *string { return &c.TLSMinVersion }),
 	secret("journal", "", "URL of the PostgreSQL database that holds what is accepted and not yet delivered, shared by several nodes; empty: it is in journalDir", "a URL such as postgres://user:password@host:5432/database, or empty", databaseURL, func(c *Config) *Secret { return &c.Journal }),

@@ -17,6 +17,7 @@ package connections
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"runtime"
 	"sync"
@@ -37,6 +38,10 @@ type Options struct {
 	// forward secrecy that are no CBC. nil: without TLS, and strangers compute without
 	// places.
 	TLS *tls.Config
+	// ClientCAs are the authorities of which each client must show a certificate. It
+	// is asked at every handshake and must not wait. nil, or a nil pool: no client
+	// needs one.
+	ClientCAs func() *x509.CertPool
 	// HandshakeTimeout is how long a connection may take from its accept to the
 	// end of its TLS handshake. 0: 5 s.
 	HandshakeTimeout time.Duration
@@ -103,9 +108,24 @@ func NewGate(options Options) *Gate {
 	if options.TLS != nil {
 		g.tls = options.TLS.Clone()
 		g.tls.CipherSuites = suites
-		g.tls.GetConfigForClient = noteHello(options.TLS.GetConfigForClient)
+		g.tls.GetConfigForClient = noteHello(g.clientAuth)
 	}
 	return g
+}
+
+// clientAuth is nil, which means the gate's own, where a client needs no certificate.
+// A session is not resumed where it does: its authority may have been taken away since.
+func (g *Gate) clientAuth(*tls.ClientHelloInfo) (*tls.Config, error) {
+	if g.options.ClientCAs == nil {
+		return nil, nil
+	}
+	authorities := g.options.ClientCAs()
+	if authorities == nil {
+		return nil, nil
+	}
+	config := g.tls.Clone()
+	config.ClientAuth, config.ClientCAs, config.SessionTicketsDisabled = tls.RequireAndVerifyClientCert, authorities, true
+	return config, nil
 }
 
 // Census counts the connections that are open now.
