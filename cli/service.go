@@ -44,9 +44,9 @@ type service struct {
 	memory  *memory.Pressure
 	files   descriptors
 
-	certificate *keyfile.Source
-	authorities *keyfile.Authorities // of callers
-	reloader    *reloader            // nil: what it runs by stays
+	certificates keyfile.Sources
+	authorities  *keyfile.Authorities // of callers
+	reloader     *reloader            // nil: what it runs by stays
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -76,8 +76,8 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logging.RegisterDropped(p.stderr, registry)
 	p.build.register(registry)
-	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
-		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
+	s.certificates, err = keyfile.OpenSources(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry}, cfg.MoreKeyFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	})
 	s.api = api.New(api.Options{
 		Tokens:              tokensOf(cfg),
-		GetCertificate:      s.certificate.GetCertificate,
+		GetCertificate:      s.certificates.GetCertificate,
 		ClientCAs:           s.authorities.Pool,
 		MinTLS:              minTLS(cfg),
 		Classical:           cfg.TLSKeyExchange == "classical",
@@ -213,7 +213,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		options.Checks = append(options.Checks, admin.Check{Name: "node has its lease", Refuse: s.cluster.node.Ready})
 	}
 	if s.cfg.AdminTLS {
-		options.GetCertificate = s.certificate.GetCertificate
+		options.GetCertificate = s.certificates.GetCertificate
 	}
 	return options
 }
@@ -293,7 +293,7 @@ func (s *service) run(ctx context.Context) error {
 	go watchdog(alive, s.logger)
 	tellSystemd(daemon.SdNotifyReady, s.logger)
 	go s.memory.Watch(watching)
-	go s.certificate.Watch(watching)
+	go s.certificates.Watch(watching)
 	go s.authorities.Watch(watching)
 	if s.reloader != nil {
 		s.reloader.tokens = s.api.SetTokens

@@ -72,6 +72,12 @@ func TestRules(t *testing.T) {
 		`"": 1`:                                       `unknown`,
 		`"keyFile": "again"`:                          "a second time; the first is on line 3",
 		`"maxBodyBytes": 268435457`:                   "must not exceed maxBytesInFlight",
+		`"moreKeyFiles": "b.pem"`:                     "a JSON list of paths",
+		`"moreKeyFiles": 7`:                           "a list of different paths",
+		`"moreKeyFiles": ["b.pem", 7]`:                "a JSON list of paths",
+		`"moreKeyFiles": ["b.pem", null]`:             "path 2 is empty",
+		`"moreKeyFiles": ["b.pem", "./b.pem"]`:        "path 2 is there twice",
+		`"moreKeyFiles": ["k.jks"]`:                   "must not name the file that keyFile names",
 		`"adminAddress": "", "clientCaFile": "c.pem"`: "clientCaFile needs an adminAddress",
 		`"adminAddress": ":5010"`:                     "must not name the same port",
 	} {

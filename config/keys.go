@@ -25,6 +25,7 @@ var table = []key{
 	tokens("authTokens", "the same, several at once and each with an end, if it is to have one, so that they can be rotated; where there are any, authToken may be missing", func(c *Config) *[]AuthToken { return &c.AuthTokens }),
 	duration("segmentsFlushRateInSeconds", "10", time.Millisecond, 24*time.Hour, "how long a segment gathers keys before they are sent to Split", func(c *Config) *time.Duration { return &c.SegmentsFlushRate }),
 	path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile }),
+	paths("moreKeyFiles", "more key files, with the same passwords; callers get the certificate that names the host they ask for, and that of keyFile if none does", func(c *Config) *[]string { return &c.MoreKeyFiles }),
 	secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword }),
 	secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword }),
 	path("clientCaFile", "", "PEM file of authorities; callers must show a certificate of one of them on the HTTPS port; empty: they need none", func(c *Config) *string { return &c.ClientCAFile }),
@@ -152,6 +153,10 @@ func path(name, def, doc string, at func(*Config) *string) key {
 		}
 		return v.path()
 	})
+}
+
+func paths(name, doc string, at func(*Config) *[]string) key {
+	return typed(name, "[]", `a list of different paths, ["path", ...]`, doc, at, value.paths)
 }
 
 // label is a name that people give. Where the default is empty, it may be.

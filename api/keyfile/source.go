@@ -70,12 +70,13 @@ func Open(o SourceOptions) (*Source, error) {
 
 func (s *Source) register() {
 	factory := promauto.With(s.options.Registerer)
+	file := prometheus.Labels{"file": s.options.Path}
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "audiences_certificate_expires_timestamp_seconds",
+		Name: "audiences_certificate_expires_timestamp_seconds", ConstLabels: file,
 		Help: "When the certificate that is served ends, in seconds since 1970.",
 	}, func() float64 { return float64(s.Entry().Certificate.Leaf.NotAfter.Unix()) })
 	factory.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "audiences_key_file_refused",
+		Name: "audiences_key_file_refused", ConstLabels: file,
 		Help: "1 while the key file on disk cannot be loaded and an earlier one is served.",
 	}, func() float64 {
 		if s.refused.Load() {
