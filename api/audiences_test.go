@@ -212,8 +212,8 @@ func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := prometheus.NewPedanticRegistry()
 		f := start(t, Options{Registerer: registry})
-		// 9 codes, 24 causes, 2 kinds, 2 verbs, panics, histogram, 2 gauges, 21 of the gate, a token: all there from the start
-		if n, err := testutil.GatherAndCount(registry); n != 63 || err != nil {
+		// 9 codes, 24 causes, 2 kinds, 2 verbs, panics, histogram, 2 gauges, 23 of the gate, a token: all there from the start
+		if n, err := testutil.GatherAndCount(registry); n != 65 || err != nil {
 			t.Errorf("%d series, %v", n, err)
 		}
 		f.post(t, body())

@@ -45,6 +45,8 @@ var handshakeWords = map[connections.Failure]struct {
 	connections.OldVersion: {zerolog.WarnLevel, "callers cannot connect: they speak TLS 1.1 or older only, and must learn TLS 1.2 or newer"},
 	connections.PlainHTTP:  {zerolog.WarnLevel, "callers cannot connect: they speak HTTP without TLS; their URL must begin with https://"},
 	connections.Refused:    {zerolog.WarnLevel, "callers cannot connect: they do not accept the relay's TLS, as a rule its certificate"},
+	connections.NoClient:   {zerolog.WarnLevel, "callers cannot connect: they show no certificate, and clientCaFile wants one"},
+	connections.BadClient:  {zerolog.WarnLevel, "callers cannot connect: their certificate is not one of an authority in clientCaFile, or has ended, or is not for clients"},
 	connections.TooSlow:    {zerolog.InfoLevel, "TLS handshakes failed: they took more than 5 s"},
 	connections.HungUp:     {zerolog.InfoLevel, "TLS handshakes failed: the clients hung up"},
 	connections.NotTLS:     {zerolog.InfoLevel, "TLS handshakes failed: what came was not TLS"},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,9 @@ type Options struct {
 	// every handshake and must not wait. Required.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
+	// ClientCAs are the authorities of which each client must show a certificate. It
+	// is asked at every handshake. nil, or a nil pool: no client needs one.
+	ClientCAs func() *x509.CertPool
 	// MinTLS is the least version of TLS that is spoken. 0: TLS 1.2.
 	MinTLS uint16
 	// Classical leaves the post-quantum key exchanges out, which take a third more

@@ -104,6 +104,7 @@ func New(options Options) *Server {
 		Max:              options.MaxConnections,
 		MaxPerAddress:    options.MaxConnectionsPerAddress,
 		TLS:              config,
+		ClientCAs:        options.ClientCAs,
 		HandshakeTimeout: handshakeTimeout,
 		Failed:           s.edge.handshakeFailed,
 		LetGo:            s.edge.letGo,

@@ -64,8 +64,14 @@ func check(ctx context.Context, path string, stdout io.Writer) error {
 	}
 	r.memory(cfg)
 	r.openFiles(cfg)
-	if r.sound("keyFile", "keyPassword", "keyEntryPassword") {
-		r.keyFile(cfg)
+	if r.sound("keyFile", "moreKeyFiles", "keyPassword", "keyEntryPassword") {
+		r.keyFile(cfg, cfg.KeyFile)
+		for _, path := range cfg.MoreKeyFiles {
+			r.keyFile(cfg, path)
+		}
+	}
+	if r.sound("clientCaFile") {
+		r.clientAuthorities(cfg)
 	}
 	holder := 0
 	switch {
@@ -130,17 +136,28 @@ func (r *report) memory(cfg config.Config) {
 	}
 }
 
-func (r *report) keyFile(cfg config.Config) {
-	entry, err := keyfile.Load(cfg.KeyFile, keyOptions(cfg))
+func (r *report) keyFile(cfg config.Config, path string) {
+	entry, err := keyfile.Load(path, keyOptions(cfg))
 	if err != nil {
 		r.fault("key file", err)
 		return
 	}
 	now := time.Now()
-	r.ok("key file", fmt.Sprintf("%s: %s", cfg.KeyFile, keyfile.Summary(entry, now)))
+	r.ok("key file", fmt.Sprintf("%s: %s", path, keyfile.Summary(entry, now)))
 	for _, warning := range keyfile.Check(entry, now) {
 		r.warn("key file", warning)
 	}
+}
+
+func (r *report) clientAuthorities(cfg config.Config) {
+	if cfg.ClientCAFile == "" {
+		return
+	}
+	if err := keyfile.CheckAuthorities(cfg.ClientCAFile); err != nil {
+		r.fault("clientCaFile", err)
+		return
+	}
+	r.ok("clientCaFile", cfg.ClientCAFile+": callers must show a certificate of one of its authorities")
 }
 
 // journal looks at a journal on disk. It returns the process that has the journal open and is a relay of this very

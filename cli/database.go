@@ -59,7 +59,10 @@ func (r *report) found(what string, f postgres.Finding) {
 // database has told that a node of its name is: it answers on the port with the key file's
 // certificate. 0: there is none; -1: one that this process cannot see.
 func atWork(ctx context.Context, cfg config.Config) (pid int) {
-	if cfg.Port == 0 || ping(ctx, cfg) != nil {
+	if cfg.Port == 0 {
+		return 0
+	}
+	if _, err := ping(ctx, cfg); err != nil {
 		return 0
 	}
 	return listener(cfg.Port)

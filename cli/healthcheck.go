@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,7 +28,8 @@ func healthcheckCommand(p process) *cobra.Command {
 		Use:   "healthcheck CONFIG",
 		Short: "ask the relay of that configuration for /ping; exit code 0 if it answers",
 		Long: `Asks the relay of that configuration, on this machine, for /ping. It trusts the
-certificate that the relay says it serves and the key file's, and no other.
+certificate that the relay says it serves and the key file's, and no other. Where
+the configuration has a clientCaFile, it asks adminAddress for /livez instead.
 
   audiences healthcheck audiences.config
 
@@ -38,40 +40,53 @@ Exit codes: 0 it answered, 1 it did not, 2 the configuration is wrong.
 	}
 }
 
-// healthcheck asks the relay of a configuration, on this machine, for /ping.
+// healthcheck asks the relay of a configuration, on this machine, whether it answers.
 func healthcheck(ctx context.Context, path string, stdout io.Writer) error {
 	cfg, err := config.Load(path, os.Environ())
 	if err != nil {
 		return err
 	}
-	if err := ping(ctx, cfg); err != nil {
+	answer, err := ping(ctx, cfg)
+	if err != nil {
 		return fmt.Errorf("check health: %w", err)
 	}
-	_, err = fmt.Fprintln(stdout, "pong")
+	_, err = fmt.Fprintln(stdout, answer)
 	return err
 }
 
 // ping asks the relay of a configuration, and nobody who has another certificate.
-func ping(ctx context.Context, cfg config.Config) error {
+func ping(ctx context.Context, cfg config.Config) (answer string, err error) {
 	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   ownCertificate(cfg),
 	}}
-	url := "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)) + "/ping"
+	url, want := probe(cfg)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, 64))
-	if err != nil || response.StatusCode != http.StatusOK || string(body) != "pong" {
-		return fmt.Errorf("status %d instead of a pong", response.StatusCode)
+	if err != nil || response.StatusCode != http.StatusOK || strings.TrimSpace(string(body)) != want {
+		return "", fmt.Errorf("status %d instead of %q", response.StatusCode, want)
 	}
-	return nil
+	return want, nil
+}
+
+// probe is whom to ask, and the answer of a relay that is well. Where callers need a
+// certificate, the port has no answer for who has none.
+func probe(cfg config.Config) (url, answer string) {
+	switch {
+	case cfg.ClientCAFile == "":
+		return "https://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.Port)) + "/ping", "pong"
+	case cfg.AdminTLS:
+		return "https://" + reachable(cfg.AdminAddress) + "/livez", "alive"
+	}
+	return "http://" + reachable(cfg.AdminAddress) + "/livez", "alive"
 }
 
 // ownCertificate trusts what the relay says it serves, and the key file's

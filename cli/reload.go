@@ -129,9 +129,9 @@ func (r *reloader) look() {
 // for it is empty where it was not an operator.
 func (r *reloader) reload(who string) (status.Reload, error) {
 	cfg, err := config.LoadToServe(r.path, r.environ)
-	var certificate *keyfile.Candidate
+	var certificates []*keyfile.Candidate
 	if err == nil {
-		certificate, err = r.certificate(cfg)
+		certificates, err = r.certificates(cfg)
 	}
 	if err != nil {
 		r.refuse(err, who)
@@ -145,7 +145,7 @@ func (r *reloader) reload(who string) (status.Reload, error) {
 	if slices.Contains(what.NeedRestart, "adminUsers") {
 		cfg.AdminUsers = r.current.AdminUsers
 	}
-	r.take(cfg, certificate, time.Now())
+	r.take(cfg, certificates, time.Now())
 	r.logger.Info().Strs("taken", what.Taken).Strs("needRestart", what.NeedRestart).Msg("the configuration was read again")
 	if len(what.Taken)+len(what.NeedRestart) > 0 {
 		r.note(status.Event{Kind: status.EventReloaded, Who: who, Taken: what.Taken, NeedRestart: what.NeedRestart})
@@ -153,12 +153,13 @@ func (r *reloader) reload(who string) (status.Reload, error) {
 	return what, nil
 }
 
-// certificate is that of another key file, or by other passwords; nil: both are as they were.
-func (r *reloader) certificate(cfg config.Config) (*keyfile.Candidate, error) {
+// certificates are those of another key file, or by other passwords; nil: both are as they
+// were. moreKeyFiles are those of the start.
+func (r *reloader) certificates(cfg config.Config) ([]*keyfile.Candidate, error) {
 	if cfg.KeyFile == r.current.KeyFile && cfg.KeyPassword == r.current.KeyPassword && cfg.KeyEntryPassword == r.current.KeyEntryPassword {
 		return nil, nil
 	}
-	return keyfile.Try(cfg.KeyFile, keyOptions(cfg))
+	return keyfile.TryAll(append([]string{cfg.KeyFile}, r.current.MoreKeyFiles...), keyOptions(cfg))
 }
 
 // refuse tells of a fault, and of the same one once.
@@ -195,10 +196,10 @@ func (r *reloader) compare(cfg config.Config) status.Reload {
 
 // take has the relay go by another configuration. What needs a restart is named again the
 // next time.
-func (r *reloader) take(cfg config.Config, certificate *keyfile.Candidate, now time.Time) {
+func (r *reloader) take(cfg config.Config, certificates []*keyfile.Candidate, now time.Time) {
 	tokens := r.tokens(cfg, now)
 	r.current.TakeLive(cfg)
-	r.service.take(r.current, certificate, tokens)
+	r.service.take(r.current, certificates, tokens)
 }
 
 // tokens are those of the configuration, and each authToken that was replaced a while ago.

@@ -49,9 +49,10 @@ type service struct {
 	files   descriptors
 	room    memory.Allowance
 
-	certificate *keyfile.Source
-	names       atomic.Pointer[map[string]string] // what people call tenants, by their fingerprints
-	reloader    *reloader                         // nil: what it runs by stays
+	certificates keyfile.Sources
+	authorities  *keyfile.Authorities              // of callers
+	names        atomic.Pointer[map[string]string] // what people call tenants, by their fingerprints
+	reloader     *reloader                         // nil: what it runs by stays
 
 	listener, adminListener net.Listener // the second is nil when the admin side is off
 	failed                  chan error   // a part cannot go on; the first reason counts
@@ -86,8 +87,12 @@ func start(ctx context.Context, cfg config.Config, logger zerolog.Logger, p proc
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	logging.RegisterDropped(p.stderr, registry)
 	p.build.register(registry)
-	s.certificate, err = keyfile.Open(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
-		Record: servedRecord(cfg), Logger: logger, Registerer: registry})
+	s.certificates, err = keyfile.OpenSources(keyfile.SourceOptions{Path: cfg.KeyFile, Options: keyOptions(cfg),
+		Record: servedRecord(cfg), Logger: logger, Registerer: registry}, cfg.MoreKeyFiles)
+	if err != nil {
+		return nil, err
+	}
+	s.authorities, err = keyfile.OpenAuthorities(keyfile.AuthoritiesOptions{Path: cfg.ClientCAFile, Logger: logger, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +168,8 @@ func (s *service) startParts(room memory.Allowance, registry *prometheus.Registr
 	})
 	s.api = api.New(api.Options{
 		Tokens:              tokensOf(cfg),
-		GetCertificate:      s.certificate.GetCertificate,
+		GetCertificate:      s.certificates.GetCertificate,
+		ClientCAs:           s.authorities.Pool,
 		MinTLS:              minTLS(cfg),
 		Classical:           cfg.TLSKeyExchange == "classical",
 		Accept:              s.relay.Accept,
@@ -215,12 +221,10 @@ func (p shownPace) MarshalZerologObject(e *zerolog.Event) {
 }
 
 // take goes by what of another configuration may change while the relay runs; the
-// certificate is nil where it stays.
-func (s *service) take(cfg config.Config, certificate *keyfile.Candidate, tokens []api.Token) {
+// certificates are nil where they stay.
+func (s *service) take(cfg config.Config, certificates []*keyfile.Candidate, tokens []api.Token) {
 	s.api.SetTokens(tokens)
-	if certificate != nil {
-		s.certificate.Take(certificate)
-	}
+	s.certificates.Take(certificates)
 	s.names.Store(&cfg.TenantNames)
 	logging.SetLevel(cfg.LogLevel)
 	s.relay.Tune(s.pace(cfg))
@@ -272,7 +276,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		options.Reload = s.reloader.ask
 	}
 	if s.cfg.AdminTLS {
-		options.GetCertificate = s.certificate.GetCertificate
+		options.GetCertificate = s.certificates.GetCertificate
 	}
 	return options
 }
@@ -352,7 +356,8 @@ func (s *service) run(ctx context.Context) error {
 	go watchdog(alive, s.logger)
 	tellSystemd(daemon.SdNotifyReady, s.logger)
 	go s.memory.Watch(watching)
-	go s.certificate.Watch(watching)
+	go s.certificates.Watch(watching)
+	go s.authorities.Watch(watching)
 	if s.reloader != nil {
 		go s.reloader.watch(watching)
 	}

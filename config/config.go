@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,8 +31,10 @@ type Config struct {
 	AuthTokens                 []AuthToken
 	SegmentsFlushRate          time.Duration // key segmentsFlushRateInSeconds
 	KeyFile                    string
+	MoreKeyFiles               []string // without KeyFile
 	KeyPassword                Secret
 	KeyEntryPassword           Secret // never empty unless KeyPassword is
+	ClientCAFile               string // "": callers need no certificate
 	TLSKeyExchange             string // "any", "classical"
 	TLSMinVersion              string // "1.2", "1.3"
 	Journal                    Secret // a URL, see JournalURL; "": in JournalDir
@@ -206,6 +209,12 @@ func (l *loader) contradictions() {
 	}
 	if _, written := l.given("adminTls"); len(c.AdminUsers) > 0 && c.AdminIsOpen() && !c.AdminTLS && !written {
 		l.fault(l.place("adminUsers"), "their passwords and tokens would cross the network in clear to adminAddress; set adminTls to true, or write adminTls: false if a proxy in front speaks TLS")
+	}
+	if slices.Contains(c.MoreKeyFiles, c.KeyFile) {
+		l.fault(l.place("moreKeyFiles"), "moreKeyFiles must not name the file that keyFile names")
+	}
+	if c.ClientCAFile != "" && c.AdminAddress == "" {
+		l.fault(l.place("adminAddress", "clientCaFile"), "clientCaFile needs an adminAddress: `audiences healthcheck`, which has no certificate of a caller, asks there")
 	}
 	l.sameTokens()
 	l.journals()

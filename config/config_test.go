@@ -114,6 +114,8 @@ func TestAcceptedValues(t *testing.T) {
 		`"maxCallsPerSecond": 0.5`:                  func(c Config) bool { return c.MaxCallsPerSecond == 0.5 },
 		`"maxBodyBytes": 268435456`:                 func(c Config) bool { return c.MaxBodyBytes == c.MaxBytesInFlight },
 		`"minFreeDiskBytes": 0`:                     func(c Config) bool { return c.MinFreeDiskBytes == 0 },
+		`"moreKeyFiles": ["b.pem", "/c.pem", ]`:     func(c Config) bool { return slices.Equal(c.MoreKeyFiles, []string{"some/dir/b.pem", "/c.pem"}) },
+		`"clientCaFile": "callers.pem"`:             func(c Config) bool { return c.ClientCAFile == "some/dir/callers.pem" },
 		`"tlsMinVersion": "1.3"`:                    func(c Config) bool { return c.TLSMinVersion == "1.3" },
 		`"tlsKeyExchange": "classical"`:             func(c Config) bool { return c.TLSKeyExchange == "classical" },
 		`"egressGroup": "nat 1"`:                    func(c Config) bool { return c.EgressGroup == "nat 1" },

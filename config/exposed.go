@@ -58,6 +58,9 @@ func (c Config) secretFiles(path string, vars variables) (files []secretFile) {
 	}
 	files = onePerFile(files)
 	files = append(files, secretFile{c.KeyFile, "the key of keyFile"})
+	for _, file := range c.MoreKeyFiles {
+		files = append(files, secretFile{file, "the key of moreKeyFiles"})
+	}
 	if c.JournalKeyFile != "" {
 		files = append(files, secretFile{c.JournalKeyFile, "the key of journalKeyFile"})
 	}

@@ -25,8 +25,10 @@ var table = []key{
 	live(tokens("authTokens", "the same, several at once and each with an end, if it is to have one, so that they can be rotated; where there are any, authToken may be missing", func(c *Config) *[]AuthToken { return &c.AuthTokens })),
 	live(duration("segmentsFlushRateInSeconds", "10", time.Millisecond, 24*time.Hour, "how long a segment gathers keys before they are sent to Split", func(c *Config) *time.Duration { return &c.SegmentsFlushRate })),
 	live(path("keyFile", required, "certificate and private key of the HTTPS port: JKS, PKCS12 or PEM, told by content", func(c *Config) *string { return &c.KeyFile })),
+	paths("moreKeyFiles", "more key files, with the same passwords; callers get the certificate that names the host they ask for, and that of keyFile if none does", func(c *Config) *[]string { return &c.MoreKeyFiles }),
 	live(secret("keyPassword", "password", "password of the key file", "text", nil, func(c *Config) *Secret { return &c.KeyPassword })),
 	live(secret("keyEntryPassword", "", "password of the private key in a JKS key file; empty: the same as keyPassword", "text", nil, func(c *Config) *Secret { return &c.KeyEntryPassword })),
+	path("clientCaFile", "", "PEM file of authorities; callers must show a certificate of one of them on the HTTPS port; empty: they need none", func(c *Config) *string { return &c.ClientCAFile }),
 	choice("tlsKeyExchange", "any", []string{"any", "classical"}, "key exchanges of the HTTPS port; classical: without the post-quantum ones, which take a third more processor time a handshake", func(c *Config) *string { return &c.TLSKeyExchange }),
 	choice("tlsMinVersion", "1.2", []string{"1.2", "1.3"}, "least version of TLS that is spoken, also on adminAddress", func(c *Config) *string { return &c.TLSMinVersion }),
 	secret("journal", "", "URL of the PostgreSQL database that holds what is accepted and not yet delivered, shared by several nodes; empty: it is in journalDir", "a URL such as postgres://user:password@host:5432/database, or empty", databaseURL, func(c *Config) *Secret { return &c.Journal }),
@@ -161,6 +163,10 @@ func path(name, def, doc string, at func(*Config) *string) key {
 		}
 		return v.path()
 	})
+}
+
+func paths(name, doc string, at func(*Config) *[]string) key {
+	return typed(name, "[]", `a list of different paths, ["path", ...]`, doc, at, value.paths)
 }
 
 // label is a name that people give. Where the default is empty, it may be.

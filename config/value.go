@@ -1,12 +1,14 @@
 package config
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,6 +118,39 @@ func (v value) path() (string, error) {
 
 // httpURL takes the base address of an API. Its errors do not repeat the value,
 // which may hold a password.
+// maxPaths bounds a list of files.
+const maxPaths = 64
+
+// paths is a list of them, each as path takes it; none may be empty.
+func (v value) paths() ([]string, error) {
+	if v.kind != '[' && !v.isText() {
+		return nil, errWrong
+	}
+	var list []*string
+	standard, err := hujson.Standardize([]byte(v.text))
+	if err != nil || json.Unmarshal(standard, &list) != nil || list == nil {
+		return nil, errors.New("it is not a JSON list of paths")
+	}
+	if len(list) > maxPaths {
+		return nil, fmt.Errorf("it has more than %d paths", maxPaths)
+	}
+	var paths []string
+	for i, text := range list {
+		if text == nil || *text == "" {
+			return nil, fmt.Errorf("path %d is empty", i+1)
+		}
+		path, err := value{text: *text, kind: fromText, dir: v.dir}.path()
+		if err != nil {
+			return nil, fmt.Errorf("path %d is none", i+1)
+		}
+		if slices.Contains(paths, path) {
+			return nil, fmt.Errorf("path %d is there twice", i+1)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
 func (v value) httpURL() (string, error) {
 	if !v.isText() {
 		return "", errWrong

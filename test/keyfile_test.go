@@ -143,3 +143,39 @@ func TestKeygenForms(t *testing.T) {
 		t.Error("it was written all the same")
 	}
 }
+
+// TestCertificateOfEachName: with moreKeyFiles each host name of the relay has its own
+// certificate, on both ports; a check names all files, and the supervisor's probe passes.
+func TestCertificateOfEachName(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	var files []string
+	for _, name := range []string{"one", "two"} {
+		file := filepath.Join(s.Dir, name+".p12")
+		if code, _, stderr := harness.Run(t, nil, "keygen", "-out", file, "-hosts", name+".example"); code != exitDone {
+			t.Fatalf("keygen: %d %s", code, stderr)
+		}
+		files = append(files, file)
+	}
+	s.Configure(map[string]any{"port": harness.FreePort(t), "keyFile": files[0], "moreKeyFiles": files[1:], "adminTls": true})
+	if code, stdout, _ := harness.Run(t, nil, "check", s.Config()); code != exitDone || !strings.Contains(stdout, files[0]) || !strings.Contains(stdout, files[1]) {
+		t.Errorf("check: %d\n%s", code, stdout)
+	}
+	p := s.Start()
+	for name, want := range map[string]string{"one.example": "one.example", "two.example": "two.example", "other.example": "one.example", "": "one.example"} {
+		for _, address := range []string{p.HTTPS, p.Admin} {
+			dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}}
+			conn, err := dialer.DialContext(t.Context(), "tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.(*tls.Conn).ConnectionState().PeerCertificates[0].VerifyHostname(want); err != nil {
+				t.Errorf("%q at %s: %v", name, address, err)
+			}
+			_ = conn.Close()
+		}
+	}
+	if code, stdout, stderr := harness.Run(t, nil, "healthcheck", s.Config()); code != exitDone {
+		t.Errorf("healthcheck: %d %s%s", code, stdout, stderr)
+	}
+}

@@ -187,7 +187,7 @@ var plights = []plight{
 			s.Configure(map[string]any{"keyFile": key})
 			return usualPosts(s, s.Start())
 		},
-		metric: `audiences_certificate_expires_timestamp_seconds 1\.\d+e\+09`,
+		metric: `audiences_certificate_expires_timestamp_seconds\{file="[^"]+"\} 1\.\d+e\+09`,
 		log:    `(?i)certificate.*(days|expires|ends)`,
 	},
 	{

@@ -20,18 +20,20 @@ type Failure string
 
 // The failures.
 const (
-	Silent     Failure = "silent"      // not one byte came
-	TooSlow    Failure = "too_slow"    // it took longer than the handshake's timeout
-	HungUp     Failure = "hung_up"     // the client went away in the middle of it
-	PlainHTTP  Failure = "plain_http"  // HTTP without TLS
-	NotTLS     Failure = "not_tls"     // something else without TLS
-	OldVersion Failure = "old_version" // TLS 1.1 or older, and nothing newer
-	DottedName Failure = "dotted_name" // a server name that ends in a dot, which RFC 6066 forbids
-	Refused    Failure = "refused"     // the client did not accept us, our certificate as a rule
-	Other      Failure = "other"       // anything else that is not as TLS wants it
+	Silent     Failure = "silent"                 // not one byte came
+	TooSlow    Failure = "too_slow"               // it took longer than the handshake's timeout
+	HungUp     Failure = "hung_up"                // the client went away in the middle of it
+	PlainHTTP  Failure = "plain_http"             // HTTP without TLS
+	NotTLS     Failure = "not_tls"                // something else without TLS
+	OldVersion Failure = "old_version"            // TLS 1.1 or older, and nothing newer
+	DottedName Failure = "dotted_name"            // a server name that ends in a dot, which RFC 6066 forbids
+	Refused    Failure = "refused"                // the client did not accept us, our certificate as a rule
+	NoClient   Failure = "no_client_certificate"  // the client has none, and must have one
+	BadClient  Failure = "bad_client_certificate" // the client's is expired, or of another authority, or not for clients
+	Other      Failure = "other"                  // anything else that is not as TLS wants it
 )
 
-var failures = []Failure{Silent, TooSlow, HungUp, PlainHTTP, NotTLS, OldVersion, DottedName, Refused, Other}
+var failures = []Failure{Silent, TooSlow, HungUp, PlainHTTP, NotTLS, OldVersion, DottedName, Refused, NoClient, BadClient, Other}
 
 // Failures lists all reasons for which a handshake fails.
 func Failures() []Failure { return slices.Clone(failures) }
@@ -49,15 +51,11 @@ func (h *hello) add(p []byte) {
 	h.bytes = append(h.bytes, p[:min(len(p), mostHello-len(h.bytes))]...)
 }
 
-// noteHello notes the versions that a client offers, and then asks next, which may
-// be nil.
+// noteHello notes the versions that a client offers, and then asks next.
 func noteHello(next func(*tls.ClientHelloInfo) (*tls.Config, error)) func(*tls.ClientHelloInfo) (*tls.Config, error) {
 	return func(info *tls.ClientHelloInfo) (*tls.Config, error) {
 		if c, ok := info.Conn.(*Conn); ok && c.hello != nil {
 			c.hello.versions = info.SupportedVersions
-		}
-		if next == nil {
-			return nil, nil
 		}
 		return next(info)
 	}
@@ -100,6 +98,10 @@ func (h *hello) failure(err error) Failure {
 		return TooSlow
 	case operation != nil && operation.Op == "remote error": // an alert of the client's
 		return Refused
+	case strings.HasSuffix(err.Error(), "client didn't provide a certificate"): // crypto/tls has no value for it
+		return NoClient
+	case badClient(err):
+		return BadClient
 	case strings.HasSuffix(serverName(h.bytes), "."):
 		return DottedName
 	case h.versions != nil && !anyAtLeast(h.versions, tls.VersionTLS12):
@@ -108,6 +110,11 @@ func (h *hello) failure(err error) Failure {
 		return HungUp
 	}
 	return Other
+}
+
+func badClient(err error) bool {
+	_, bad := errors.AsType[*tls.CertificateVerificationError](err)
+	return bad
 }
 
 func anyAtLeast(versions []uint16, least uint16) bool {

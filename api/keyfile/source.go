@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
 )
 
@@ -59,25 +58,14 @@ func Open(o SourceOptions) (*Source, error) {
 	s := &Source{options: o, seen: good.sum, tried: good.sum}
 	s.options.Options = good.options
 	s.current.Store(&good.entry)
-	s.register()
+	Sources{s}.register(o.Registerer)
 	return s, nil
 }
 
-func (s *Source) register() {
-	factory := promauto.With(s.options.Registerer)
-	factory.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "audiences_certificate_expires_timestamp_seconds",
-		Help: "When the certificate that is served ends, in seconds since 1970.",
-	}, func() float64 { return float64(s.Entry().Certificate.Leaf.NotAfter.Unix()) })
-	factory.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "audiences_key_file_refused",
-		Help: "1 while the key file on disk cannot be loaded and an earlier one is served.",
-	}, func() float64 {
-		if s.refused.Load() {
-			return 1
-		}
-		return 0
-	})
+func (s *Source) path() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.options.Path
 }
 
 // Entry is what is served now.

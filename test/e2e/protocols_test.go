@@ -12,8 +12,8 @@ import (
 )
 
 // TestProtocols has openssl try versions of TLS and cipher suites on both ports: those without
-// forward secrecy, without authentication and without encryption are refused, whatever their
-// callers would put up with.
+// forward secrecy, without authentication, without encryption and with CBC are refused, whatever
+// their callers would put up with.
 func TestProtocols(t *testing.T) {
 	const anything = "ALL:eNULL:@SECLEVEL=0"
 	for least, tries := range map[string]map[string]bool{
@@ -21,6 +21,7 @@ func TestProtocols(t *testing.T) {
 			"-tls1 -cipher " + anything: false, "-tls1_1 -cipher " + anything: false, "-tls1_2": true, "-tls1_3": true,
 			"-tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256": true, "-tls1_2 -cipher ECDHE-ECDSA-AES256-GCM-SHA384": true, "-tls1_2 -cipher ECDHE-ECDSA-CHACHA20-POLY1305": true,
 			"-tls1_2 -cipher kRSA:@SECLEVEL=0": false, "-tls1_2 -cipher aNULL:@SECLEVEL=0": false, "-tls1_2 -cipher eNULL:@SECLEVEL=0": false, "-tls1_2 -cipher kDHE:@SECLEVEL=0": false,
+			"-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA": false, "-tls1_2 -cipher ECDHE-ECDSA-AES256-SHA": false, "-tls1_2 -cipher ECDHE-ECDSA-AES128-SHA256": false,
 			"-tls1_3 -ciphersuites TLS_AES_128_GCM_SHA256": true, "-tls1_3 -ciphersuites TLS_CHACHA20_POLY1305_SHA256": true, "-tls1_3 -ciphersuites TLS_AES_128_CCM_SHA256": false,
 		},
 		"1.3": {"-tls1_2": false, "-tls1_2 -cipher " + anything: false, "-tls1_3": true},
