@@ -48,6 +48,7 @@ func (s *Server) audiences(c echo.Context) error {
 // which it is until done, its connection is not let go for another one's sake.
 func (s *Server) authorize(r *http.Request) (done func(), err error) {
 	if !s.tokens.matches(r.Header.Get(echo.HeaderAuthorization), time.Now()) {
+		s.guesses.slow(r.Context(), r.RemoteAddr)
 		return nil, errToken
 	}
 	conn := connections.From(r.Context())

@@ -64,6 +64,7 @@ var classical = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.Curv
 type Server struct {
 	options   Options
 	tokens    tokens
+	guesses   guesses
 	admission *admission
 	metrics   *metrics
 	refusals  *refusalLog
