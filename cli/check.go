@@ -254,12 +254,16 @@ func (r *report) address(what, address string, holder int) {
 	}
 }
 
-// withUser adds to missing rights who misses them. The faults of a configuration are
-// sentences, in which the system's words stand.
+// withUser adds to missing rights who misses them, and of a file what helps. The faults of a
+// configuration are sentences, in which the system's words stand.
 func withUser(err error) error {
 	inFaults := errors.As(err, new(config.Faults)) && strings.Contains(err.Error(), syscall.EACCES.Error())
-	if inFaults || errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w (as uid %d)", err, os.Getuid())
+	port := errors.As(err, new(*net.OpError))
+	switch uid := os.Getuid(); {
+	case port && errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (as uid %d)", err, uid)
+	case inFaults || errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w (as uid %d; chown -R %d gives it to that user)", err, uid, uid)
 	}
 	return err
 }

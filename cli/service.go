@@ -256,6 +256,7 @@ func (s *service) adminOptions(registry *prometheus.Registry) admin.Options {
 		Gatherer:       registry,
 		Relay:          s.operators(),
 		Tokens:         s.api.Tokens,
+		Troubles:       s.certificates.Troubles,
 		Names:          s.cfg.TenantNames,
 		SplitURL:       s.cfg.SplitAPIURL,
 		Access:         access.Options{Local: isLoopback(s.adminListener.Addr()), Users: usersOf(s.cfg)},

@@ -268,7 +268,7 @@ func TestMissingRightsNameTheUser(t *testing.T) {
 				if code := p.Wait(harness.Patience); code == exitDone {
 					t.Errorf("%s: exit code %d", command, code)
 				}
-				if words := p.Output() + p.Log(); !strings.Contains(words, fmt.Sprint("uid ", uid)) || !strings.Contains(words, filepath.Base(c.file)) {
+				if words := p.Output() + p.Log(); !strings.Contains(words, fmt.Sprintf("(as uid %d; chown -R %d gives it to that user)", uid, uid)) || !strings.Contains(words, filepath.Base(c.file)) {
 					t.Errorf("%s: %s", command, words)
 				}
 			}

@@ -179,3 +179,26 @@ func TestCertificateOfEachName(t *testing.T) {
 		t.Errorf("healthcheck: %d %s%s", code, stdout, stderr)
 	}
 }
+
+// TestCertificateThatEnds: an operator is told on the page and by status, before callers are
+// refused.
+func TestCertificateThatEnds(t *testing.T) {
+	t.Parallel()
+	s := harness.NewSite(t, sandbox.Options{}, nil)
+	path := filepath.Join(s.Dir, "short.pem")
+	if code, _, stderr := harness.Run(t, nil, "keygen", "--out", path, "--days", "5"); code != exitDone {
+		t.Fatalf("keygen: %d %s", code, stderr)
+	}
+	s.Configure(map[string]any{"keyFile": path})
+	p := s.Start()
+	_, said, stderr := harness.Run(t, nil, "status", "--address", p.Admin)
+	page, err := p.AdminGet("/admin/dashboard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"status": said, "the page": page.Body} {
+		if !strings.Contains(text, "The certificate of "+path+" expires on ") {
+			t.Errorf("%s: %s %s", what, text, stderr)
+		}
+	}
+}

@@ -50,6 +50,9 @@ type Options struct {
 	// Reload has the relay read its configuration again. It answers *status.ConfigurationFault
 	// where that has a fault, and all stays as it was. nil: it cannot.
 	Reload func(ctx context.Context, who string) (status.Reload, error)
+	// Troubles are sentences that the verdict begins with: what an operator has to see to and
+	// the relay's tenants do not show. nil: there are none.
+	Troubles func() []string
 	// SplitURL is how /health/dependencies names Split. "": Split.
 	SplitURL string
 	// Access says who may do more than ask for probes and metrics. Zero: nobody. Its

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"audiences/api/admin/series"
@@ -74,6 +75,9 @@ func (s *Server) sumOf(now *snapshot) Summary {
 	sum.Verdict = status.Verdict(now.list, status.Freshness{Keys: sum.Now.Measured, Share: sum.Now.Fresh, Within: within})
 	if now.partial != nil {
 		sum.Verdict = fmt.Sprintf("Here %v. %s", now.partial, sum.Verdict)
+	}
+	if s.options.Troubles != nil {
+		sum.Verdict = strings.Join(append(s.options.Troubles(), sum.Verdict), " ")
 	}
 	sum.Backlog = status.BacklogSentence(status.Backlog{Pending: sum.Pending, Taken: sum.Now.Taken, Delivered: sum.Now.Delivered, Waits: now.waits, States: sum.Segments})
 	return sum

@@ -33,6 +33,18 @@ func urgency(entry Entry, now time.Time) (rise int) {
 	return rise + max(0, days(-left))
 }
 
+// dateTrouble is what the first certificate of the chain says whose dates make clients refuse
+// it now, or will within seven days; "": none.
+func dateTrouble(entry Entry, now time.Time) string {
+	for _, der := range entry.Certificate.Certificate {
+		c, err := x509.ParseCertificate(der)
+		if err == nil && (c.NotAfter.Sub(now) < 7*day || now.Before(c.NotBefore)) {
+			return checkDates(c, now)
+		}
+	}
+	return ""
+}
+
 // Summary is one line for people: the entry's name, kind of key, names, dates and
 // the whole days left.
 func Summary(entry Entry, now time.Time) string {

@@ -107,6 +107,17 @@ func (s Sources) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+// Troubles are sentences about the certificates whose dates make clients refuse them now, or
+// will within seven days.
+func (s Sources) Troubles() (sentences []string) {
+	for _, source := range s {
+		if trouble := dateTrouble(source.Entry(), time.Now()); trouble != "" {
+			sentences = append(sentences, "The certificate of "+source.path()+" "+trouble+".")
+		}
+	}
+	return sentences
+}
+
 // Watch looks after all files until ctx ends.
 func (s Sources) Watch(ctx context.Context) {
 	var watching sync.WaitGroup

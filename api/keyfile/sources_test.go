@@ -70,6 +70,9 @@ func TestCertificateByName(t *testing.T) {
 		if err != nil || served.Leaf.Equal(before) {
 			t.Error("a further file is not renewed", err)
 		}
+		if troubles := sources.Troubles(); len(troubles) != 0 {
+			t.Errorf("with weeks to go: %q", troubles)
+		}
 		cancel()
 		synctest.Wait()
 		write("three", 5, "three.example")
@@ -78,7 +81,13 @@ func TestCertificateByName(t *testing.T) {
 			t.Fatal(err)
 		}
 		sources.Take(late)
+		if troubles := sources.Troubles(); len(troubles) != 1 || !strings.Contains(troubles[0], three+" expires on ") {
+			t.Errorf("with days to go: %q", troubles)
+		}
 		time.Sleep(6 * day)
+		if troubles := sources.Troubles(); len(troubles) != 1 || !strings.Contains(troubles[0], three+" expired on ") {
+			t.Errorf("after the end: %q", troubles)
+		}
 		if served, err := sources.GetCertificate(&tls.ClientHelloInfo{ServerName: "three.example"}); err != nil || !served.Leaf.Equal(sources[3].Entry().Certificate.Leaf) {
 			t.Error("one that has ended is served, and another names the host", err)
 		}
