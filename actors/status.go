@@ -1,10 +1,9 @@
 package actors
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"sort"
 	"time"
 
 	"audiences/actors/standing"
@@ -67,7 +66,7 @@ func Status(listings ...Listing) (all []status.Tenant) {
 			all = append(all, tenant)
 		}
 	}
-	slices.SortFunc(all, func(a, b status.Tenant) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Tenant < all[j].Tenant })
 	return all
 }
 

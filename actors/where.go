@@ -1,11 +1,11 @@
 package actors
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"audiences/audience"
@@ -16,7 +16,7 @@ import (
 // This is what an operator asks of one segment, and of one key.
 
 func sortBudgets(all []status.Budget) {
-	slices.SortFunc(all, func(a, b status.Budget) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Tenant < all[j].Tenant })
 }
 
 // oldestOf is how many pending keys Segment looks at to find the oldest one.

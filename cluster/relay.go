@@ -1,10 +1,9 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
+	"sort"
 	"sync"
 	"time"
 
@@ -80,7 +79,8 @@ func (r *Relay) Budgets(ctx context.Context) ([]status.Budget, error) {
 			}
 		}
 	}
-	slices.SortFunc(all[1:], func(a, b status.Budget) int { return cmp.Compare(a.Tenant, b.Tenant) })
+	ofTenants := all[1:]
+	sort.Slice(ofTenants, func(i, j int) bool { return ofTenants[i].Tenant < ofTenants[j].Tenant })
 	return all, nil
 }
 
@@ -195,8 +195,9 @@ func (r *Relay) Nodes(ctx context.Context) ([]status.Node, error) {
 		}
 		nodes = append(nodes, n)
 	}
-	slices.SortFunc(nodes, func(a, b status.Node) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Number, b.Number))
+	sort.Slice(nodes, func(i, j int) bool {
+		a, b := &nodes[i], &nodes[j]
+		return a.Name < b.Name || a.Name == b.Name && a.Number < b.Number
 	})
 	return nodes, nil
 }

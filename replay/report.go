@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // Report is what came of a replay.
@@ -60,7 +61,8 @@ func (r *Report) note(line int, got answer, expected *answer) {
 
 // sort puts the answers in the order of their statuses.
 func (r *Report) sort() {
-	slices.SortFunc(r.Answers, func(a, b Answers) int {
-		return cmp.Or(cmp.Compare(a.Expected, b.Expected), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Differ, b.Differ))
+	sort.Slice(r.Answers, func(i, j int) bool {
+		a, b := &r.Answers[i], &r.Answers[j]
+		return cmp.Or(cmp.Compare(a.Expected, b.Expected), cmp.Compare(a.Status, b.Status), cmp.Compare(a.Differ, b.Differ)) < 0
 	})
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -58,8 +59,9 @@ func (s *Split) Segments() []SegmentState {
 			list = append(list, SegmentState{name, at.environment, at.name, seg.members.Len(), seg.activated})
 		}
 	}
-	slices.SortFunc(list, func(a, b SegmentState) int {
-		return cmp.Or(cmp.Compare(a.Organisation, b.Organisation), cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Segment, b.Segment))
+	sort.Slice(list, func(i, j int) bool {
+		a, b := &list[i], &list[j]
+		return cmp.Or(cmp.Compare(a.Organisation, b.Organisation), cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Segment, b.Segment)) < 0
 	})
 	return list
 }
